@@ -1,0 +1,199 @@
+"""Words and templates: from what a user writes to what the text encoder reads.
+
+A vocabulary is an ordered list of classes, each with one word or several (synonyms). Every word is one text query, and a
+class scores the maximum over its queries. A template is a sentence with one `{}` for the word; a word's embedding is the
+average over the templates.
+
+Text file of a vocabulary, UTF-8, one class a line:
+
+    aeroplane                      the class 'aeroplane', asked for by its name
+    sofa, couch                    the class 'sofa', asked for by two words
+    background: sky, wall, tree    the class 'background', asked for by three words, its name not among them
+    # a line that starts with # is a comment; blank lines, a byte order mark and CRLF are tolerated
+
+Text file of templates: one a line, comments as above.
+
+The same word may stand in two classes (COCO-Object's 'bed' is also one of the leaderboard's words for its background):
+such classes tie wherever that word is the best, and the earlier one wins. Class names are unique, and so are the words of
+one class. Words keep their case; runs of white space count as one blank.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, TypeAlias
+
+DATA = Path(__file__).parent / 'data'
+
+VocabularySpec: TypeAlias = 'Vocabulary | str | PathLike[str] | Sequence[Any] | Mapping[str, Any] | None'
+TemplatesSpec: TypeAlias = 'str | PathLike[str] | Sequence[str]'
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Classes and their text queries.
+
+    classes: class names, unique, in label order.
+    queries: words, in the order in which they are encoded.
+    class_of: index of the class of each query.
+
+    Raises ValueError when there is no class, a class has no query, a name or word is empty, or one is repeated.
+    """
+
+    classes: tuple[str, ...]
+    queries: tuple[str, ...]
+    class_of: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ValueError('got an empty vocabulary, give at least one class')
+        if len(self.queries) != len(self.class_of):
+            raise ValueError(f'got {len(self.queries)} queries but {len(self.class_of)} entries in class_of')
+        if set(self.class_of) != set(range(self.num_classes)):
+            raise ValueError(f'class_of must use every index from 0 to {self.num_classes - 1}, got {self.class_of}')
+        if '' in self.classes or '' in self.queries:
+            raise ValueError('got an empty word, remove it or write what it should be')
+        if name := _repeated(self.classes):
+            raise ValueError(f'got two classes named {name!r}, write them as one class or name them apart')
+        if pair := _repeated(tuple(zip(self.class_of, self.queries, strict=True))):
+            raise ValueError(f'got the word {pair[1]!r} twice in class {self.classes[pair[0]]!r}, remove one')
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, background included."""
+        return len(self.classes)
+
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 is the background, as its name says."""
+        return self.classes[0].lower() == 'background'
+
+    @classmethod
+    def of(cls, words_of_class: Sequence[tuple[str, Sequence[str]]]) -> 'Vocabulary':
+        """Build from (class name, its words) pairs, in label order."""
+        queries = tuple(word for _, words in words_of_class for word in words)
+        class_of = tuple(k for k, (_, words) in enumerate(words_of_class) for _ in words)
+        return cls(tuple(name for name, _ in words_of_class), queries, class_of)
+
+    @classmethod
+    def read(cls, spec: VocabularySpec) -> 'Vocabulary | None':
+        """Read a vocabulary from any of the forms a config or a Python user may write.
+
+        spec: a shipped name (`shipped('vocabularies')`), the path of a text file, a list whose items are a word or a
+            list of synonyms (the first names the class), a mapping from class name to word or words, a Vocabulary, or
+            None, which stays None: the words come later.
+
+        Raises ValueError for an unknown name, a wrong type or bad words, FileNotFoundError for a file that is not there.
+        """
+        if spec is None or isinstance(spec, Vocabulary):
+            return spec
+        if isinstance(spec, (str, PathLike)):
+            return cls._read_file(_locate(spec, 'vocabularies'))
+        if isinstance(spec, Mapping):
+            return cls.of([(_clean(name), _words(words)) for name, words in spec.items()])
+        if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray)):
+            return cls.of([_name_by_first(_words(words)) for words in spec])
+        raise ValueError(
+            f'got a vocabulary of type {type(spec).__name__}, give a shipped name, a text file, a list or a mapping'
+        )
+
+    @classmethod
+    def _read_file(cls, path: Path) -> 'Vocabulary':
+        try:
+            return cls.of([_parse_line(line) for line in _lines(path)])
+        except ValueError as error:
+            raise ValueError(f'in {path}: {error}') from None
+
+
+def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
+    """Read sentence templates, each with exactly one `{}` where the word goes.
+
+    spec: a shipped name (`shipped('templates')`), one template, a list of templates, or the path of a text file.
+
+    Raises ValueError for an unknown name, a wrong type or a template without exactly one `{}`, FileNotFoundError for a
+    file that is not there.
+    """
+    if isinstance(spec, str) and '{' in spec:
+        templates: Sequence[Any] = [spec]
+    elif isinstance(spec, (str, PathLike)):
+        templates = _lines(_locate(spec, 'templates'))
+    elif isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray)):
+        templates = spec
+    else:
+        raise ValueError(f'got templates of type {type(spec).__name__}, give a shipped name, a text file or a list')
+    if not templates:
+        raise ValueError("got no templates, give at least one, for instance '{}'")
+    return tuple(_check_template(template) for template in templates)
+
+
+def shipped(kind: str) -> tuple[str, ...]:
+    """Names of what travels with the package; kind: 'vocabularies' or 'templates'."""
+    return tuple(sorted(path.stem for path in (DATA / kind).glob('*.txt')))
+
+
+def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
+    """Path of a shipped name or of the user's own file; a shipped name wins over a file of the same name."""
+    name = fspath(spec)
+    if name in shipped(kind):
+        return DATA / kind / f'{name}.txt'
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    what = kind.replace('vocabularies', 'vocabulary')
+    remedy = f"give an existing text file or one of the shipped names {', '.join(shipped(kind))}"
+    if path.suffix or len(path.parts) > 1 or not isinstance(spec, str):
+        raise FileNotFoundError(f'got the {what} file {name!r}, which is not a file: {remedy}')
+    raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text file without comments and blank ones."""
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f'got {path}, which is not UTF-8 text: save it as UTF-8') from None
+    stripped = (line.strip() for line in text.splitlines())
+    return [line for line in stripped if line and not line.startswith('#')]
+
+
+def _parse_line(line: str) -> tuple[str, list[str]]:
+    """`name: word, word` or `word, word`, whose first word is the name."""
+    name, colon, words = line.partition(':')
+    if colon:
+        return _clean(name), _words(words.split(','))
+    return _name_by_first(_words(line.split(',')))
+
+
+def _name_by_first(words: list[str]) -> tuple[str, list[str]]:
+    return words[0], words
+
+
+def _words(words: Any) -> list[str]:
+    """Words of one class, from one word or a list of synonyms."""
+    if isinstance(words, str):
+        words = [words]
+    if not isinstance(words, Sequence) or isinstance(words, (bytes, bytearray)):
+        raise ValueError(f'got a class of type {type(words).__name__}, give a word or a list of synonyms')
+    if not words:
+        raise ValueError('got a class without words, give at least one')
+    return [_clean(word) for word in words]
+
+
+def _clean(word: Any) -> str:
+    if not isinstance(word, str):
+        raise ValueError(f'got {word!r} of type {type(word).__name__} where a word (str) is expected')
+    return ' '.join(word.split())
+
+
+def _repeated(items: Sequence[Any]) -> Any:
+    """The first item that stands there a second time, or None."""
+    return next((item for i, item in enumerate(items) if item in items[:i]), None)
+
+
+def _check_template(template: Any) -> str:
+    if not isinstance(template, str):
+        raise ValueError(f'got a template of type {type(template).__name__}, give a str')
+    if template.count('{') != 1 or template.count('}') != 1 or '{}' not in template:
+        raise ValueError(f'got the template {template!r}, which must contain exactly one {{}} for the word')
+    return template
