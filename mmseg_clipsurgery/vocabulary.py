@@ -51,7 +51,9 @@ class Vocabulary:
         if len(self.queries) != len(self.class_of):
             raise ValueError(f'got {len(self.queries)} queries but {len(self.class_of)} entries in class_of')
         if set(self.class_of) != set(range(self.num_classes)):
-            raise ValueError(f'class_of must use every index from 0 to {self.num_classes - 1}, got {self.class_of}')
+            raise ValueError(
+                f'class_of must use every index from 0 to {self.num_classes - 1}, got {self.class_of}'
+            )
         if '' in self.classes or '' in self.queries:
             raise ValueError('got an empty word, remove it or write what it should be')
         if name := _repeated(self.classes):
@@ -121,7 +123,9 @@ def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
     elif isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray)):
         templates = spec
     else:
-        raise ValueError(f'got templates of type {type(spec).__name__}, give a shipped name, a text file or a list')
+        raise ValueError(
+            f'got templates of type {type(spec).__name__}, give a shipped name, a text file or a list'
+        )
     if not templates:
         raise ValueError("got no templates, give at least one, for instance '{}'")
     return tuple(_check_template(template) for template in templates)
@@ -141,7 +145,7 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     if path.is_file():
         return path
     what = kind.replace('vocabularies', 'vocabulary')
-    remedy = f"give an existing text file or one of the shipped names {', '.join(shipped(kind))}"
+    remedy = f'give an existing text file or one of the shipped names {", ".join(shipped(kind))}'
     if path.suffix or len(path.parts) > 1 or not isinstance(spec, str):
         raise FileNotFoundError(f'got the {what} file {name!r}, which is not a file: {remedy}')
     raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')
