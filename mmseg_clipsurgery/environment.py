@@ -1,0 +1,152 @@
+"""What must be installed, found out without importing it, and the sentence that mends what isn't.
+
+Two families of distributions give the same import names, and installed together they overwrite each other's files:
+
+    import name    OpenMMLab's               the maintained fork
+    mmengine       mmengine, mmengine-lite   onedl-mmengine
+    mmcv           mmcv, mmcv-lite           onedl-mmcv
+    mmseg          mmsegmentation            onedl-mmsegmentation
+
+So the package depends on neither by name, and asks here, before anything else is imported. Only the standard
+library is used: this has to work where everything else is broken.
+"""
+
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PROVIDERS = {
+    'mmengine': ('onedl-mmengine', 'mmengine', 'mmengine-lite'),
+    'mmcv': ('onedl-mmcv', 'mmcv', 'mmcv-lite'),
+    'mmseg': ('onedl-mmsegmentation', 'mmsegmentation'),
+}
+FORK = 'pip install onedl-mmengine==0.10.12 onedl-mmcv==2.3.6 onedl-mmsegmentation==1.4.2'
+# OpenMMLab's mmcv is compiled while it is installed, against the torch that is there; its setup.py and mmengine
+# import pkg_resources, which newer setuptools no longer have.
+OPENMMLAB = (
+    'pip install "setuptools<81" mmengine==0.10.7 mmsegmentation==1.2.2 && '
+    'pip install --no-build-isolation mmcv==2.1.0'
+)
+REMEDIES = {
+    'torch': 'pip install torch',
+    'torchvision': 'pip install torchvision',
+    'open_clip': 'pip install "open_clip_torch>=2.20"',
+}
+OPEN_CLIP_MIN = '2.20'
+OPENMMLAB_MMCV_MAX = '2.2'  # mmsegmentation 1.2.2 asserts mmcv < 2.2.0, in words that ask for another mmcv
+CACHE_VARIABLE = 'MMSEG_CLIPSURGERY_CACHE'
+
+
+def require() -> None:
+    """Make sure that the package can be used here.
+
+    Raises:
+        ImportError: with the remedy, where torch, torchvision, open_clip or MMSeg's stack is missing, two
+            distributions are installed over each other, or versions exclude each other.
+    """
+    problem = missing() or clash() or cap() or old_open_clip()
+    if problem:
+        sentence, remedy = problem
+        raise ImportError(
+            f'mmseg_clipsurgery: {sentence}; mend it with: {remedy} '
+            '("python -m mmseg_clipsurgery doctor" checks everything)'
+        )
+
+
+def missing() -> tuple[str, str] | None:
+    """The first piece that can't be found, as (sentence, remedy)."""
+    for name in (*REMEDIES, *PROVIDERS):
+        if importlib.util.find_spec(name) is None:
+            return f'{name} is not installed', REMEDIES.get(name) or stack_remedy()
+    return None
+
+
+def clash() -> tuple[str, str] | None:
+    """Distributions that overwrite each other's files, as (sentence, remedy)."""
+    pairs = [' and '.join(found) for found in map(installed, PROVIDERS) if len(found) > 1]
+    if not pairs:
+        return None
+    everything = ' '.join(name for import_name in PROVIDERS for name in installed(import_name))
+    sentence = f'{", ".join(pairs)} are installed over each other'
+    return sentence, f'pip uninstall -y {everything} && {FORK}'
+
+
+def cap() -> tuple[str, str] | None:
+    """OpenMMLab's MMSegmentation next to an mmcv that it refuses, as (sentence, remedy)."""
+    for name in installed('mmcv') if installed('mmseg') == ['mmsegmentation'] else []:
+        if at_least(version(name), OPENMMLAB_MMCV_MAX):
+            sentence = (
+                f'mmsegmentation {version("mmsegmentation")} refuses {name} {version(name)}: '
+                f'it wants mmcv below {OPENMMLAB_MMCV_MAX}'
+            )
+            return sentence, f'pip uninstall -y {name} && {OPENMMLAB}'
+    return None
+
+
+def old_open_clip() -> tuple[str, str] | None:
+    """An open_clip older than what is supported, as (sentence, remedy)."""
+    found = distribution_version('open_clip_torch')
+    if found is None or at_least(found, OPEN_CLIP_MIN):
+        return None
+    return f'open_clip_torch {found} is older than {OPEN_CLIP_MIN}', REMEDIES['open_clip']
+
+
+def installed(import_name: str) -> list[str]:
+    """The installed distributions that give one of MMSeg's import names."""
+    return [name for name in PROVIDERS[import_name] if distribution_version(name)]
+
+
+def stack_remedy() -> str:
+    """The command that installs or completes MMSeg's stack: OpenMMLab's where a part of it is there, else the fork."""
+    found = [name for import_name in PROVIDERS for name in installed(import_name)]
+    theirs = found and not any(name.startswith('onedl-') for name in found)
+    return OPENMMLAB if theirs else FORK
+
+
+def distribution_version(name: str) -> str | None:
+    """Version of an installed distribution, None where it isn't."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def at_least(found: str, wanted: str) -> bool:
+    """Whether version `found` is `wanted` or newer, by its release numbers: '2.20.0+cpu' is at least '2.20'."""
+    return _release(found) >= _release(wanted)
+
+
+def _release(text: str) -> tuple[int, ...]:
+    numbers = re.match(r'\d+(\.\d+)*', text)
+    parts = [int(part) for part in numbers.group().split('.')] if numbers else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def cache_folder() -> Path:
+    """Folder of what may be computed again: $MMSEG_CLIPSURGERY_CACHE, else mmseg_clipsurgery in the user's cache."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser()
+    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return Path(base).expanduser() / 'mmseg_clipsurgery'
+
+
+def running_doctor(arguments: Sequence[str] | None = None, original: Sequence[str] | None = None) -> bool:
+    """Whether this process is the doctor, who has to come where nothing else works.
+
+    Args:
+        arguments: `sys.argv`; while `python -m mmseg_clipsurgery doctor` imports the package it is ['-m', 'doctor'].
+        original: `sys.orig_argv`, which still names the module.
+    """
+    arguments = sys.argv if arguments is None else arguments
+    original = sys.orig_argv if original is None else original
+    if list(arguments[1:2]) != ['doctor']:
+        return False
+    if arguments[0] == '-m':
+        return original[-len(arguments)].endswith('mmseg_clipsurgery')
+    return Path(arguments[0]).name.startswith('mmseg-clipsurgery')
