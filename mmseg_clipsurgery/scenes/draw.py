@@ -1,0 +1,182 @@
+"""One scene from (split, index): the same bytes on every machine, whatever was drawn before.
+
+    grounds -> objects, back to front -> light and grain -> uint8
+
+All mixing of colours is done in integers; see `textures` for what keeps the rest exact.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import spec
+from .shapes import TABLE, silhouette
+from .textures import grain, ground_maps, pattern_maps, rotation
+
+
+@dataclass(frozen=True)
+class Scene:
+    """image: uint8 RGB "h w 3"; mask: uint8 labels "h w", places in `spec.CLASSES`; what can be seen, for captions."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    objects: tuple[tuple[str, str], ...]  # (name, tint)
+    grounds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scene may hold; training uses it to make batches whose scenes are alike in something."""
+
+    objects: tuple[str, ...] = spec.OBJECTS
+    grounds: tuple[str, ...] = spec.GROUNDS
+    tints: tuple[str, ...] = tuple(spec.TINTS)
+    most_objects: int = 3
+    two_grounds: float = spec.TWO_GROUNDS
+
+
+def draw_scene(split: str, index: int, plan: Plan = Plan()) -> Scene:
+    """Draw scene `index` (0, 1, ...) of a split; see `spec` for what the splits share and what they don't.
+
+    ValueError: unknown split, negative index, or a plan with no object that may wear one of its tints.
+    """
+    if split not in spec.SPLITS or index < 0:
+        raise ValueError(f'Scenes have splits {spec.SPLITS} and indices from 0: got {split!r}, {index}.')
+    random = np.random.RandomState([spec.VERSION, spec.SPLITS.index(split), index])
+    pool = spec.POOL_OF_SPLIT[split]
+    canvas, mask, grounds = _draw_grounds(random, pool, plan)
+    objects = [
+        _draw_object(random, pool, canvas, mask, *choice) for choice in _choose_objects(random, split, plan)
+    ]
+    seen = {spec.CLASSES[label] for label in np.unique(mask)}
+    return Scene(
+        image=_light(random, canvas),
+        mask=mask,
+        objects=tuple(pair for pair in objects if pair[0] in seen),
+        grounds=tuple(name for name in grounds if name in seen),
+    )
+
+
+def allowed_tints(split: str, name: str, tints: tuple[str, ...] = tuple(spec.TINTS)) -> list[str]:
+    """The tints an object may wear: its held-out one in split `heldout`, the others elsewhere."""
+    return [tint for tint in tints if (tint == spec.HELD_OUT[name]) == (split == 'heldout')]
+
+
+def _below(random, n: int) -> int:
+    return int(random.random_sample() * n)
+
+
+def _pick(random, items):
+    return items[_below(random, len(items))]
+
+
+def _between(random, low: float, high: float) -> float:
+    return low + (high - low) * random.random_sample()
+
+
+def _draw_grounds(random, pool: str, plan: Plan):
+    first = _pick(random, plan.grounds)
+    others = [name for name in plan.grounds if name != first]
+    canvas = _ground(random, pool, first)
+    mask = np.full((spec.SIZE, spec.SIZE), spec.CLASSES.index(first), np.uint8)
+    if not others or random.random_sample() >= plan.two_grounds:
+        return canvas, mask, (first,)
+    second = _pick(random, others)
+    beyond = _far_side(random)
+    canvas[beyond] = _ground(random, pool, second)[beyond]
+    mask[beyond] = spec.CLASSES.index(second)
+    return canvas, mask, (first, second)
+
+
+def _ground(random, pool: str, name: str) -> np.ndarray:
+    texture = _pick(random, ground_maps(pool, name))
+    top, left = _below(random, spec.MAP_SIZE - spec.SIZE + 1), _below(random, spec.MAP_SIZE - spec.SIZE + 1)
+    window = texture[top : top + spec.SIZE, left : left + spec.SIZE]
+    window = window[:, ::-1] if random.random_sample() < 0.5 else window
+    return window.astype(np.int32) * (236 + _below(random, 41)) >> 8
+
+
+def _far_side(random) -> np.ndarray:
+    """The pixels beyond a wavy border through the middle of the scene, bool "h w"."""
+    cosine, sine = rotation(_between(random, -1, 1))
+    offset, height, period, phase = (_between(random, *span) for span in ((-14, 14), (0, 5), (24, 60), (0, 1)))
+    y, x = np.mgrid[: spec.SIZE, : spec.SIZE] - (spec.SIZE - 1) / 2
+    along = (cosine * y - sine * x) / period + phase
+    along = along - np.floor(along)
+    return cosine * x + sine * y > offset + height * (16 * along * (1 - along) * np.abs(1 - 2 * along) - 1)
+
+
+def _choose_objects(random, split: str, plan: Plan) -> list[tuple[str, str, float, float, float]]:
+    """Name, tint, centre x, centre y and long side (pixels) of each object; one that finds no room is left out."""
+    tints = {name: allowed_tints(split, name, plan.tints) for name in plan.objects}
+    names = [name for name in plan.objects if tints[name]]
+    if not names:
+        raise ValueError(f'No object of {plan.objects} may wear one of {plan.tints} in split {split!r}.')
+    number = min(_number_of_objects(random), plan.most_objects, len(names))
+    chosen = []
+    for _ in range(number):
+        name = names.pop(_below(random, len(names)))
+        side = spec.SIZE * _between(random, *spec.LONG_SIDE[number])
+        place = _free_place(random, side, chosen)
+        if place:
+            chosen.append((name, _pick(random, tints[name]), *place, side))
+    return chosen
+
+
+def _number_of_objects(random) -> int:
+    position = random.random_sample()
+    for number, share in spec.OBJECT_COUNTS.items():
+        position -= share
+        if position < 0:
+            return number
+    return max(spec.OBJECT_COUNTS)
+
+
+def _free_place(random, side: float, others, tries: int = 20):
+    """A centre at which the object stays nearly inside the image and hardly overlaps those already there, or None."""
+    for _ in range(tries):
+        x, y = (_between(random, 0.45 * side, spec.SIZE - 0.45 * side) for _ in range(2))
+        distances = [((x - u) * (x - u) + (y - v) * (y - v), 0.45 * (side + other)) for _, _, u, v, other in others]
+        if all(square >= reach * reach for square, reach in distances):
+            return x, y
+    return None
+
+
+def _draw_object(random, pool, canvas, mask, name, tint, centre_x, centre_y, side) -> tuple[str, str]:
+    """Paint one object over the canvas (int32 "h w 3") and the mask, in place; returns (name, tint)."""
+    turn, flip, zoom, shift_u, shift_v = random.random_sample(5)
+    pattern = _pick(random, pattern_maps(pool, name))
+    cosine, sine = rotation(0.2 * (2 * turn - 1))
+    reach = 0.75 * side
+    top, bottom = _span(centre_y, reach)
+    left, right = _span(centre_x, reach)
+    y, x = np.arange(top, bottom)[:, None] - centre_y, np.arange(left, right) - centre_x
+    u, v = (x * cosine - y * sine) * (1 if flip < 0.5 else -1), x * sine + y * cosine
+    column, row = (np.floor((w / side + 0.5) * TABLE).astype(np.intp) for w in (u, v))
+    valid = (column >= 0) & (column < TABLE) & (row >= 0) & (row < TABLE)
+    inside = valid & silhouette(name)[row.clip(0, TABLE - 1), column.clip(0, TABLE - 1)]
+    u, v = u[inside], v[inside]
+    zoom, middle = 0.85 + 0.3 * zoom, spec.MAP_SIZE / 2 - 15
+    tone = pattern[np.floor(v * zoom + middle + 30 * shift_v).astype(np.intp),
+                   np.floor(u * zoom + middle + 30 * shift_u).astype(np.intp)].astype(np.int32)[:, None]  # fmt: skip
+    light = np.floor(256 - 60 * v / side).astype(np.int32)[:, None]
+    body = (_jitter(random, spec.TINTS[tint], 14) * (255 - tone) + _jitter(random, spec.INKS[name], 10) * tone) // 255
+    canvas[top:bottom, left:right][inside] = body * light >> 8
+    mask[top:bottom, left:right][inside] = spec.CLASSES.index(name)
+    return name, tint
+
+
+def _span(centre: float, reach: float) -> tuple[int, int]:
+    return max(0, int(centre - reach)), min(spec.SIZE, int(centre + reach) + 2)
+
+
+def _jitter(random, colour: tuple[int, int, int], most: int) -> np.ndarray:
+    """A colour moved by up to `most` in each channel, int32 "3"."""
+    return np.array(colour, np.int32) + np.floor((2 * most + 1) * random.random_sample(3)).astype(np.int32) - most
+
+
+def _light(random, canvas: np.ndarray) -> np.ndarray:
+    noise, brightness = grain(), 225 + _below(random, 48)
+    top, left = (_below(random, side - spec.SIZE + 1) for side in noise.shape)
+    lit = (canvas * brightness >> 8) + noise[top : top + spec.SIZE, left : left + spec.SIZE, None]
+    return lit.clip(0, 255).astype(np.uint8)
