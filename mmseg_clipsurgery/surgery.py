@@ -1,0 +1,92 @@
+"""A surgery is data: which blocks are read, by which affinity, and what the side stream keeps.
+
+    x = CLIP's own tokens, block by block                        (the original path, never changed)
+    y = x (residual) or 0, as x enters the first of the last `last_blocks` blocks
+    in each of those blocks:   y = y + O(A v)                    q, k, v from LN1(x) of that block
+                               y = y + MLP(LN2(y))               where ffn is set
+    at the end: class token from x, patch tokens from y; both through the final LayerNorm and projection
+
+`affinity` names A (see `attention.AFFINITIES`), `position` how the position table meets another grid
+(see `backbone.resize_position_table`). Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071),
+CLIP Surgery (2304.05653, section 3.2), SCLIP (2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181),
+GEM (2312.00878).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+AFFINITIES = ('identity', 'qq', 'kk', 'vv', 'qk', 'qq+kk', 'kk+gauss', 'gem')
+POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """How the side stream reads a CLIP tower. Every combination of legal fields is legal.
+
+    Args:
+        last_blocks: number of last blocks that are read, >= 0. 0 is CLIP itself: no side stream. A tower
+            must have at least that many blocks. CLIP's ResNets have one attention (their pool), which is
+            read when `last_blocks` >= 1.
+        affinity: one of `AFFINITIES`; not read when `last_blocks` is 0.
+        residual: the side stream starts from CLIP's tokens (True) or from zero (False).
+        ffn: the side stream also passes through the MLP of each block read.
+        position: one of `POSITIONS`; applies to grids other than the trained one.
+
+    Raises:
+        ValueError: a field has an illegal value; the message lists the legal ones.
+    """
+
+    last_blocks: int
+    affinity: str = 'vv'
+    residual: bool = True
+    ffn: bool = False
+    position: str = 'bicubic_scale'
+
+    def __post_init__(self):
+        if (
+            isinstance(self.last_blocks, bool)
+            or not isinstance(self.last_blocks, int)
+            or self.last_blocks < 0
+        ):
+            raise ValueError(f'last_blocks must be a whole number >= 0, got {self.last_blocks!r}')
+        for name, legal in (('affinity', AFFINITIES), ('position', POSITIONS), ('residual', (True, False)),
+                            ('ffn', (True, False))):  # fmt: skip
+            if getattr(self, name) not in legal:
+                raise ValueError(
+                    f'{name} must be one of {", ".join(map(str, legal))}, got {getattr(self, name)!r}'
+                )
+
+    @classmethod
+    def read(cls, spec: 'str | Mapping | Surgery') -> 'Surgery':
+        """Turn a name of `SURGERIES`, a dict of fields or a `Surgery` into a `Surgery`.
+
+        Raises:
+            ValueError: the name or a field is unknown, or a value is illegal.
+            TypeError: `spec` is none of these.
+        """
+        if isinstance(spec, cls):
+            return spec
+        if isinstance(spec, str):
+            if spec not in SURGERIES:
+                raise ValueError(f'unknown surgery {spec!r}; choose one of {", ".join(SURGERIES)}, or give a '
+                                 'dict of fields such as dict(last_blocks=6, affinity="vv")')  # fmt: skip
+            return SURGERIES[spec]
+        if isinstance(spec, Mapping):
+            known = {field.name for field in fields(cls)}
+            unknown = sorted(set(spec) - known)
+            if unknown or 'last_blocks' not in spec:
+                wrong = f'unknown field {unknown[0]!r}' if unknown else 'the field last_blocks is missing'
+                raise ValueError(f'surgery {dict(spec)}: {wrong}; the fields are {", ".join(sorted(known))}')
+            return cls(**spec)
+        raise TypeError(f'surgery must be a name, a dict of fields or a Surgery, got {type(spec).__name__}')
+
+
+SURGERIES = {
+    'clip': Surgery(0, 'qk', residual=True, ffn=True),
+    'maskclip': Surgery(1, 'identity', residual=True, ffn=True),
+    'clip_surgery': Surgery(6, 'vv', residual=True, ffn=False, position='bilinear'),
+    'sclip': Surgery(1, 'qq+kk', residual=True, ffn=True),
+    'clearclip': Surgery(1, 'qq', residual=False, ffn=False),
+    'naclip': Surgery(1, 'kk+gauss', residual=False, ffn=False),
+    'gem': Surgery(6, 'gem', residual=True, ffn=False, position='bicubic_antialias'),
+}
