@@ -1,8 +1,8 @@
 """Words and templates: from what a user writes to what the text encoder reads.
 
-A vocabulary is an ordered list of classes, each with one word or several (synonyms). Every word is one text query, and a
-class scores the maximum over its queries. A template is a sentence with one `{}` for the word; a word's embedding is the
-average over the templates.
+A vocabulary is an ordered list of classes, each with one word or several (synonyms). Every word is one text
+query, and a class scores the maximum over its queries. A template is a sentence with one `{}` for the word; a word's
+embedding is the average over the templates.
 
 Text file of a vocabulary, UTF-8, one class a line:
 
@@ -13,9 +13,9 @@ Text file of a vocabulary, UTF-8, one class a line:
 
 Text file of templates: one a line, comments as above.
 
-The same word may stand in two classes (COCO-Object's 'bed' is also one of the leaderboard's words for its background):
-such classes tie wherever that word is the best, and the earlier one wins. Class names are unique, and so are the words of
-one class. Words keep their case; runs of white space count as one blank.
+The same word may stand in two classes (COCO-Object's 'bed' is also one of the leaderboard's words for its
+background): such classes tie wherever that word is the best, and the earlier one wins. Class names are unique, and so
+are the words of one class. Words keep their case; runs of white space count as one blank.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Vocabulary:
     queries: words, in the order in which they are encoded.
     class_of: index of the class of each query.
 
-    Raises ValueError when there is no class, a class has no query, a name or word is empty, or one is repeated.
+    Raises ValueError: there is no class, a class has no query, a name or word is empty, or one is repeated.
     """
 
     classes: tuple[str, ...]
@@ -82,11 +82,11 @@ class Vocabulary:
     def read(cls, spec: VocabularySpec) -> 'Vocabulary | None':
         """Read a vocabulary from any of the forms a config or a Python user may write.
 
-        spec: a shipped name (`shipped('vocabularies')`), the path of a text file, a list whose items are a word or a
-            list of synonyms (the first names the class), a mapping from class name to word or words, a Vocabulary, or
-            None, which stays None: the words come later.
+        spec: a shipped name (`shipped('vocabularies')`), the path of a text file, a list whose items are a word or
+            a list of synonyms (the first names the class), a mapping from class name to word or words, a Vocabulary,
+            or None, which stays None: the words come later.
 
-        Raises ValueError for an unknown name, a wrong type or bad words, FileNotFoundError for a file that is not there.
+        Raises ValueError for an unknown name, a wrong type or bad words, FileNotFoundError for a missing file.
         """
         if spec is None or isinstance(spec, Vocabulary):
             return spec
@@ -96,8 +96,9 @@ class Vocabulary:
             return cls.of([(_clean(name), _words(words)) for name, words in spec.items()])
         if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray)):
             return cls.of([_name_by_first(_words(words)) for words in spec])
+        kind = type(spec).__name__
         raise ValueError(
-            f'got a vocabulary of type {type(spec).__name__}, give a shipped name, a text file, a list or a mapping'
+            f'got a vocabulary of type {kind}, give a shipped name, a text file, a list or a mapping'
         )
 
     @classmethod
@@ -111,10 +112,10 @@ class Vocabulary:
 def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
     """Read sentence templates, each with exactly one `{}` where the word goes.
 
-    spec: a shipped name (`shipped('templates')`), one template, a list of templates, or the path of a text file.
+    spec: a shipped name (`shipped('templates')`), one template, a list of them, or the path of a text file.
 
-    Raises ValueError for an unknown name, a wrong type or a template without exactly one `{}`, FileNotFoundError for a
-    file that is not there.
+    Raises ValueError for an unknown name, a wrong type or a template without exactly one `{}`, FileNotFoundError for
+    a missing file.
     """
     if isinstance(spec, str) and '{' in spec:
         templates: Sequence[Any] = [spec]

@@ -1,0 +1,16 @@
+"""COCO-Object val2017: 5,000 images, 80 things and background.
+
+Its masks are made from those of COCO-Stuff 164k and lie beside them.
+"""
+
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='COCOObjectDataset',
+        data_root='data/coco_stuff164k',
+        data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017'),
+    ),
+)
+test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])

@@ -1,0 +1,14 @@
+"""PASCAL VOC 2012 val: 1,449 images, 20 classes and background."""
+
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_root='data/VOCdevkit/VOC2012',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        ann_file='ImageSets/Segmentation/val.txt',
+    ),
+)
+test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])

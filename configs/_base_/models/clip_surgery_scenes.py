@@ -1,0 +1,19 @@
+"""CLIP Surgery over the embedded tiny CLIP (ViT, patch 8, 6 blocks, trained on scenes of 96 x 96 pixels)."""
+
+model = dict(
+    type='CLIPSurgerySegmentor',
+    data_preprocessor=dict(
+        type='CLIPSurgeryDataPreProcessor',
+        mean=[0.5 * 255, 0.5 * 255, 0.5 * 255],
+        std=[0.5 * 255, 0.5 * 255, 0.5 * 255],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(type='CLIPSurgeryViT', arch='scenes', pretrained='scenes', surgery='clip_surgery'),
+    text_encoder=dict(
+        type='OpenCLIPTextEncoder', arch='scenes', pretrained='scenes', vocabulary=None, templates='bare'
+    ),
+    # One word and no background: pixels nearer to the word than to the empty string are labelled.
+    decode_head=dict(type='SurgeryHead', threshold=0.0),
+    test_cfg=dict(mode='whole', logit_scale=40, prob_thd=None, area_thd=None, scores=False),
+)
+tta_model = dict(type='CLIPSurgeryTTAModel')

@@ -1,0 +1,17 @@
+"""CLIP Surgery, ViT-B/16, Cityscapes: the leaderboard protocol (SCLIP's).
+
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653.
+Command: python tools/test.py configs/clipsurgery_cityscapes.py
+Expected mIoU (none measured by this project):
+  31.4  the paper, table 6, its own protocol
+  31.8  one later paper, SCLIP protocol; provenance unstated, orientation only
+"""
+
+_base_ = [
+    './_base_/models/clip_surgery_vit-b16_openai.py',
+    './_base_/datasets/cityscapes.py',
+    './_base_/pipelines/short_side_560.py',
+    './_base_/default_runtime.py',
+]
+model = dict(text_encoder=dict(vocabulary='cityscapes'))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

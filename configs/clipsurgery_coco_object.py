@@ -1,0 +1,17 @@
+"""CLIP Surgery, ViT-B/16, COCO-Object: the leaderboard protocol (SCLIP's).
+
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653.
+Command: python tools/test.py configs/clipsurgery_coco_object.py
+Expected mIoU (none measured by this project):
+  not published by the authors
+  30.2  one later paper, SCLIP protocol; provenance unstated, orientation only
+"""
+
+_base_ = [
+    './_base_/models/clip_surgery_vit-b16_openai.py',
+    './_base_/datasets/coco_object.py',
+    './_base_/pipelines/short_side_336.py',
+    './_base_/default_runtime.py',
+]
+model = dict(text_encoder=dict(vocabulary='coco_object'), test_cfg=dict(logit_scale=50, prob_thd=0.1))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

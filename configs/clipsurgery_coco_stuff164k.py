@@ -1,0 +1,17 @@
+"""CLIP Surgery, ViT-B/16, COCO-Stuff 164k: the leaderboard protocol (SCLIP's).
+
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653.
+Command: python tools/test.py configs/clipsurgery_coco_stuff164k.py
+Expected mIoU (none measured by this project):
+  21.9  the paper, table 6, its own protocol
+  22.1  one later paper, SCLIP protocol; provenance unstated, orientation only
+"""
+
+_base_ = [
+    './_base_/models/clip_surgery_vit-b16_openai.py',
+    './_base_/datasets/coco_stuff164k.py',
+    './_base_/pipelines/short_side_448.py',
+    './_base_/default_runtime.py',
+]
+model = dict(text_encoder=dict(vocabulary='coco_stuff164k'))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,0 +1,18 @@
+"""CLIP Surgery, ViT-B/16, PASCAL Context with background: the leaderboard protocol (SCLIP's).
+
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653.
+Command: python tools/test.py configs/clipsurgery_context60.py
+Expected mIoU (none measured by this project):
+  29.3  the paper, table 6, its own protocol; its class count (59 or 60) is not stated
+  30.5  re-run in the GEM paper (CVPR 2024), its own protocol
+  30.1  one later paper, SCLIP protocol; provenance unstated, orientation only
+"""
+
+_base_ = [
+    './_base_/models/clip_surgery_vit-b16_openai.py',
+    './_base_/datasets/context60.py',
+    './_base_/pipelines/short_side_336.py',
+    './_base_/default_runtime.py',
+]
+model = dict(text_encoder=dict(vocabulary='context60'), test_cfg=dict(logit_scale=50, prob_thd=0.1))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
