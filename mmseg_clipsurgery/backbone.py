@@ -94,8 +94,10 @@ class ImageTower(BaseModule):
         if images.dim() != 4 or images.shape[1] != 3:
             raise ValueError(f'images must be "b 3 H W", got shape {tuple(images.shape)}')
         if min(images.shape[2:]) < self.patch:
-            raise ValueError(f'images must be at least one patch ({self.patch} pixels) high and wide, got '
-                             f'{images.shape[2]} x {images.shape[3]} (height x width)')  # fmt: skip
+            raise ValueError(
+                f'images must be at least one patch ({self.patch} pixels) high and wide, got '
+                f'{images.shape[2]} x {images.shape[3]} (height x width)'
+            )
         if not torch.compiler.is_compiling() and not torch.isfinite(images).all():
             raise ValueError('images hold NaN or infinite values; check the file and its normalisation')
         return images.to(self.visual.conv1.weight.dtype)
@@ -120,8 +122,10 @@ class CLIPSurgeryViT(ImageTower):
         self.trained_grid = tuple(self.visual.grid_size)
         check_blocks(blocks, self.label)
         if self.surgery.last_blocks > len(blocks):
-            raise ValueError(f'the surgery reads the last {self.surgery.last_blocks} blocks, {self.label} has '
-                             f'{len(blocks)}; give surgery=dict(last_blocks=..., ...) with fewer')  # fmt: skip
+            raise ValueError(
+                f'the surgery reads the last {self.surgery.last_blocks} blocks, {self.label} has '
+                f'{len(blocks)}; give surgery=dict(last_blocks=..., ...) with fewer'
+            )
 
     def forward(self, images: Tensor, class_token: bool = True) -> ImageTokens:
         """Read a batch of images.

@@ -32,8 +32,13 @@ from .weights import load_tower, read_weights, shown_activation
 
 SCENES = Path(__file__).parent / 'data' / 'scenes'
 CONFIG_NAME = 'open_clip_config.json'
-WEIGHT_NAMES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.safetensors', 'open_clip_pytorch_model.bin',
-                'model.safetensors', 'pytorch_model.bin')  # fmt: skip
+WEIGHT_NAMES = (
+    'open_clip_model.safetensors',
+    'open_clip_pytorch_model.safetensors',
+    'open_clip_pytorch_model.bin',
+    'model.safetensors',
+    'pytorch_model.bin',
+)
 logger = logging.getLogger('mmseg_clipsurgery')
 
 
@@ -61,8 +66,13 @@ class Source:
     checksum: str | None = None
 
 
-def resolve(arch: str | Path | Mapping, pretrained: str | Path | None = None, quick_gelu: bool | None = None,
-            checksum: str | None = None, cache_dir: str | None = None) -> Source:  # fmt: skip
+def resolve(
+    arch: str | Path | Mapping,
+    pretrained: str | Path | None = None,
+    quick_gelu: bool | None = None,
+    checksum: str | None = None,
+    cache_dir: str | None = None,
+) -> Source:
     """Find out what `arch` and `pretrained` name (see the module's head); nothing is built.
 
     Args:
@@ -118,8 +128,10 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
     if config is None:
         near = difflib.get_close_matches(str(arch), open_clip.list_models(), n=3, cutoff=0.5)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
-        raise ValueError(f'unknown arch {str(arch)!r}: {hint}Give a name of open_clip.list_models(), a folder with '
-                         f'{CONFIG_NAME}, or a dict')  # fmt: skip
+        raise ValueError(
+            f'unknown arch {str(arch)!r}: {hint}Give a name of open_clip.list_models(), a folder with '
+            f'{CONFIG_NAME}, or a dict'
+        )
     return deepcopy(config), None, {}
 
 
@@ -151,8 +163,10 @@ def fetch_folder(repository: str, cache_dir: str | None) -> Path:
     try:
         return Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
     except Exception as error:  # the hub's errors have no common base across its releases
-        raise FileNotFoundError(f'hf-hub:{repository} could not be fetched or found in the cache ({error}); check the '
-                                'name and the network, or give a local folder') from error  # fmt: skip
+        raise FileNotFoundError(
+            f'hf-hub:{repository} could not be fetched or found in the cache ({error}); check the '
+            'name and the network, or give a local folder'
+        ) from error
 
 
 def read_folder(folder: Path) -> tuple[dict, Path, dict]:
@@ -184,8 +198,10 @@ def find_weights(
         return path, None
     tags = open_clip.list_pretrained_tags_by_model(arch.replace('/', '-')) if isinstance(arch, str) else []
     kind = FileNotFoundError if path.suffix or len(path.parts) > 1 else ValueError
-    raise kind(f'pretrained={str(pretrained)!r} is neither an existing file nor a tag of {arch}; its tags: '
-               f'{", ".join(tags) or "none"}')  # fmt: skip
+    raise kind(
+        f'pretrained={str(pretrained)!r} is neither an existing file nor a tag of {arch}; its tags: '
+        f'{", ".join(tags) or "none"}'
+    )
 
 
 def folder_weights(folder: Path) -> Path:
@@ -199,8 +215,10 @@ def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Pat
     try:
         return Path(open_clip.pretrained.download_pretrained(tag, cache_dir=cache_dir))
     except Exception as error:  # urllib's, the hub's and open_clip's own errors alike
-        raise FileNotFoundError(f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
-                                f'({error}); check the network, or give a file as pretrained') from error  # fmt: skip
+        raise FileNotFoundError(
+            f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
+            f'({error}); check the network, or give a file as pretrained'
+        ) from error
 
 
 def tag_settings(tag_name: str, tag: dict) -> dict:
@@ -223,10 +241,16 @@ def decide_activation(said: dict[str, bool], weights: Path | None) -> bool:
     elif weights is None:
         quick_gelu = False
     else:
-        raise ValueError(f'{weights} does not tell its activation: say quick_gelu=True (OpenAI\'s, MetaCLIP\'s and '
-                         'DFN\'s models) or quick_gelu=False (most others)')  # fmt: skip
-    logger.info('%s: activation %s (by %s)', weights or 'random weights', 'QuickGELU' if quick_gelu else 'GELU',
-                ', '.join(said) or 'default')  # fmt: skip
+        raise ValueError(
+            f"{weights} does not tell its activation: say quick_gelu=True (OpenAI's, MetaCLIP's and "
+            "DFN's models) or quick_gelu=False (most others)"
+        )
+    logger.info(
+        '%s: activation %s (by %s)',
+        weights or 'random weights',
+        'QuickGELU' if quick_gelu else 'GELU',
+        ', '.join(said) or 'default',
+    )
     return quick_gelu
 
 
@@ -263,8 +287,10 @@ def build_image_tower(source: Source, kind: str) -> nn.Module:
     found = tower_kind(source.config)
     if found != kind:
         other = {'vit': 'it is a ViT, use CLIPSurgeryViT', 'resnet': 'it is a ResNet, use CLIPSurgeryResNet'}
-        raise ValueError(f'{source.label} is not supported here: {other.get(found, "it is " + found)}. What works: '
-                         f'{", ".join(supported_archs(kind))}, and dicts of that form')  # fmt: skip
+        raise ValueError(
+            f'{source.label} is not supported here: {other.get(found, "it is " + found)}. What works: '
+            f'{", ".join(supported_archs(kind))}, and dicts of that form'
+        )
     settings = {key: value for key, value in source.config['vision_cfg'].items() if key != 'patch_dropout'}
     tower = build(open_clip.model._build_vision_tower, open_clip.model.CLIPVisionCfg, source, settings)
     return load(tower, 'visual', source)
@@ -326,6 +352,8 @@ class Tokenizer:
         """
         ids = self.tokenize(texts, context_length=self.context_length)
         if self.vocab_size is not None and ids.max() >= self.vocab_size:
-            raise ValueError(f'the tokenizer gives ids up to {int(ids.max())}, the text tower knows {self.vocab_size}; '
-                             'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path')  # fmt: skip
+            raise ValueError(
+                f'the tokenizer gives ids up to {int(ids.max())}, the text tower knows {self.vocab_size}; '
+                'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path'
+            )
         return ids

@@ -49,8 +49,12 @@ class Surgery:
             or self.last_blocks < 0
         ):
             raise ValueError(f'last_blocks must be a whole number >= 0, got {self.last_blocks!r}')
-        for name, legal in (('affinity', AFFINITIES), ('position', POSITIONS), ('residual', (True, False)),
-                            ('ffn', (True, False))):  # fmt: skip
+        for name, legal in (
+            ('affinity', AFFINITIES),
+            ('position', POSITIONS),
+            ('residual', (True, False)),
+            ('ffn', (True, False)),
+        ):
             if getattr(self, name) not in legal:
                 raise ValueError(
                     f'{name} must be one of {", ".join(map(str, legal))}, got {getattr(self, name)!r}'
@@ -68,8 +72,10 @@ class Surgery:
             return spec
         if isinstance(spec, str):
             if spec not in SURGERIES:
-                raise ValueError(f'unknown surgery {spec!r}; choose one of {", ".join(SURGERIES)}, or give a '
-                                 'dict of fields such as dict(last_blocks=6, affinity="vv")')  # fmt: skip
+                raise ValueError(
+                    f'unknown surgery {spec!r}; choose one of {", ".join(SURGERIES)}, or give a '
+                    'dict of fields such as dict(last_blocks=6, affinity="vv")'
+                )
             return SURGERIES[spec]
         if isinstance(spec, Mapping):
             known = {field.name for field in fields(cls)}

@@ -16,8 +16,17 @@ from torch import Tensor, nn
 
 # Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
 SCALARS = {'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size'}
-TEXT_NAMES = {'transformer', 'token_embedding', 'positional_embedding', 'ln_final', 'text_projection', 'cls_emb',
-              'attn_mask', 'text', 'text_decoder'}  # fmt: skip
+TEXT_NAMES = {
+    'transformer',
+    'token_embedding',
+    'positional_embedding',
+    'ln_final',
+    'text_projection',
+    'cls_emb',
+    'attn_mask',
+    'text',
+    'text_decoder',
+}
 QUICK_GELU_FACTOR = b'1.702'  # x * sigmoid(1.702 x), as it stands in a TorchScript archive's code
 
 
@@ -88,8 +97,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f'{path} cannot be loaded as tensors alone ({str(error).splitlines()[0]}); it is damaged or '
-                         'holds pickled code, which is never executed here: save it as safetensors') from error  # fmt: skip
+        raise ValueError(
+            f'{path} cannot be loaded as tensors alone ({str(error).splitlines()[0]}); it is damaged or '
+            'holds pickled code, which is never executed here: save it as safetensors'
+        ) from error
     tensors = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise ValueError(f'{path} holds no state dict (names with tensors)')
@@ -111,8 +122,11 @@ def split_towers(tensors: dict[str, Tensor], source: str) -> dict[str, dict[str,
     visual = {
         name.removeprefix('visual.'): value for name, value in tensors.items() if name.startswith('visual.')
     }
-    text = {name.removeprefix('text.'): value for name, value in tensors.items()
-            if not name.startswith(('visual.', 'text_decoder.')) and name not in SCALARS | {'attn_mask'}}  # fmt: skip
+    text = {
+        name.removeprefix('text.'): value
+        for name, value in tensors.items()
+        if not name.startswith(('visual.', 'text_decoder.')) and name not in SCALARS | {'attn_mask'}
+    }
     return {'visual': visual, 'text': text}
 
 
@@ -134,12 +148,16 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
     missing = [name for name in wanted if name not in found and not name.endswith('num_batches_tracked')]
     unexpected = [name for name in found if name not in wanted]
     if missing or unexpected:
-        raise ValueError(f'{source} does not fit the {which} tower: missing {listed(missing)}; unexpected '
-                         f'{listed(unexpected)}. Check that arch names the model these weights belong to')  # fmt: skip
+        raise ValueError(
+            f'{source} does not fit the {which} tower: missing {listed(missing)}; unexpected '
+            f'{listed(unexpected)}. Check that arch names the model these weights belong to'
+        )
     for name, value in found.items():
         if value.shape != wanted[name].shape:
-            raise ValueError(f'{source}: {which} tensor {name} has shape {tuple(value.shape)}, arch asks for '
-                             f'{tuple(wanted[name].shape)}; check that arch and weights belong together')  # fmt: skip
+            raise ValueError(
+                f'{source}: {which} tensor {name} has shape {tuple(value.shape)}, arch asks for '
+                f'{tuple(wanted[name].shape)}; check that arch and weights belong together'
+            )
         if not torch.isfinite(value).all():
             raise ValueError(
                 f'{source}: {which} tensor {name} holds NaN or infinite values; fetch the file again'
