@@ -1,0 +1,354 @@
+"""Words and templates: the shipped ones against their sources, every form a user may write, every error."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, shipped
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+BACKGROUND = [
+    *(
+        'sky',
+        'wall',
+        'tree',
+        'wood',
+        'grass',
+        'road',
+        'sea',
+        'river',
+        'mountain',
+        'sands',
+        'desk',
+        'bed',
+        'building',
+    ),
+    *(
+        'cloud',
+        'lamp',
+        'door',
+        'window',
+        'wardrobe',
+        'ceiling',
+        'shelf',
+        'curtain',
+        'stair',
+        'floor',
+        'hill',
+        'rail',
+    ),
+    'fence',
+]
+WEAR = ('shirt', 'jeans', 'dress', 'sweater', 'skirt', 'jacket')
+PERSON = ['person', *(f'person in {wear}' for wear in WEAR)]
+MONITOR = ['television monitor', 'tv monitor', 'monitor', 'television', 'screen']
+VOC = {'boat': ['ship'], 'diningtable': ['table'], 'person': PERSON, 'tvmonitor': MONITOR}
+
+
+def in_one_word(*names: str) -> dict[str, list[str]]:
+    return {name: [name.replace(' ', '')] for name in names}
+
+
+# Vocabulary -> the words of the leaderboard protocol that are not the class name.
+WORDS = {
+    'voc21': {'background': BACKGROUND, **VOC},
+    'voc21_names': {},
+    'voc20': VOC,
+    'context59': {},
+    'context60': {},
+    'coco_object': {'background': BACKGROUND, 'person': [*PERSON, 'body']},
+    'coco_stuff164k': in_one_word(
+        *('traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'sports ball', 'baseball bat'),
+        *(
+            'baseball glove',
+            'tennis racket',
+            'wine glass',
+            'hot dog',
+            'potted plant',
+            'dining table',
+            'cell phone',
+        ),
+        *('teddy bear', 'hair drier'),
+    ),
+    'cityscapes': in_one_word('traffic light', 'traffic sign'),
+    'ade20k': in_one_word(
+        *('chest of drawers', 'pool table', 'screen door', 'coffee table', 'kitchen island', 'swivel chair'),
+        *(
+            'arcade machine',
+            'television receiver',
+            'dirt track',
+            'conveyer belt',
+            'swimming pool',
+            'trade name',
+        ),
+        *('traffic light', 'crt screen', 'bulletin board'),
+    ),
+    'scenes': {},
+}
+
+# Vocabulary -> data set, number of classes, number of queries, background or not.
+DATA_SETS = {
+    'voc21': ('PascalVOCDataset', 21, 56, True),
+    'voc21_names': ('PascalVOCDataset', 21, 21, True),
+    'voc20': ('PascalVOC20Dataset', 20, 30, False),
+    'context59': ('PascalContextDataset59', 59, 59, False),
+    'context60': ('PascalContextDataset', 60, 60, True),
+    'coco_object': ('COCOObjectDataset', 81, 113, True),
+    'coco_stuff164k': ('COCOStuffDataset', 171, 171, False),
+    'cityscapes': ('CityscapesDataset', 19, 19, False),
+    'ade20k': ('ADE20KDataset', 150, 150, False),
+    'scenes': ('ScenesDataset', 14, 14, False),
+}
+
+
+def words_by_class(vocabulary: Vocabulary) -> dict[str, list[str]]:
+    words: dict[str, list[str]] = {name: [] for name in vocabulary.classes}
+    for word, k in zip(vocabulary.queries, vocabulary.class_of, strict=True):
+        words[vocabulary.classes[k]].append(word)
+    return words
+
+
+def class_names(data_set: str) -> tuple[str, ...]:
+    """MMSeg's own names; ADE20K's 'bed ' has a blank too many there."""
+    import mmseg_clipsurgery.datasets  # noqa: F401, registers ours
+
+    from mmseg.registry import DATASETS
+
+    return tuple(name.strip() for name in DATASETS.get(data_set).METAINFO['classes'])
+
+
+def test_every_shipped_vocabulary_is_known_here():
+    assert set(shipped('vocabularies')) == set(WORDS) == set(DATA_SETS)
+
+
+@pytest.mark.mmseg
+@pytest.mark.parametrize('name', DATA_SETS)
+def test_shipped_names_are_those_of_the_data_set(name):
+    data_set, classes, queries, background = DATA_SETS[name]
+    vocabulary = Vocabulary.read(name)
+    assert vocabulary.classes == class_names(data_set)
+    assert (vocabulary.num_classes, len(vocabulary.queries)) == (classes, queries)
+    assert vocabulary.has_background is background
+
+
+@pytest.mark.parametrize('name', WORDS)
+def test_shipped_words_are_the_protocol(name):
+    words = words_by_class(Vocabulary.read(name))
+    assert set(WORDS[name]) <= set(words)
+    assert words == {k: WORDS[name].get(k, [k]) for k in words}
+
+
+def test_words_are_those_of_the_shared_facts():
+    here = Path(__file__).resolve().parents[1]
+    facts = (
+        Path(os.environ.get('MMSEG_CLIPSURGERY_SHARED', here.parent / 'shared')) / 'facts' / 'protocols.json'
+    )
+    if not facts.is_file():
+        pytest.skip('no shared facts here')
+    for name, data_set in json.loads(facts.read_text())['datasets'].items():
+        words = words_by_class(Vocabulary.read(name))
+        expected = {k.strip(): v for k, v in data_set['words'].items()}
+        assert words == {k: expected.get(k, [k]) for k in words}, name
+        assert len(words) == data_set['classes'], name
+
+
+def test_imagenet_templates_are_those_of_open_clip():
+    folder = importlib.util.find_spec('open_clip').submodule_search_locations[0]
+    spec = importlib.util.spec_from_file_location('metadata', Path(folder) / 'zero_shot_metadata.py')
+    metadata = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(metadata)
+    theirs = tuple(template('{}') for template in metadata.OPENAI_IMAGENET_TEMPLATES)
+    assert read_templates('imagenet80') == theirs
+    assert len(theirs) == 80
+
+
+def test_clip_surgery_adds_five_templates():
+    assert read_templates('clip_surgery85')[:80] == read_templates('imagenet80')
+    assert read_templates('clip_surgery85')[80:] == (
+        'there is a {} in the scene.',
+        'there is the {} in the scene.',
+        'this is a {} in the scene.',
+        'this is the {} in the scene.',
+        'this is one {} in the scene.',
+    )
+
+
+def test_every_shipped_template_set_reads():
+    assert {name: len(read_templates(name)) for name in shipped('templates')} == {
+        'bare': 1,
+        'clip_surgery85': 85,
+        'imagenet80': 80,
+        'photo': 1,
+    }
+    assert read_templates('bare') == ('{}',)
+    assert read_templates('photo') == ('a photo of a {}.',)
+
+
+EXPECTED = Vocabulary(('cat', 'sofa'), ('cat', 'sofa', 'couch'), (0, 1, 1))
+
+
+@pytest.mark.parametrize(
+    'spec',
+    [
+        pytest.param(['cat', ['sofa', 'couch']], id='words and synonyms'),
+        pytest.param((('cat',), ('sofa', 'couch')), id='tuples'),
+        pytest.param({'cat': 'cat', 'sofa': ['sofa', 'couch']}, id='mapping'),
+        pytest.param([' cat\t', ['sofa', ' couch ']], id='white space'),
+        pytest.param(EXPECTED, id='vocabulary'),
+    ],
+)
+def test_forms_give_one_vocabulary(spec):
+    assert Vocabulary.read(spec) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        pytest.param(b'cat\nsofa, couch\n', id='plain'),
+        pytest.param(b'cat\nsofa,couch', id='no blank, no end of line'),
+        pytest.param(b'\xef\xbb\xbfcat\r\nsofa, couch\r\n', id='byte order mark and CRLF'),
+        pytest.param(b'# mine\n\ncat\n   \n  # more\n sofa ,  couch \n\n', id='comments and blank lines'),
+        pytest.param(b'cat: cat\nsofa: sofa, couch\n', id='named classes'),
+    ],
+)
+def test_text_files_give_one_vocabulary(tmp_path, text):
+    (tmp_path / 'words.txt').write_bytes(text)
+    assert Vocabulary.read(tmp_path / 'words.txt') == EXPECTED
+    assert Vocabulary.read(str(tmp_path / 'words.txt')) == EXPECTED
+
+
+def test_file_names_a_class_apart_from_its_words(tmp_path):
+    (tmp_path / 'words').write_text('background: sky, wall\nboat: ship\nÄpfel, 苹果\n', encoding='utf-8')
+    vocabulary = Vocabulary.read(tmp_path / 'words')
+    assert vocabulary.classes == ('background', 'boat', 'Äpfel')
+    assert vocabulary.queries == ('sky', 'wall', 'ship', 'Äpfel', '苹果')
+    assert vocabulary.class_of == (0, 0, 1, 2, 2)
+    assert vocabulary.has_background
+
+
+def test_none_stays_none():
+    assert Vocabulary.read(None) is None
+
+
+def test_a_word_may_stand_in_two_classes():
+    assert Vocabulary.read([['background', 'bed'], 'bed']).queries == ('background', 'bed', 'bed')
+
+
+@pytest.mark.parametrize(
+    ('spec', 'background'),
+    [
+        (['background', 'cat'], True),
+        (['Background', 'cat'], True),
+        (['cat', 'background'], False),
+        (['cat'], False),
+    ],
+)
+def test_background_is_class_zero_by_its_name(spec, background):
+    assert Vocabulary.read(spec).has_background is background
+
+
+WORD = st.text(st.characters(categories=['L', 'N']), min_size=1, max_size=8)
+
+
+@given(
+    st.lists(
+        st.lists(WORD, min_size=1, max_size=4, unique=True), min_size=1, max_size=6, unique_by=lambda w: w[0]
+    )
+)
+def test_file_and_list_agree(tmp_path_factory, classes):
+    path = tmp_path_factory.getbasetemp() / 'words.txt'
+    path.write_text('\n'.join(', '.join(words) for words in classes), encoding='utf-8')
+    vocabulary = Vocabulary.read(path)
+    assert vocabulary == Vocabulary.read(classes)
+    assert words_by_class(vocabulary) == {words[0]: words for words in classes}
+    assert list(vocabulary.class_of) == sorted(vocabulary.class_of)
+
+
+@pytest.mark.parametrize(
+    ('spec', 'error', 'sentence'),
+    [
+        pytest.param([], ValueError, 'empty vocabulary', id='no class'),
+        pytest.param({}, ValueError, 'empty vocabulary', id='no class in a mapping'),
+        pytest.param(['cat', ' '], ValueError, 'empty word', id='empty word'),
+        pytest.param({'': 'cat'}, ValueError, 'empty word', id='empty class name'),
+        pytest.param(['cat', []], ValueError, 'without words', id='no synonym'),
+        pytest.param([['cat', 'cat']], ValueError, "'cat' twice in class 'cat'", id='word twice in a class'),
+        pytest.param(['cat', ['cat', 'tom']], ValueError, "two classes named 'cat'", id='name twice'),
+        pytest.param('voc22', ValueError, "unknown vocabulary name 'voc22'.*voc21", id='unknown name'),
+        pytest.param('', ValueError, 'unknown vocabulary', id='empty name'),
+        pytest.param('my/words', FileNotFoundError, "'my/words'", id='missing file'),
+        pytest.param('words.txt', FileNotFoundError, "'words.txt'", id='missing file by suffix'),
+        pytest.param(Path('words'), FileNotFoundError, "'words'", id='missing path'),
+        pytest.param('.', ValueError, 'unknown vocabulary', id='folder'),
+        pytest.param(b'cat', ValueError, 'type bytes', id='bytes'),
+        pytest.param({'cat', 'dog'}, ValueError, 'type set', id='set'),
+        pytest.param(3, ValueError, 'type int', id='number'),
+        pytest.param(['cat', 3], ValueError, 'type int', id='number for a class'),
+        pytest.param([['cat', 3]], ValueError, 'type int', id='number for a word'),
+        pytest.param({3: 'cat'}, ValueError, 'type int', id='number for a name'),
+    ],
+)
+def test_bad_vocabularies_say_why(spec, error, sentence):
+    with pytest.raises(error, match=sentence):
+        Vocabulary.read(spec)
+
+
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        pytest.param(b'', 'words.txt: got an empty vocabulary', id='empty'),
+        pytest.param(b'# nothing\n\n', 'words.txt: got an empty vocabulary', id='comments only'),
+        pytest.param(b'cat\nsofa,,couch\n', 'words.txt: got an empty word', id='empty synonym'),
+        pytest.param(b'cat,\n', 'words.txt: got an empty word', id='comma at the end'),
+        pytest.param(b'cat:\n', 'words.txt: got an empty word', id='name without words'),
+        pytest.param(b': cat\n', 'words.txt: got an empty word', id='words without name'),
+        pytest.param(b'cat\ncat\n', "words.txt: got two classes named 'cat'", id='name twice'),
+        pytest.param(b'\xff\xfe\x00', 'not UTF-8', id='not text'),
+    ],
+)
+def test_bad_vocabulary_files_say_which_and_why(tmp_path, text, sentence):
+    (tmp_path / 'words.txt').write_bytes(text)
+    with pytest.raises(ValueError, match=sentence):
+        Vocabulary.read(tmp_path / 'words.txt')
+
+
+@pytest.mark.parametrize(
+    ('queries', 'class_of'),
+    [(('cat', 'dog'), (0,)), (('cat', 'dog'), (0, 2)), (('cat', 'tom'), (0, 0)), (('cat', 'dog'), (0, -1))],
+    ids=['lengths', 'no such class', 'a class without query', 'negative'],
+)
+def test_inconsistent_vocabularies_are_refused(queries, class_of):
+    with pytest.raises(ValueError, match='class_of'):
+        Vocabulary(('cat', 'dog'), queries, class_of)
+
+
+def test_templates_in_a_list_a_string_or_a_file(tmp_path):
+    (tmp_path / 'mine').write_bytes(b'\xef\xbb\xbf# mine\r\n\r\na {}.\r\nthe {} of Z\xc3\xbcrich\r\n')
+    expected = ('a {}.', 'the {} of Zürich')
+    assert read_templates(tmp_path / 'mine') == read_templates(list(expected)) == expected
+    assert read_templates('a {}.') == ('a {}.',)
+
+
+@pytest.mark.parametrize(
+    ('spec', 'error', 'sentence'),
+    [
+        pytest.param([], ValueError, 'no templates', id='none'),
+        pytest.param(None, ValueError, 'type NoneType', id='None'),
+        pytest.param(['a photo'], ValueError, 'exactly one', id='no place'),
+        pytest.param(['a {} and a {}'], ValueError, 'exactly one', id='two places'),
+        pytest.param(['a {word}'], ValueError, 'exactly one', id='named place'),
+        pytest.param('a {} {', ValueError, 'exactly one', id='stray brace'),
+        pytest.param([3], ValueError, 'type int', id='number'),
+        pytest.param(
+            'imagenet', ValueError, "unknown templates name 'imagenet'.*imagenet80", id='unknown name'
+        ),
+        pytest.param('mine.txt', FileNotFoundError, "'mine.txt'", id='missing file'),
+    ],
+)
+def test_bad_templates_say_why(spec, error, sentence):
+    with pytest.raises(error, match=sentence):
+        read_templates(spec)
