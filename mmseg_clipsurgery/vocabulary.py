@@ -146,7 +146,7 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     if path.is_file():
         return path
     what = kind.replace('vocabularies', 'vocabulary')
-    remedy = f'give an existing text file or one of the shipped names {", ".join(shipped(kind))}'
+    remedy = f'give a list, an existing text file or one of the shipped names {", ".join(shipped(kind))}'
     if path.suffix or len(path.parts) > 1 or not isinstance(spec, str):
         raise FileNotFoundError(f'got the {what} file {name!r}, which is not a file: {remedy}')
     raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')

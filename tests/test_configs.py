@@ -1,9 +1,11 @@
 """Shipped configs: they parse, fit their data sets, state the protocol, and their pipelines keep the truth's size."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
+import mmseg_clipsurgery
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import cv2
@@ -135,6 +137,16 @@ def test_openai_preprocessing():
     assert preprocessor.mean == [0.48145466 * 255, 0.4578275 * 255, 0.40821073 * 255]
     assert preprocessor.std == [0.26862954 * 255, 0.26130258 * 255, 0.27577711 * 255]
     assert preprocessor.bgr_to_rgb is True
+
+
+def test_scenes_preprocessing_is_that_of_the_embedded_model():
+    shipped = Path(mmseg_clipsurgery.__file__).parent / 'data' / 'scenes' / 'open_clip_config.json'
+    if not shipped.is_file():
+        pytest.skip('the embedded model is not there yet')
+    preprocess = json.loads(shipped.read_text())['preprocess_cfg']
+    preprocessor = load('scenes').model.data_preprocessor
+    assert preprocessor.mean == [255 * value for value in preprocess['mean']]
+    assert preprocessor.std == [255 * value for value in preprocess['std']]
 
 
 def test_paper_protocol():

@@ -5,7 +5,7 @@ model = dict(
     data_preprocessor=dict(
         type='CLIPSurgeryDataPreProcessor',
         mean=[0.5 * 255, 0.5 * 255, 0.5 * 255],
-        std=[0.5 * 255, 0.5 * 255, 0.5 * 255],
+        std=[0.25 * 255, 0.25 * 255, 0.25 * 255],
         bgr_to_rgb=True,
     ),
     backbone=dict(type='CLIPSurgeryViT', arch='scenes', pretrained='scenes', surgery='clip_surgery'),
