@@ -19,6 +19,7 @@ import platform
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     tokenizer = SimpleTokenizer(bpe_path=str(work_dir / 'merges.txt.gz'), context_length=CONTEXT_LENGTH)
     run = Run(args)
     run.resume(work_dir / 'last.pt')
-    while run.step < args.steps:
-        run.train_step(tokenizer)
+    for batch in batches(args, run.step, tokenizer):
+        run.train_step(batch)
         if run.step % args.evaluate_every == 0 or run.step == args.steps:
             run.evaluate(tokenizer, args.dev_scenes)
         if run.step % args.save_every == 0 or run.step == args.steps:
@@ -86,6 +87,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--precision', choices=('bfloat16', 'float32'), default='bfloat16')
+    parser.add_argument('--compile', action='store_true', help='torch.compile both towers (needs a C++ compiler)')
     parser.add_argument('--evaluate-every', type=int, default=250)
     parser.add_argument('--save-every', type=int, default=100)
     parser.add_argument('--dev-scenes', type=int, default=spec.SCENES['dev'])
@@ -100,29 +102,30 @@ class Run:
         self.best: dict = {'miou': -1.0}
         torch.manual_seed(args.seed)
         self.model = build_model().to(args.device)
+        compiled = torch.compile if args.compile else lambda function: function
+        self.encode_image, self.encode_text = compiled(self.model.encode_image), compiled(self.model.encode_text)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [{'params': matrices, 'weight_decay': 0.05}, {'params': others, 'weight_decay': 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=args.learning_rate, betas=(0.9, 0.98), eps=1e-6)
 
-    def train_step(self, tokenizer) -> None:
-        start, args = time.perf_counter(), self.args
-        images, texts, same = make_batch(args.seed, self.step, args.steps, args.batch_size, tokenizer)
+    def train_step(self, batch) -> None:
+        start, args, (images, texts, same) = time.perf_counter(), self.args, batch
         for group in self.optimiser.param_groups:
             group['lr'] = args.learning_rate * rate(self.step, args.steps)
         dropping = self.step < FULL_IMAGES_AFTER * args.steps
         self.model.train().visual.patch_dropout.prob = PATCH_DROPOUT if dropping else 0.0
         torch.manual_seed(args.seed * 1_000_003 + self.step)
         with torch.autocast(args.device.split(':')[0], torch.bfloat16, enabled=args.precision == 'bfloat16'):
-            image = self.model.encode_image(images.to(args.device), normalize=True)
-            text = self.model.encode_text(texts.to(args.device), normalize=True)
+            image = self.encode_image(images.to(args.device), normalize=True)
+            text = self.encode_text(texts.to(args.device), normalize=True)
         loss = contrastive_loss(image.float(), text.float(), self.model.logit_scale.exp(), same.to(args.device))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
-        self._after_step(float(loss), time.perf_counter() - start)
+        self._after_step(float(loss.detach()), time.perf_counter() - start)
 
     def _after_step(self, loss: float, seconds: float) -> None:
         with torch.no_grad():
@@ -178,6 +181,17 @@ def build_model() -> torch.nn.Module:
 def rate(step: int, steps: int) -> float:
     """Share of the learning rate: warm-up, plateau, linear fall to zero."""
     return min((step + 1) / WARM_UP_STEPS, 1.0, (steps - step) / ((1 - DECAY_FROM) * steps))
+
+
+def batches(args: argparse.Namespace, step: int, tokenizer):
+    """The batches of the steps from `step` on; the next one is drawn while one is trained on."""
+    with ThreadPoolExecutor(1) as pool:
+        settings = (args.steps, args.batch_size, tokenizer)
+        coming = pool.submit(make_batch, args.seed, step, *settings)
+        for following in range(step + 1, args.steps + 1):
+            batch = coming.result()
+            coming = pool.submit(make_batch, args.seed, following, *settings)
+            yield batch
 
 
 def make_batch(seed: int, step: int, steps: int, size: int, tokenizer):
