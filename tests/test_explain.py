@@ -164,11 +164,11 @@ def test_points_put_x_before_y_in_rectangles():
 def test_a_middle_on_a_pixel_edge_is_rounded_as_published():
     similarity = -torch.arange(49.0).reshape(7, 7)
     similarity[3, 3] = 1
-    scale = 427 / 7  # 61: middles of odd multiples of 30.5; and 7 * float32(90 / 7) is not 90
-    xy, _ = explain.points(similarity, (427, 90), threshold=1.0, downsample=1)
-    x = (torch.tensor(3) + 0.5) * (90 / 7)
-    y = (torch.tensor(3) + 0.5) * scale
-    assert xy[0].tolist() == [int(x), int(y)]
+    size = (230, 62)  # 3.5 * 230 / 7 = 115 and 3.5 * 62 / 7 = 31, but not in floating point
+    published = [int((torch.tensor(3) + 0.5) * (side / 7)) for side in reversed(size)]
+    xy, _ = explain.points(similarity, size, threshold=1.0, downsample=1)
+    assert xy[0].tolist() == published == [30, 115]
+    assert int(3.5 * (size[0] / 7)) == 114  # what double would give
 
 
 def test_equal_cells_rank_in_reading_order():
