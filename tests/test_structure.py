@@ -28,18 +28,44 @@ class Layer(NamedTuple):
 
 
 LAYERS = {
-    'data': Layer({'version', 'environment', 'shipped', 'surgery', 'vocabulary'}, set()),
+    'data': Layer({'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary'}, set()),
     'pictures': Layer({'scenes', 'drawing', 'predictions'}, {'numpy', 'PIL', 'matplotlib'}),
-    'tensor maths': Layer({'structures', 'attention', 'similarity', 'explain', 'refine'}, TORCH),
+    'tensor maths': Layer(
+        {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
+    ),
     'CLIP': Layer(
         {'torchvision_shim', 'weights', 'text_cache', 'pretrained'},
         TORCH | {'safetensors', 'huggingface_hub'},
     ),
     'MMSeg': Layer(
-        {'backbone', 'text_encoder', 'head', 'preprocessor', 'segmentor', 'datasets', 'metrics', 'hooks'},
+        {
+            'backbone',
+            'text_encoder',
+            'head',
+            'preprocessor',
+            'segmentor',
+            'tta',
+            'datasets',
+            'metrics',
+            'hooks',
+        },
         TORCH | OPEN_MMLAB,
     ),
-    'tools': Layer({'api', 'test', 'export', 'doctor', '__main__', '__init__'}, TORCH | OPEN_MMLAB | {'PIL'}),
+    'tools': Layer(
+        {
+            'api',
+            'dataset_check',
+            'preflight',
+            'results',
+            'distributed',
+            'test',
+            'export',
+            'doctor',
+            '__main__',
+            '__init__',
+        },
+        TORCH | OPEN_MMLAB | {'PIL'},
+    ),
 }
 LONELY = {'surgery', 'vocabulary'}  # import nothing of ours either
 DOORS = {'pretrained': {'open_clip'}}  # third parties that one file alone may import
