@@ -25,8 +25,8 @@ OPERATORS = ('nms', 'qnms')
 _declared: list[torch.library.Library] = []
 
 
-def install() -> bool:
-    """Declare the missing operators if torchvision needs them, and say so once on stderr.
+def install(quiet: bool = False) -> bool:
+    """Declare the missing operators if torchvision needs them, and say so once on stderr, unless `quiet`.
 
     Returns:
         Whether the operators are declared by us: now or by an earlier call.
@@ -41,11 +41,12 @@ def install() -> bool:
     for name in OPERATORS:
         library.define(name + SCHEMA)
     _declared.append(library)
-    logging.getLogger(__name__).warning(
-        "torchvision's binary can't be loaded next to torch %s: its compiled operators (nms, ...) are not there; "
-        'mmseg_clipsurgery needs none of them',
-        torch.__version__,
-    )
+    if not quiet:
+        logging.getLogger(__name__).warning(
+            "torchvision's binary can't be loaded next to torch %s: its compiled operators (nms, ...) are not "
+            'there; mmseg_clipsurgery needs none of them',
+            torch.__version__,
+        )
     return True
 
 

@@ -1,0 +1,62 @@
+# make demo, make test: each creates and fills its environment first, when it is missing or its requirements changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OPENMMLAB ?= .venv-openmmlab
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py pyproject.toml
+# One thread for each test process: the models are tiny, and threads would only wait for each other.
+TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+.PHONY: demo test test-openmmlab doctor lint format wheel clean distclean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/python tools/demo.py
+
+test: $(VENV)/installed
+	$(TEST) $(VENV)/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# The tests that face MMSegmentation, on OpenMMLab's mmsegmentation 1.2.2.
+test-openmmlab: $(VENV_OPENMMLAB)/installed
+	$(TEST) $(VENV_OPENMMLAB)/bin/python -m pytest -n $(JOBS) -m mmseg $(PYTEST_ARGS)
+
+doctor: $(VENV)/installed
+	$(VENV)/bin/python -m mmseg_clipsurgery doctor
+
+lint: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/installed
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+wheel: $(VENV)/installed
+	$(VENV)/bin/python -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist
+
+$(VENV)/installed: $(INSTALL_INPUTS)
+	$(call create,$(VENV),onedl)
+	touch $@
+
+$(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/openmmlab/stand_in.py
+	$(call create,$(VENV_OPENMMLAB),openmmlab)
+	$(VENV_OPENMMLAB)/bin/python tests/openmmlab/stand_in.py
+	touch $@
+
+# create FOLDER,REQUIREMENTS
+define create
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("the pinned packages need Python 3.11 or newer, $(PYTHON) is %d.%d: say make PYTHON=..." % sys.version_info[:2])'
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --requirement requirements/$(2).txt
+	$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) $(VENV_OPENMMLAB)

@@ -1,0 +1,44 @@
+"""`python -m mmseg_clipsurgery COMMAND ...` and the console script `mmseg-clipsurgery COMMAND ...`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+# name: (module with a `main(arguments) -> exit code or None`, imported when it is called; what it does)
+COMMANDS = {
+    'doctor': ('mmseg_clipsurgery.doctor', 'check the environment; names each broken piece and its remedy'),
+    'export': ('mmseg_clipsurgery.export', "write a config's model as a checkpoint for MMSeg's own tools"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command's name and its own arguments; those of the process by default.
+
+    Returns:
+        The exit code: the command's own, 2 for an unknown one.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words[0] if words else '--help'
+    if name in ('-h', '--help'):
+        print(usage())
+        return 0 if words else 2
+    if name not in COMMANDS:
+        print(f'mmseg-clipsurgery: no command {name!r}\n{usage()}', file=sys.stderr)
+        return 2
+    return import_module(COMMANDS[name][0]).main(words[1:]) or 0
+
+
+def usage() -> str:
+    """The commands, one a line."""
+    width = max(map(len, COMMANDS))
+    lines = [f'  {name:{width}}  {purpose}' for name, (_, purpose) in COMMANDS.items()]
+    return '\n'.join(
+        ['usage: mmseg-clipsurgery COMMAND ...  (or python -m mmseg_clipsurgery COMMAND ...)', *lines]
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())
