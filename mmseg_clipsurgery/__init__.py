@@ -17,6 +17,16 @@ if not environment.running_doctor():
 
     torchvision_shim.install()
 
-    # >>> LEAD: replace this line by the imports of the modules that register themselves, and of api.load <<<
+    from mmseg_clipsurgery import (  # noqa: F401  (each registers its classes in MMSeg)
+        backbone,
+        datasets,
+        head,
+        hooks,
+        metrics,
+        preprocessor,
+        segmentor,
+        text_encoder,
+        tta,
+    )
 
 __all__ = ['SURGERIES', 'Surgery', '__version__', 'config']

@@ -95,9 +95,8 @@ def resolve(
         preprocess = preprocess | {key: tag[key] for key in ('mean', 'std') if key in tag}
         if tag.get('quick_gelu') is not None:
             said[f'{pretrained!r}'] = bool(tag['quick_gelu'])
-    elif weights is not None and not folder:
-        if (shown := shown_activation(weights)) is not None:
-            said[f'the code in {weights.name}'] = shown
+    elif weights is not None and not folder and (shown := shown_activation(weights)) is not None:
+        said[f'the code in {weights.name}'] = shown
     return Source(
         label=f'{label} ({pretrained})' if pretrained else str(label),
         config=config,
@@ -190,9 +189,9 @@ def find_weights(
         return folder_weights(weights_folder), preprocess | {
             'quick_gelu': bool(config.get('quick_gelu', False))
         }
-    if isinstance(arch, str) and not folder:
-        if tag := open_clip.pretrained.get_pretrained_cfg(arch.replace('/', '-'), str(pretrained)):
-            return fetch_tag(arch, str(pretrained), tag, cache_dir), tag_settings(str(pretrained), tag)
+    named = isinstance(arch, str) and not folder
+    if named and (tag := open_clip.pretrained.get_pretrained_cfg(arch.replace('/', '-'), str(pretrained))):
+        return fetch_tag(arch, str(pretrained), tag, cache_dir), tag_settings(str(pretrained), tag)
     path = Path(os.path.expanduser(pretrained))
     if path.is_file():
         return path, None

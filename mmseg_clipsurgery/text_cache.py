@@ -1,9 +1,9 @@
 """Text embeddings on disk: written whole or not at all, read only when they fit and are sound.
 
-A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, the token
-ids (so tokenizer, templates and words) and how many texts make one word. A file is written under a temporary name and
-renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its numbers: one that
-is damaged, of another shape or not finite is rebuilt.
+A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, the
+token ids (so tokenizer, templates and words) and how many texts make one word. A file is written under a temporary
+name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its numbers:
+one that is damaged, of another shape or not finite is rebuilt.
 """
 
 import hashlib

@@ -1,0 +1,85 @@
+"""Pixels in: normalised, never padded, images of different sizes side by side.
+
+MMSeg's own preprocessor asserts equal sizes in a batch and stacks; here a batch in test mode is a list.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+TOLERANCE = 0.01  # grey levels of 255
+
+
+@MODELS.register_module()
+class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
+    """Normalises images and hands them over as a list of unpadded "3 H W"; settings as MMSeg's.
+
+    Args:
+        mean, std: per RGB channel, in grey levels 0 to 255.
+        bgr_to_rgb: True for images as MMSeg loads them.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Data of a data loader -> dict(inputs=[each "3 H W", fp32], data_samples=...).
+
+        Training is refused by the segmentor, whose loss mode says why, so `training` changes nothing.
+
+        Raises:
+            ValueError: an image that is not three channels.
+        """
+        data = self.cast_data(data)
+        return dict(
+            inputs=[self.normalize(image) for image in data['inputs']], data_samples=data.get('data_samples')
+        )
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """One image "3 H W" in grey levels -> normalised, RGB, fp32 whatever the model's dtype."""
+        if image.dim() != 3 or image.shape[0] != 3:
+            raise ValueError(f'an image must be "3 H W" (three channels), got shape {tuple(image.shape)}')
+        image = (image.flip(0) if self._channel_conversion else image).float()
+        if not self._enable_normalize:
+            return image
+        mean, std = (torch.as_tensor(values, device=image.device) for values in self.statistics)
+        return (image - mean) / std
+
+    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **settings):
+        super().__init__(mean=mean, std=std, **settings)
+        # Kept apart from the module's buffers, which .half() would round.
+        self.statistics = tuple(
+            torch.tensor(values or [], dtype=torch.float32).view(-1, 1, 1) for values in (mean, std)
+        )
+
+
+def check_preprocessor(preprocessor: nn.Module, tower: nn.Module) -> None:
+    """Refuse a preprocessor that would feed the tower other pixels than it was trained on.
+
+    Args:
+        preprocessor: ours or MMSeg's `SegDataPreProcessor`.
+        tower: has `mean`, `std` (RGB, for values in [0, 1]) and `label`.
+
+    Raises:
+        ValueError: mean, std or channel order is not the tower's; the message has the right values.
+    """
+    wanted = {name: [value * 255 for value in getattr(tower, name)] for name in ('mean', 'std')}
+    if not getattr(preprocessor, '_enable_normalize', False):
+        raise ValueError(f'the data_preprocessor does not normalise; {tower.label} needs {wanted}')
+    for name, values in wanted.items():
+        found = getattr(preprocessor, name).flatten().tolist()
+        if len(found) != 3 or any(abs(a - b) > TOLERANCE for a, b in zip(found, values, strict=True)):
+            raise ValueError(
+                f'data_preprocessor.{name} is {found}, {tower.label} needs {values} (RGB, 0 to 255)'
+            )
+    if not preprocessor._channel_conversion:
+        raise ValueError('data_preprocessor must have bgr_to_rgb=True: MMSeg loads BGR, CLIP reads RGB')
+
+
+def unpadded(inputs: Tensor | Sequence[Tensor], metas: Sequence[Mapping]) -> list[Tensor]:
+    """Images of a batch, each "3 H W", without the padding a stock preprocessor or transform added."""
+    images = []
+    for image, meta in zip(inputs, metas, strict=True):
+        left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
+        images.append(image[:, top : image.shape[1] - bottom, left : image.shape[2] - right])
+    return images

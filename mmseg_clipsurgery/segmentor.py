@@ -1,0 +1,297 @@
+"""The segmentor: a photo and words become labels. A recipe over the other files.
+
+    images -> windows -> backbone -> head (x text queries) -> logits per image at the pipeline's size
+    -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
+
+The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from .labels import class_maximum, class_scores, label_map, one_word_map
+from .palette import voc_palette
+from .preprocessor import check_preprocessor, unpadded
+from .refine import pamr
+from .structures import TextQueries
+from .vocabulary import Vocabulary
+from .windows import image_logits, resize
+
+logger = logging.getLogger('mmseg_clipsurgery')
+
+
+@dataclass(frozen=True)
+class TestSettings:
+    """What `test_cfg` may say.
+
+    Args:
+        mode: 'whole' or 'slide'.
+        crop_size, stride: window and step in pixels, one number or (height, width); for 'slide'.
+        logit_scale: factor before the softmax over queries, > 0.
+        prob_thd: pixels whose best class score is below it become background.
+        area_thd: share of the foreground's area that a class must exceed to be kept.
+        window_batch: windows read at once.
+        pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
+        pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
+        scores: also return class scores "k H W" as `seg_logits`.
+
+    Raises:
+        ValueError: an unknown setting or an illegal value.
+    """
+
+    mode: str = 'whole'
+    crop_size: tuple[int, int] | int | None = None
+    stride: tuple[int, int] | int | None = None
+    logit_scale: float = 40.0
+    prob_thd: float | None = None
+    area_thd: float | None = None
+    window_batch: int = 16
+    pad_windows: bool = False
+    pamr: Mapping | None = None
+    scores: bool = False
+
+    @classmethod
+    def read(cls, test_cfg: Mapping | None, patch: int) -> 'TestSettings':
+        """Check a `test_cfg` against the tower's patch size in pixels."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(test_cfg or {}) - known)
+        if unknown:
+            raise ValueError(f'unknown test_cfg setting {unknown[0]!r}; there are {", ".join(sorted(known))}')
+        settings = cls(**(test_cfg or {}))
+        if settings.mode not in ('whole', 'slide'):
+            raise ValueError(f"test_cfg.mode must be 'whole' or 'slide', got {settings.mode!r}")
+        if settings.logit_scale <= 0 or settings.window_batch < 1:
+            raise ValueError(
+                f'test_cfg needs logit_scale > 0 and window_batch >= 1, got {settings.logit_scale} and '
+                f'{settings.window_batch}'
+            )
+        return settings if settings.mode == 'whole' else settings.with_windows(patch)
+
+    def with_windows(self, patch: int) -> 'TestSettings':
+        """The same with crop and stride as pairs, checked."""
+        if self.crop_size is None or self.stride is None:
+            raise ValueError(
+                "test_cfg.mode='slide' needs crop_size and stride, for instance (224, 224) and (112, 112)"
+            )
+        crop, stride = (pair(value) for value in (self.crop_size, self.stride))
+        if min(crop) < patch:
+            raise ValueError(
+                f'test_cfg.crop_size {crop} is smaller than a patch ({patch} pixels); make it larger'
+            )
+        if min(stride) < 1 or stride[0] > crop[0] or stride[1] > crop[1]:
+            raise ValueError(
+                f'test_cfg.stride {stride} must lie between 1 and crop_size {crop}, or pixels are missed'
+            )
+        return replace(self, crop_size=crop, stride=stride)
+
+
+def pair(value: int | Sequence[int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+@MODELS.register_module()
+class CLIPSurgerySegmentor(BaseSegmentor):
+    """Open-vocabulary segmentation without training, inside MMSeg.
+
+    Args:
+        backbone: config of `CLIPSurgeryViT` or `CLIPSurgeryResNet`.
+        text_encoder: config of `OpenCLIPTextEncoder`; its vocabulary sets the classes.
+        decode_head: config of `SurgeryHead`.
+        data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
+        test_cfg: see `TestSettings`.
+        pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
+        train_cfg: must stay None: nothing is trained.
+
+    Raises:
+        ValueError: settings that contradict each other or the vocabulary; see the parts.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping,
+        text_encoder: Mapping,
+        decode_head: Mapping | None = None,
+        data_preprocessor: Mapping | None = None,
+        test_cfg: Mapping | None = None,
+        pretrained: str | None = None,
+        train_cfg: Mapping | None = None,
+        init_cfg: Mapping | None = None,
+    ):
+        if train_cfg is not None:
+            raise ValueError(f'train_cfg must be None, got {train_cfg!r}: nothing is trained')
+        weights = {} if pretrained is None else {'pretrained': pretrained}
+        tower = MODELS.build({**backbone, **weights})
+        super().__init__(MODELS.build(data_preprocessor or default_preprocessor(tower)), init_cfg)
+        check_preprocessor(self.data_preprocessor, tower)
+        self.backbone = tower
+        self.text_encoder = MODELS.build({**text_encoder, **weights})
+        self.decode_head = MODELS.build(decode_head or dict(type='SurgeryHead'))
+        self.settings = TestSettings.read(test_cfg, tower.patch)
+        self.test_cfg = test_cfg
+        self._palette: Sequence | None = None
+        if self.vocabulary is not None:
+            self._fit_vocabulary(self.vocabulary)
+        self.eval()
+
+    def train(self, mode: bool = True):
+        """Nothing is trained: the segmentor stays in eval mode."""
+        return super().train(False)
+
+    def _fit_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Make head and settings agree with the vocabulary, or say why they don't."""
+        head, count = self.decode_head, len(self.class_names)
+        if head.num_classes not in (None, count):
+            raise ValueError(
+                f'decode_head.num_classes is {head.num_classes}, the vocabulary has {count} classes; leave it out'
+            )
+        head.num_classes, head.one_word = count, vocabulary.num_classes == 1
+        check_thresholds(self.settings, vocabulary)
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        return self.text_encoder.vocabulary
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels; one word alone has the labels ('background', word)."""
+        if self.vocabulary is None:
+            return ()
+        names = self.vocabulary.classes
+        return ('background', *names) if len(names) == 1 else names
+
+    @property
+    def dataset_meta(self) -> dict:
+        """Class names (the vocabulary's) and palette, for MMSeg's visualisers and inferencers."""
+        return {'classes': self.class_names, 'palette': self._palette or voc_palette(len(self.class_names))}
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: Mapping | None) -> None:
+        """MMSeg's tools set what they believe; the vocabulary's names stay, a palette for them is taken."""
+        meta = meta or {}
+        if tuple(meta.get('classes') or ()) == self.class_names and meta.get('palette'):
+            self._palette = meta['palette']
+
+    @property
+    def num_classes(self) -> int | None:
+        return self.decode_head.num_classes
+
+    @property
+    def out_channels(self) -> int | None:
+        return self.decode_head.out_channels
+
+    @property
+    def align_corners(self) -> bool:
+        return self.decode_head.align_corners
+
+    def extract_feat(self, inputs: Tensor):
+        """Images "b 3 H W" -> `ImageTokens`."""
+        return self.backbone(inputs)
+
+    def encode_decode(self, inputs, batch_data_samples=None) -> list[Tensor]:
+        """Averaged logits of each image at its own size, each "q H W"; inputs "b 3 H W" or a list of "3 H W"."""
+        return self._forward(inputs, batch_data_samples)
+
+    def loss(self, inputs, data_samples):
+        """Refused."""
+        raise NotImplementedError(
+            'CLIPSurgerySegmentor has no loss: nothing is trained. Use tools/test.py, or mode="predict" or "tensor"'
+        )
+
+    @torch.inference_mode()
+    def _forward(self, inputs, data_samples=None) -> list[Tensor]:
+        """Mode 'tensor': as `encode_decode`."""
+        metas = [sample.metainfo for sample in data_samples] if data_samples else [{}] * len(inputs)
+        return self.logits(unpadded(inputs, metas), self.text_encoder())
+
+    @torch.inference_mode()
+    def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Labels of each image at its original size.
+
+        Args:
+            inputs: normalised images, "b 3 H W" or a list of "3 H W" of any sizes.
+            data_samples: one per image with `ori_shape`, and what was done to it (padding, flip); None: the
+                images are the originals.
+
+        Returns:
+            The samples with `pred_sem_seg` "1 H W" (int64) and, with `test_cfg.scores`, `seg_logits` "k H W":
+            class scores before thresholds; for one word "1 H W", its single-text similarity.
+        """
+        data_samples = data_samples or [SegDataSample() for _ in inputs]
+        metas = [sample.metainfo for sample in data_samples]
+        images, queries = unpadded(inputs, metas), self.text_encoder()
+        for image, logits, sample in zip(images, self.logits(images, queries), data_samples, strict=True):
+            scores = self.scores(logits, image, sample.metainfo, queries)
+            sample.set_data({'pred_sem_seg': PixelData(data=self.labels(scores))})
+            if self.settings.scores:
+                sample.set_data({'seg_logits': PixelData(data=scores)})
+        return data_samples
+
+    def logits(self, images: Sequence[Tensor], queries: TextQueries) -> list[Tensor]:
+        """Averaged logits of images "3 H W" at their own sizes, each "q H W"."""
+        settings, head = self.settings, self.decode_head
+        slide = settings.mode == 'slide'
+        return image_logits(
+            images,
+            lambda windows: head(self.backbone(windows, class_token=head.needs_class_token), queries),
+            settings.crop_size if slide else None,
+            settings.stride if slide else None,
+            settings.window_batch,
+            self.backbone.patch if settings.pad_windows else None,
+        )
+
+    def scores(self, logits: Tensor, image: Tensor, meta: Mapping, queries: TextQueries) -> Tensor:
+        """Logits "q H W" of one image -> class scores "k H W" at its original size, flips undone."""
+        dims = flipped_dims(meta)
+        logits, image = (logits.flip(dims), image.flip(dims)) if dims else (logits, image)
+        size = tuple(meta.get('ori_shape', image.shape[1:]))[:2]
+        logits = resize(logits[None], size)
+        if self.settings.pamr:
+            logits = pamr(resize(image[None].float(), size), logits, **self.settings.pamr)
+        if queries.empty is not None:
+            return class_maximum(logits[0], queries.class_of, 1)
+        count = int(queries.class_of.max()) + 1
+        return class_scores(logits[0], queries.class_of, count, self.settings.logit_scale)
+
+    def labels(self, scores: Tensor) -> Tensor:
+        """Class scores "k H W" -> labels "1 H W"; one word: its similarity "1 H W" -> 0 or 1."""
+        if len(scores) == 1:
+            return one_word_map(scores, self.decode_head.threshold)
+        return label_map(scores, self.settings.prob_thd, self.settings.area_thd)
+
+
+def default_preprocessor(tower) -> dict:
+    mean, std = ([value * 255 for value in values] for values in (tower.mean, tower.std))
+    return dict(type='CLIPSurgeryDataPreProcessor', mean=mean, std=std, bgr_to_rgb=True)
+
+
+def check_thresholds(settings: TestSettings, vocabulary: Vocabulary) -> None:
+    """Refuse thresholds that would give pixels to a class 0 that is no background.
+
+    Raises:
+        ValueError: prob_thd or area_thd with such a vocabulary.
+    """
+    used = [name for name in ('prob_thd', 'area_thd') if getattr(settings, name) is not None]
+    if used and not vocabulary.has_background:
+        raise ValueError(
+            f'test_cfg.{used[0]} gives pixels to class 0, which is {vocabulary.classes[0]!r} here; it needs a '
+            "vocabulary whose class 0 is 'background', so set it to None"
+        )
+
+
+def flipped_dims(meta: Mapping) -> tuple[int, ...]:
+    """Which dimensions of "c H W" a test-time flip reversed."""
+    if not meta.get('flip'):
+        return ()
+    direction = meta.get('flip_direction')
+    dims = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}
+    if direction not in dims:
+        raise ValueError(f'flip_direction must be one of {", ".join(dims)}, got {direction!r}')
+    return dims[direction]
