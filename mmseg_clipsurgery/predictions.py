@@ -54,7 +54,7 @@ def write_scores(path: str | Path, scores: np.ndarray) -> None:
     write_whole(path, save)
 
 
-def write_whole(path: str | Path, save: Callable[[Path], None]) -> None:
+def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
     """Call `save` with a temporary name beside `path` and rename the result, creating folders as needed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
