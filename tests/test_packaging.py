@@ -39,7 +39,9 @@ def built(tmp_path_factory) -> Path:
     (source / LEFTOVER).parent.mkdir(parents=True)
     (source / LEFTOVER).touch()
     target_text = repr(str(target))
-    code = f'from setuptools import build_meta as b; b.build_wheel({target_text}); b.build_sdist({target_text})'
+    code = (
+        f'from setuptools import build_meta as b; b.build_wheel({target_text}); b.build_sdist({target_text})'
+    )
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=source, capture_output=True, text=True, check=False
     )
