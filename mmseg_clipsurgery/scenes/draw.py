@@ -99,7 +99,9 @@ def _ground(random, pool: str, name: str) -> np.ndarray:
 def _far_side(random) -> np.ndarray:
     """The pixels beyond a wavy border through the middle of the scene, bool "h w"."""
     cosine, sine = rotation(_between(random, -1, 1))
-    offset, height, period, phase = (_between(random, *span) for span in ((-14, 14), (0, 5), (24, 60), (0, 1)))
+    offset, height, period, phase = (
+        _between(random, *span) for span in ((-14, 14), (0, 5), (24, 60), (0, 1))
+    )
     y, x = np.mgrid[: spec.SIZE, : spec.SIZE] - (spec.SIZE - 1) / 2
     along = (cosine * y - sine * x) / period + phase
     along = along - np.floor(along)
@@ -113,7 +115,7 @@ def _choose_objects(random, split: str, plan: Plan) -> list[tuple[str, str, floa
     if not names:
         raise ValueError(f'No object of {plan.objects} may wear one of {plan.tints} in split {split!r}.')
     number = min(_number_of_objects(random), plan.most_objects, len(names))
-    chosen = []
+    chosen: list[tuple[str, str, float, float, float]] = []
     for _ in range(number):
         name = names.pop(_below(random, len(names)))
         side = spec.SIZE * _between(random, *spec.LONG_SIDE[number])
@@ -136,7 +138,9 @@ def _free_place(random, side: float, others, tries: int = 20):
     """A centre at which the object stays nearly inside the image and hardly overlaps those already there, or None."""
     for _ in range(tries):
         x, y = (_between(random, 0.45 * side, spec.SIZE - 0.45 * side) for _ in range(2))
-        distances = [((x - u) * (x - u) + (y - v) * (y - v), 0.45 * (side + other)) for _, _, u, v, other in others]
+        distances = [
+            ((x - u) * (x - u) + (y - v) * (y - v), 0.45 * (side + other)) for _, _, u, v, other in others
+        ]
         if all(square >= reach * reach for square, reach in distances):
             return x, y
     return None
@@ -160,7 +164,9 @@ def _draw_object(random, pool, canvas, mask, name, tint, centre_x, centre_y, sid
     tone = pattern[np.floor(v * zoom + middle + 30 * shift_v).astype(np.intp),
                    np.floor(u * zoom + middle + 30 * shift_u).astype(np.intp)].astype(np.int32)[:, None]  # fmt: skip
     light = np.floor(256 - 60 * v / side).astype(np.int32)[:, None]
-    body = (_jitter(random, spec.TINTS[tint], 14) * (255 - tone) + _jitter(random, spec.INKS[name], 10) * tone) // 255
+    body = (
+        _jitter(random, spec.TINTS[tint], 14) * (255 - tone) + _jitter(random, spec.INKS[name], 10) * tone
+    ) // 255
     canvas[top:bottom, left:right][inside] = body * light >> 8
     mask[top:bottom, left:right][inside] = spec.CLASSES.index(name)
     return name, tint
@@ -172,7 +178,11 @@ def _span(centre: float, reach: float) -> tuple[int, int]:
 
 def _jitter(random, colour: tuple[int, int, int], most: int) -> np.ndarray:
     """A colour moved by up to `most` in each channel, int32 "3"."""
-    return np.array(colour, np.int32) + np.floor((2 * most + 1) * random.random_sample(3)).astype(np.int32) - most
+    return (
+        np.array(colour, np.int32)
+        + np.floor((2 * most + 1) * random.random_sample(3)).astype(np.int32)
+        - most
+    )
 
 
 def _light(random, canvas: np.ndarray) -> np.ndarray:

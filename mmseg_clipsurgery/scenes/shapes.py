@@ -3,7 +3,8 @@
 A silhouette is sampled once into a table; a scene looks its pixels up there (nearest cell).
 """
 
-from functools import lru_cache
+import itertools
+from functools import cache
 
 import numpy as np
 
@@ -56,7 +57,7 @@ SILHOUETTES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def silhouette(name: str) -> np.ndarray:
     """The inside of an object class: bool "TABLE TABLE", row 0 at the top."""
     y, x = (np.mgrid[:TABLE, :TABLE] + 0.5) / (TABLE / 2) - 1
@@ -74,7 +75,7 @@ def _ellipse(x, y, centre_x, centre_y, radius_x, radius_y):
 def _polygon(x, y, corners):
     """Even-odd rule over the edges, so that polygons need not be convex."""
     inside = np.zeros(x.shape, bool)
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1]):
+    for (x0, y0), (x1, y1) in itertools.pairwise([*corners, corners[0]]):
         if y0 != y1:
             inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
     return inside

@@ -76,8 +76,16 @@ HELD_OUT = {
 }
 
 TWO_GROUNDS = 0.4  # share of scenes with two grounds
-OBJECT_COUNTS = {1: 0.35, 2: 0.4, 3: 0.25}  # share of scenes with so many objects, before a crowded one is dropped
-LONG_SIDE = {1: (0.44, 0.66), 2: (0.40, 0.60), 3: (0.34, 0.48)}  # of an object, by their number, as a share of SIZE
+OBJECT_COUNTS = {
+    1: 0.35,
+    2: 0.4,
+    3: 0.25,
+}  # share of scenes with so many objects, before a crowded one is dropped
+LONG_SIDE = {
+    1: (0.44, 0.66),
+    2: (0.40, 0.60),
+    3: (0.34, 0.48),
+}  # of an object, by their number, as a share of SIZE
 
 SPLITS = ('train', 'dev', 'val', 'heldout')
 POOL_OF_SPLIT = {'train': 'train', 'dev': 'dev', 'val': 'val', 'heldout': 'val'}

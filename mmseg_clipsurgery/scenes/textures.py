@@ -1,37 +1,39 @@
 """Texture maps: the body patterns of the objects and the ground textures, as uint8 arrays.
 
 Only additions, multiplications, divisions, square roots and roundings are used (rotations come from the half-angle
-tangent, c = (1 - t^2) / (1 + t^2), s = 2 t / (1 + t^2)), because IEEE arithmetic gives the same bits for them everywhere;
-sines, exponentials, long sums and matrix products are not used, since their last bits depend on the machine. Random
-numbers are `RandomState.random_sample` only, a stream that numpy has frozen.
+tangent, c = (1 - t^2) / (1 + t^2), s = 2 t / (1 + t^2)), because IEEE arithmetic gives the same bits for them
+everywhere; sines, exponentials, long sums and matrix products are not used, since their last bits depend on the
+machine. Random numbers are `RandomState.random_sample` only, a stream that numpy has frozen.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from . import spec
 
 
-@lru_cache(maxsize=None)
+@cache
 def pattern_maps(pool: str, name: str) -> tuple[np.ndarray, ...]:
     """Body patterns of an object class: uint8 maps "h w", 0 where the tint shows and 255 where the ink does."""
     draw = _PATTERNS[spec.PATTERNS[name]]
     return tuple(_to_bytes(draw(random, *_coordinates(random, 0.8, 0.10))) for random in _streams(pool, name))
 
 
-@lru_cache(maxsize=None)
+@cache
 def ground_maps(pool: str, name: str) -> tuple[np.ndarray, ...]:
     """Ground textures of a class: uint8 RGB maps "h w 3"."""
     maps = []
     for random in _streams(pool, name):
         tone = _GROUNDS[name](random, *_coordinates(random, 0.8, 0.12))[..., None]
-        dark, light = (np.array(colour) + 24 * (random.random_sample(3) - 0.5) for colour in spec.GROUND_COLOURS[name])
+        dark, light = (
+            np.array(colour) + 24 * (random.random_sample(3) - 0.5) for colour in spec.GROUND_COLOURS[name]
+        )
         maps.append(_to_bytes((dark + (light - dark) * np.clip(tone, 0, 1)) / 255))
     return tuple(maps)
 
 
-@lru_cache(maxsize=None)
+@cache
 def grain() -> np.ndarray:
     """Fine sensor-like noise, int32 "h w", -6..6; a scene shows a window of it."""
     random = np.random.RandomState([spec.VERSION, 999])
@@ -168,7 +170,9 @@ def _grass(random, u, v):
 
 def _sand(random, u, v):
     u, v = _warp(random, u, v, 30, 5)
-    return 0.35 * _wave(v / 14) + 0.4 * _noise(random, u / 1.3, v / 1.3) + 0.25 * _noise(random, u / 25, v / 25)
+    return (
+        0.35 * _wave(v / 14) + 0.4 * _noise(random, u / 1.3, v / 1.3) + 0.25 * _noise(random, u / 25, v / 25)
+    )
 
 
 def _water(random, u, v):
@@ -179,7 +183,12 @@ def _water(random, u, v):
 
 def _snow(random, u, v):
     sparkle = _edge(_noise(random, u / 1.5, v / 1.5) - 0.85, 0.1)
-    return 0.35 + 0.7 * (_noise(random, u / 22, v / 14) - 0.2) + 0.15 * _noise(random, u / 5, v / 5) + 0.3 * sparkle
+    return (
+        0.35
+        + 0.7 * (_noise(random, u / 22, v / 14) - 0.2)
+        + 0.15 * _noise(random, u / 5, v / 5)
+        + 0.3 * sparkle
+    )
 
 
 def _gravel(random, u, v):

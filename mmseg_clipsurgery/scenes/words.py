@@ -18,13 +18,22 @@ from .draw import Scene
 
 CONTEXT_LENGTH = 24  # tokens, start and end included
 
-_FORMS = ('{things} on {grounds}', 'a photo of {things} on {grounds}', '{grounds} with {things}', '{list}', '{list}')
+_FORMS = (
+    '{things} on {grounds}',
+    'a photo of {things} on {grounds}',
+    '{grounds} with {things}',
+    '{list}',
+    '{list}',
+)
 _JOINERS = ('a', 'photo', 'of', 'on', 'with', 'and', 'the', ',', '.')
 
 
 def caption(scene: Scene, random, tint_probability: float = 0.5) -> str:
     """A caption of the scene; `random` is a RandomState. The longest has 19 tokens."""
-    things = [f'{tint} {name}' if random.random_sample() < tint_probability else name for name, tint in scene.objects]
+    things = [
+        f'{tint} {name}' if random.random_sample() < tint_probability else name
+        for name, tint in scene.objects
+    ]
     things, grounds = _shuffled(random, things), _shuffled(random, scene.grounds)
     if not things:
         return ' and '.join(grounds)
@@ -72,4 +81,4 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 def _shuffled(random, items) -> list[str]:
     """A new order from `random_sample` alone, whose stream is frozen."""
-    return [item for _, item in sorted(zip(random.random_sample(len(items)), items))]
+    return [item for _, item in sorted(zip(random.random_sample(len(items)), items, strict=True))]

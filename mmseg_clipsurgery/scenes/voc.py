@@ -1,0 +1,125 @@
+"""The scenes on disk, in PASCAL VOC's layout, drawn on first use.
+
+    FOLDER/JPEGImages/val_000.png            RGB (lossless, so PNG in spite of the folder's name)
+    FOLDER/SegmentationClass/val_000.png     one label a pixel, with a palette
+    FOLDER/ImageSets/Segmentation/val.txt    names, one a line; also heldout.txt and dev.txt
+
+Pixels and masks of each split have a recorded SHA-256: figures measured on another machine are about the same images,
+or the folder isn't written. A folder appears complete or not at all, whatever number of processes write it.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from ..environment import cache_folder
+from . import spec
+from .draw import Scene, draw_scene
+
+CHECKSUMS = {
+    'dev': '18a3e3824acd854c6400f743d562aded370a96e332cc56f44b52586d842233be',
+    'val': '4c934db9aced7f24e28ba77c9adab9a4d5160cd8582f2abb4bc16bb344bff734',
+    'heldout': '7e9be4c090cf474cd0f332b817b1dcede766970972b796476ebbc6a00ee999ed',
+}
+
+# RGB of each class, for viewers of the masks
+MASK_COLOURS = {
+    'fish': (230, 25, 75),
+    'house': (0, 0, 200),
+    'ladybird': (245, 130, 48),
+    'tree': (0, 110, 60),
+    'zebra': (20, 20, 20),
+    'hive': (255, 200, 25),
+    'sock': (240, 50, 230),
+    'car': (70, 240, 240),
+    'grass': (150, 200, 110),
+    'sand': (225, 205, 150),
+    'water': (110, 160, 215),
+    'snow': (235, 240, 250),
+    'gravel': (130, 128, 125),
+    'wood': (145, 95, 60),
+}
+
+
+def ensure(root: str | os.PathLike | None = None) -> Path:
+    """The folder of scenes, drawn (in a few seconds) when it is missing.
+
+    root: the folder itself; None: `scenes-v1` in the package's cache folder (see `environment.cache_folder`).
+    ValueError: something else is at that place. RuntimeError: this machine draws other scenes.
+    """
+    folder = Path(root) if root is not None else cache_folder() / f'scenes-v{spec.VERSION}'
+    if is_complete(folder):
+        return folder
+    write_voc(folder)
+    return folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder holds scenes; ValueError when something else is there."""
+    if all(_list_file(folder, split).is_file() for split in spec.SCENES):
+        return True
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ValueError(f'{folder} exists and holds no scenes: name another folder, or remove it.')
+    return False
+
+
+def write_voc(root: str | os.PathLike, splits: Iterable[str] = tuple(spec.SCENES)) -> None:
+    """Draw the splits into a folder that is new or empty (one that another process filled meanwhile is kept)."""
+    folder = Path(root).absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    workplace = Path(tempfile.mkdtemp(prefix=f'.{folder.name}-', dir=folder.parent))
+    try:
+        for split in splits:
+            _write_split(workplace, split)
+        workplace.chmod(0o755)  # mkdtemp's own is for one user only
+        _move(workplace, folder)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def checksum(scenes: Iterable[Scene]) -> str:
+    """SHA-256 over images and masks, in order."""
+    digest = hashlib.sha256()
+    for scene in scenes:
+        digest.update(scene.image.tobytes())
+        digest.update(scene.mask.tobytes())
+    return digest.hexdigest()
+
+
+def _write_split(folder: Path, split: str) -> None:
+    scenes = [draw_scene(split, index) for index in range(spec.SCENES[split])]
+    if checksum(scenes) != CHECKSUMS[split]:
+        raise RuntimeError(
+            f'The {split} scenes drawn here have SHA-256 {checksum(scenes)}, not {CHECKSUMS[split]}, so figures would '
+            'not compare: please report your numpy version and processor.'
+        )
+    names = [f'{split}_{index:03d}' for index in range(len(scenes))]
+    for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    palette = [value for name in spec.CLASSES for value in MASK_COLOURS[name]]
+    for name, scene in zip(names, scenes, strict=True):
+        Image.fromarray(scene.image).save(folder / 'JPEGImages' / f'{name}.png')
+        mask = Image.fromarray(scene.mask).convert('P')
+        mask.putpalette(palette)
+        mask.save(folder / 'SegmentationClass' / f'{name}.png')
+    _list_file(folder, split).write_text(''.join(f'{name}\n' for name in names))
+
+
+def _list_file(folder: Path, split: str) -> Path:
+    return folder / 'ImageSets' / 'Segmentation' / f'{split}.txt'
+
+
+def _move(workplace: Path, folder: Path) -> None:
+    """Rename; where another process was first, its folder stays, provided it is complete."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    try:
+        os.rename(workplace, folder)
+    except OSError:
+        if not is_complete(folder):
+            raise
