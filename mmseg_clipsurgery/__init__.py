@@ -16,6 +16,7 @@ if not environment.running_doctor():
     from mmseg_clipsurgery import torchvision_shim
 
     torchvision_shim.install()
+    torchvision_shim.require()
 
     from mmseg_clipsurgery import (  # noqa: F401  (each registers its classes in MMSeg)
         backbone,

@@ -90,6 +90,7 @@ def torchvision() -> Finding:
     shim = importlib.import_module('mmseg_clipsurgery.torchvision_shim')
     problem = shim.binary_problem()
     shim.install(quiet=True)
+    shim.require()
     version = importlib.import_module('torchvision').__version__
     if problem is None:
         return Finding(OK, f'{version}, binary loads')
@@ -131,10 +132,10 @@ def stack() -> Finding:
 def mmcv_operators() -> Finding:
     if importlib.util.find_spec('mmcv') is None:
         return Finding(NOTE, 'no mmcv')
-    if importlib.util.find_spec('mmcv._ext') is not None:
+    if environment.has_operators():
         return Finding(OK, 'compiled')
-    if environment.installed('mmseg') == ['mmsegmentation']:
-        return Finding(BROKEN, "not compiled, and OpenMMLab's mmseg imports them", environment.OPENMMLAB)
+    if problem := environment.uncompiled():
+        return Finding(BROKEN, *problem)
     return Finding(NOTE, 'not compiled; not needed here')
 
 
@@ -181,7 +182,7 @@ def remedy(name: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition('.')[0]
     if name in environment.PROVIDERS:
-        known = environment.clash() or environment.cap()
+        known = environment.clash() or environment.cap() or environment.uncompiled()
         return known[1] if known else environment.stack_remedy()
     if importlib.util.find_spec(name) is None:
         return environment.REMEDIES.get(name, f'pip install {DISTRIBUTIONS.get(name, name)}')

@@ -48,7 +48,7 @@ def require() -> None:
         ImportError: with the remedy, where torch, torchvision, open_clip or MMSeg's stack is missing, two
             distributions are installed over each other, or versions exclude each other.
     """
-    problem = missing() or clash() or cap() or old_open_clip()
+    problem = missing() or clash() or cap() or uncompiled() or old_open_clip()
     if problem:
         sentence, remedy = problem
         raise ImportError(
@@ -85,6 +85,24 @@ def cap() -> tuple[str, str] | None:
             )
             return sentence, f'pip uninstall -y {name} && {OPENMMLAB}'
     return None
+
+
+def uncompiled() -> tuple[str, str] | None:
+    """OpenMMLab's MMSegmentation, which imports mmcv's compiled operators, without them, as (sentence, remedy)."""
+    if installed('mmseg') != ['mmsegmentation'] or has_operators():
+        return None
+    names = installed('mmcv')
+    sentence = (
+        f'mmsegmentation needs the compiled operators of mmcv, and {" ".join(names) or "mmcv"} has none'
+    )
+    return sentence, f'pip uninstall -y {" ".join(names) or "mmcv"} && {OPENMMLAB}'
+
+
+def has_operators() -> bool:
+    """Whether mmcv has its compiled part."""
+    spec = importlib.util.find_spec('mmcv')
+    folders = spec.submodule_search_locations if spec else None
+    return any(path.suffix != '.pyi' for folder in folders or () for path in Path(folder).glob('_ext.*'))
 
 
 def old_open_clip() -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ binary loads is found out with `torch.ops.load_library` alone. Where it loads, o
 nothing is done.
 """
 
+import importlib
 import importlib.util
 import logging
 import sys
@@ -48,6 +49,22 @@ def install(quiet: bool = False) -> bool:
             torch.__version__,
         )
     return True
+
+
+def require() -> None:
+    """Import torchvision, as open_clip will.
+
+    Raises:
+        ImportError: with the remedy, where that fails for another reason, such as a build for another CUDA.
+    """
+    try:
+        importlib.import_module('torchvision')
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ImportError(
+            f"mmseg_clipsurgery: torchvision can't be imported next to torch {torch.__version__} ({reason}); "
+            'mend it with: pip install --force-reinstall torch torchvision'
+        ) from error
 
 
 def binary_problem() -> str | None:

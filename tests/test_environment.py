@@ -134,6 +134,27 @@ def test_only_the_doctor_is_taken_for_the_doctor(arguments, original, expected):
     assert environment.running_doctor(arguments, original) is expected
 
 
+def test_openmmlab_without_compiled_operators_is_a_problem(monkeypatch, tmp_path):
+    (tmp_path / 'mmcv').mkdir()
+    (tmp_path / 'mmcv' / '__init__.py').touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'mmcv', raising=False)
+    monkeypatch.setattr(
+        environment, 'distribution_version', {'mmcv-lite': '2.1', 'mmsegmentation': '1.2'}.get
+    )
+    sentence, remedy = environment.uncompiled()
+    assert 'mmcv-lite has none' in sentence
+    assert remedy.startswith('pip uninstall -y mmcv-lite && ')
+    (tmp_path / 'mmcv' / '_ext.cpython-311-x86_64-linux-gnu.so').touch()
+    assert environment.uncompiled() is None
+
+
+def test_fork_needs_no_compiled_operators(monkeypatch):
+    monkeypatch.setattr(environment, 'distribution_version', {'onedl-mmsegmentation': '1.4'}.get)
+    monkeypatch.setattr(environment, 'has_operators', lambda: False)
+    assert environment.uncompiled() is None
+
+
 def test_remedy_completes_the_stack_that_is_there(monkeypatch):
     monkeypatch.setattr(environment, 'distribution_version', {'mmsegmentation': '1.2.2'}.get)
     assert environment.stack_remedy() == environment.OPENMMLAB

@@ -79,6 +79,14 @@ def test_imported_torchvision_is_left_alone(broken, monkeypatch):
     assert torchvision_shim.install() is False
 
 
+def test_other_failure_is_one_sentence_with_the_remedy(broken, tmp_path):
+    (tmp_path / 'torchvision' / '__init__.py').write_text("raise RuntimeError('another CUDA\\nsee there')")
+    with pytest.raises(
+        ImportError, match=r'\(another CUDA\); mend it with: pip install .* torch torchvision$'
+    ):
+        torchvision_shim.require()
+
+
 def test_missing_binary_is_a_problem(monkeypatch, tmp_path):
     made_up_torchvision(tmp_path, 'none')
     monkeypatch.syspath_prepend(tmp_path)
