@@ -1,78 +1,93 @@
-"""From logits to labels: the protocol's order, as pure functions over one image.
+"""From logits to labels: the protocol's order, strip by strip.
 
-    logits "q H W" (averaged, at the original size)
-    -> times logit_scale, softmax over the queries, maximum per class        class scores "k H W"
-    -> area rule -> argmax -> probability threshold                          labels "1 H W"
+    logits "H W q" (averaged, at the original size)
+    -> times logit_scale, softmax over the queries, maximum per class        class scores "H W k"
+    -> area rule -> argmax -> probability threshold                          labels "H W"
 
-Both rules give pixels to class 0, so they mean something only where class 0 is the background.
+Both rules give pixels to class 0, so they mean something only where class 0 is the background. Without them the softmax
+changes no label and is left out. The area rule needs all labels first: strips with pixels of a class that it drops are
+drawn a second time.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .mosaic import DenseLogits, Mosaic
 
-def class_scores(logits: Tensor, class_of: Tensor, num_classes: int, logit_scale: float) -> Tensor:
-    """Softmax over queries, then the maximum over each class's queries.
 
-    Args:
-        logits: "q H W", cosines or what feature surgery makes of them.
-        class_of: "q", int64, in [0, num_classes).
-        num_classes: k; every class has a query.
+@dataclass(frozen=True)
+class LabelRule:
+    """How logits become labels.
+
+    Attributes:
+        class_of: "q", int64, the class of each query; every class has one.
         logit_scale: what cosines are multiplied by before the softmax.
-
-    Returns:
-        "k H W", in [0, 1], not summing to 1 where classes have several queries.
+        prob_thd: pixels whose best class score is below it become class 0; None: no such rule.
+        area_thd: a foreground class whose area among the argmax labels is not greater than this share of the whole
+            foreground's gets score 0; None: no such rule.
     """
-    probabilities = (logits * logit_scale).softmax(dim=0)
-    return class_maximum(probabilities, class_of, num_classes)
+
+    class_of: Tensor
+    logit_scale: float
+    prob_thd: float | None = None
+    area_thd: float | None = None
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.class_of.max()) + 1
+
+    def class_scores(self, logits: Tensor) -> Tensor:
+        """Softmax over queries, then the maximum over each class's queries: "... q" -> "... k", in [0, 1].
+
+        The scores of a pixel do not sum to 1 where classes have several queries.
+        """
+        return class_maximum((logits * self.logit_scale).softmax(dim=-1), self.class_of, self.num_classes)
+
+    def label_logits(self, logits: Mosaic | DenseLogits, memory: int | None = None) -> Tensor:
+        """Labels "H W", int64, without holding all of a mosaic's logits; `memory` as in `Mosaic.strips`."""
+        device = self.class_of.device
+        labels = torch.empty(logits.size, dtype=torch.int64, device=device)
+        if self.prob_thd is None and self.area_thd is None:
+            for rows, strip in logits.strips(memory):
+                labels[rows] = self.class_of[strip.argmax(dim=-1)]
+            return labels
+        best = torch.empty(logits.size, device=device)
+        for rows, strip in logits.strips(memory):
+            best[rows], labels[rows] = self.class_scores(strip).max(dim=-1)
+        if self.area_thd is not None:
+            dropped = small_classes(labels, self.area_thd, self.num_classes)
+            touched = dropped[labels].any(dim=1)
+            for rows, strip in logits.strips(memory, touched):
+                scores = self.class_scores(strip).masked_fill(dropped, 0)
+                best[rows], labels[rows] = scores.max(dim=-1)
+        return labels if self.prob_thd is None else labels.masked_fill(best < self.prob_thd, 0)
+
+    def label_scores(self, scores: Tensor) -> Tensor:
+        """The same from class scores "k H W" that are there already: labels "H W"."""
+        if self.area_thd is not None:
+            dropped = small_classes(scores.argmax(dim=0), self.area_thd, len(scores))
+            scores = scores.masked_fill(dropped[:, None, None], 0)
+        best, labels = scores.max(dim=0)
+        return labels if self.prob_thd is None else labels.masked_fill(best < self.prob_thd, 0)
 
 
 def class_maximum(values: Tensor, class_of: Tensor, num_classes: int) -> Tensor:
-    """The maximum over each class's queries: "q H W" -> "k H W"."""
-    if len(values) == num_classes and torch.equal(
+    """The maximum over each class's queries: "... q" -> "... k"."""
+    if values.shape[-1] == num_classes and torch.equal(
         class_of, torch.arange(num_classes, device=class_of.device)
     ):
         return values
-    return torch.stack([values[class_of == k].amax(dim=0) for k in range(num_classes)])
+    index = class_of.expand_as(values)
+    out = values.new_full((*values.shape[:-1], num_classes), float('-inf'))
+    return out.scatter_reduce_(-1, index, values, 'amax')
 
 
-def label_map(scores: Tensor, prob_thd: float | None = None, area_thd: float | None = None) -> Tensor:
-    """Labels of the best class, after the protocol's two rules for vocabularies with background as class 0.
-
-    Args:
-        scores: class scores "k H W".
-        prob_thd: pixels whose best score is below it become class 0.
-        area_thd: a foreground class whose area among the argmax labels is not greater than this share of the
-            whole foreground's gets score 0.
-
-    Returns:
-        "1 H W", int64.
-    """
-    if area_thd is not None:
-        scores = without_small_classes(scores, area_thd)
-    best, labels = scores.max(dim=0, keepdim=True)
-    if prob_thd is not None:
-        labels = labels.masked_fill(best < prob_thd, 0)
-    return labels
-
-
-def without_small_classes(scores: Tensor, area_thd: float) -> Tensor:
-    """The area rule: "k H W" -> "k H W" with the scores of small foreground classes set to 0."""
-    areas = scores.argmax(dim=0).flatten().bincount(minlength=len(scores)).to(scores.dtype)
+def small_classes(labels: Tensor, area_thd: float, num_classes: int) -> Tensor:
+    """Which foreground classes the area rule drops: "k", bool; labels "H W"."""
+    areas = labels.flatten().bincount(minlength=num_classes)
     areas[0] = 0
-    keep = areas > area_thd * areas.sum()
-    keep[0] = True
-    return scores * keep[:, None, None].to(scores.dtype)
-
-
-def one_word_map(similarity: Tensor, threshold: float) -> Tensor:
-    """One word, no background: 1 where the single-text similarity of any synonym exceeds the threshold.
-
-    Args:
-        similarity: "q H W".
-        threshold: absolute.
-
-    Returns:
-        "1 H W", int64, 0 or 1.
-    """
-    return (similarity.amax(dim=0, keepdim=True) > threshold).long()
+    dropped = areas <= area_thd * areas.sum()
+    dropped[0] = False
+    return dropped

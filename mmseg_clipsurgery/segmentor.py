@@ -1,6 +1,6 @@
 """The segmentor: a photo and words become labels. A recipe over the other files.
 
-    images -> windows -> backbone -> head (x text queries) -> logits per image at the pipeline's size
+    images -> windows -> backbone -> head (x text queries) -> one mosaic of logits per image
     -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
 
 The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested.
@@ -11,19 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from .labels import class_maximum, class_scores, label_map, one_word_map
+from .labels import LabelRule
+from .mosaic import DenseLogits, Mosaic
 from .palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
 from .refine import pamr
 from .structures import TextQueries
 from .vocabulary import Vocabulary
-from .windows import image_logits, resize
+from .windows import read_images
 
 logger = logging.getLogger('mmseg_clipsurgery')
 
@@ -41,7 +43,8 @@ class TestSettings:
         window_batch: windows read at once.
         pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
         pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
-        scores: also return class scores "k H W" as `seg_logits`.
+        scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
+        strip_memory: bytes for the logits of one strip of rows; None: what suits the device.
 
     Raises:
         ValueError: an unknown setting or an illegal value.
@@ -57,6 +60,7 @@ class TestSettings:
     pad_windows: bool = False
     pamr: Mapping | None = None
     scores: bool = False
+    strip_memory: int | None = None
 
     @classmethod
     def read(cls, test_cfg: Mapping | None, patch: int) -> 'TestSettings':
@@ -209,7 +213,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def _forward(self, inputs, data_samples=None) -> list[Tensor]:
         """Mode 'tensor': as `encode_decode`."""
         metas = [sample.metainfo for sample in data_samples] if data_samples else [{}] * len(inputs)
-        return self.logits(unpadded(inputs, metas), self.text_encoder())
+        return [mosaic.full() for mosaic in self.read(unpadded(inputs, metas), self.text_encoder())]
 
     @torch.inference_mode()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -225,20 +229,29 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             class scores before thresholds; for one word "1 H W", its single-text similarity.
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
-        metas = [sample.metainfo for sample in data_samples]
-        images, queries = unpadded(inputs, metas), self.text_encoder()
-        for image, logits, sample in zip(images, self.logits(images, queries), data_samples, strict=True):
-            scores = self.scores(logits, image, sample.metainfo, queries)
-            sample.set_data({'pred_sem_seg': PixelData(data=self.labels(scores))})
+        images = unpadded(inputs, [sample.metainfo for sample in data_samples])
+        queries = self.text_encoder()
+        for image, mosaic, sample in zip(images, self.read(images, queries), data_samples, strict=True):
+            dims = flipped_dims(sample.metainfo)
+            size = tuple(sample.metainfo.get('ori_shape', mosaic.size))[:2]
+            logits = mosaic.flipped(dims).resized(size)
+            if self.settings.pamr:
+                logits = self.refined(logits, image.flip(dims) if dims else image)
+            if self.settings.scores or queries.empty is not None:
+                scores = self.scores(logits, queries)
+                labels = self.labels(scores)
+            else:
+                labels = self.rule(queries).label_logits(logits, self.settings.strip_memory)[None]
+            sample.set_data({'pred_sem_seg': PixelData(data=labels)})
             if self.settings.scores:
                 sample.set_data({'seg_logits': PixelData(data=scores)})
         return data_samples
 
-    def logits(self, images: Sequence[Tensor], queries: TextQueries) -> list[Tensor]:
-        """Averaged logits of images "3 H W" at their own sizes, each "q H W"."""
+    def read(self, images: Sequence[Tensor], queries: TextQueries) -> list[Mosaic]:
+        """Averaged logits of images "3 H W", each at its own size."""
         settings, head = self.settings, self.decode_head
         slide = settings.mode == 'slide'
-        return image_logits(
+        return read_images(
             images,
             lambda windows: head(self.backbone(windows, class_token=head.needs_class_token), queries),
             settings.crop_size if slide else None,
@@ -247,24 +260,33 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             self.backbone.patch if settings.pad_windows else None,
         )
 
-    def scores(self, logits: Tensor, image: Tensor, meta: Mapping, queries: TextQueries) -> Tensor:
-        """Logits "q H W" of one image -> class scores "k H W" at its original size, flips undone."""
-        dims = flipped_dims(meta)
-        logits, image = (logits.flip(dims), image.flip(dims)) if dims else (logits, image)
-        size = tuple(meta.get('ori_shape', image.shape[1:]))[:2]
-        logits = resize(logits[None], size)
-        if self.settings.pamr:
-            logits = pamr(resize(image[None].float(), size), logits, **self.settings.pamr)
-        if queries.empty is not None:
-            return class_maximum(logits[0], queries.class_of, 1)
-        count = int(queries.class_of.max()) + 1
-        return class_scores(logits[0], queries.class_of, count, self.settings.logit_scale)
+    def refined(self, mosaic: Mosaic, image: Tensor) -> DenseLogits:
+        """PAMR of the logits at the mosaic's size, guided by the image "3 H W" at that size."""
+        guide = F.interpolate(image[None].float(), size=mosaic.size, mode='bilinear')
+        logits = pamr(guide, mosaic.full()[None], **self.settings.pamr)[0]
+        return DenseLogits(logits.permute(1, 2, 0).contiguous())
+
+    def rule(self, queries: TextQueries) -> LabelRule:
+        settings = self.settings
+        return LabelRule(queries.class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
+
+    def scores(self, logits: Mosaic | DenseLogits, queries: TextQueries) -> Tensor:
+        """Class scores "k H W" before thresholds; for one word its single-text similarity "1 H W"."""
+        rule = self.rule(queries)
+        scores = mosaic.tiles.new_empty(rule.num_classes, *mosaic.size)
+        for rows, logits in mosaic.strips(self.settings.strip_memory):
+            part = (
+                logits.amax(dim=-1, keepdim=True) if queries.empty is not None else rule.class_scores(logits)
+            )
+            scores[:, rows] = part.permute(2, 0, 1)
+        return scores
 
     def labels(self, scores: Tensor) -> Tensor:
-        """Class scores "k H W" -> labels "1 H W"; one word: its similarity "1 H W" -> 0 or 1."""
+        """Class scores "k H W" -> labels "1 H W"; one word: 1 where its similarity exceeds the head's threshold."""
         if len(scores) == 1:
-            return one_word_map(scores, self.decode_head.threshold)
-        return label_map(scores, self.settings.prob_thd, self.settings.area_thd)
+            return (scores > self.decode_head.threshold).long()
+        rule = LabelRule(torch.arange(len(scores)), 1.0, self.settings.prob_thd, self.settings.area_thd)
+        return rule.label_scores(scores)[None]
 
 
 def default_preprocessor(tower) -> dict:

@@ -1,14 +1,13 @@
-"""Whole and sliding-window inference over a batch of images of any sizes, as pure functions.
+"""Whole and sliding-window inference over a batch of images of any sizes.
 
-    windows of all images -> batches of equal windows -> read -> grid logits -> upsampled over the window
-    -> summed into their image -> divided by how many windows saw each pixel
+    windows of all images -> batches of equal windows -> read -> grid logits -> one mosaic per image (see `mosaic`)
 
-The last row and column of windows are shifted inside the image; a window larger than the image is clipped to it. A
-window whose side is no multiple of the patch loses the remainder at right and bottom, and its logits are upsampled over
-the whole window, unless it is padded (ClearCLIP): centred zeros up to a multiple of the patch, cut from its logits.
+Windows form a grid; the last row and column are shifted inside the image, and a window larger than the image is clipped
+to it. A window whose side is no multiple of the patch loses the remainder at right and bottom, and its logits are
+upsampled over the whole window, unless it is padded (ClearCLIP): centred zeros up to a multiple of the patch, cut from
+its logits.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,28 +15,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Size = tuple[int, int]
-logger = logging.getLogger('mmseg_clipsurgery')
+from .mosaic import Mosaic, Size, window_weights
+
+Span = tuple[int, int]
 
 
-class Box(NamedTuple):
-    """A window in pixels: rows top to bottom, columns left to right, ends excluded."""
+class Windows(NamedTuple):
+    """The windows of one image: every row span with every column span, in pixels, ends excluded."""
 
-    top: int
-    left: int
-    bottom: int
-    right: int
+    rows: list[Span]
+    columns: list[Span]
 
-
-def window_boxes(size: Size, crop: Size | None, stride: Size | None) -> list[Box]:
-    """Windows that cover an image of size (H, W), row by row; one window over all of it where `crop` is None."""
-    if crop is None:
-        return [Box(0, 0, *size)]
-    rows, columns = (window_spans(*sides) for sides in zip(size, crop, stride, strict=True))
-    return [Box(top, left, bottom, right) for top, bottom in rows for left, right in columns]
+    @property
+    def size(self) -> Size:
+        (top, bottom), (left, right) = self.rows[0], self.columns[0]
+        return bottom - top, right - left
 
 
-def window_spans(length: int, crop: int, stride: int) -> list[tuple[int, int]]:
+class Place(NamedTuple):
+    """One window: the image's index and the window's place in its grid."""
+
+    image: int
+    row: int
+    column: int
+
+
+def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None) -> Windows:
+    """Windows that cover an image of size (H, W); one window over all of it where `crop` is None."""
+    if crop is None or stride is None:
+        crop = stride = size
+    return Windows(*(window_spans(*sides) for sides in zip(size, crop, stride, strict=True)))
+
+
+def window_spans(length: int, crop: int, stride: int) -> list[Span]:
     """Windows along one side: starts every `stride`, the last one shifted inside."""
     crop = min(crop, length)
     count = -(-(length - crop) // stride) + 1
@@ -45,14 +55,14 @@ def window_spans(length: int, crop: int, stride: int) -> list[tuple[int, int]]:
     return [(start, start + crop) for start in starts]
 
 
-def image_logits(
+def read_images(
     images: Sequence[Tensor],
     read: Callable[[Tensor], Tensor],
     crop: Size | None = None,
     stride: Size | None = None,
     window_batch: int = 16,
     pad_to: int | None = None,
-) -> list[Tensor]:
+) -> list[Mosaic]:
     """Logits of every image at its own size.
 
     Args:
@@ -63,68 +73,52 @@ def image_logits(
         pad_to: pad windows to a multiple of this many pixels.
 
     Returns:
-        One "q H W" per image, the average over the windows that saw each pixel.
+        One mosaic per image: the average over the windows that saw each pixel.
     """
-    boxes = [window_boxes(tuple(image.shape[1:]), crop, stride) for image in images]
-    sums: list[Tensor | None] = [None] * len(images)
-    for batch in window_batches(boxes, window_batch):
-        windows = torch.stack([cut(images[i], box) for i, box in batch])
-        logits = over_window(read, windows, pad_to)
-        for (i, box), part in zip(batch, logits, strict=True):
-            if len(boxes[i]) == 1:
-                sums[i] = part
-                continue
-            if sums[i] is None:
-                sums[i] = part.new_zeros(len(part), *images[i].shape[1:])
-            cut(sums[i], box).add_(part)
-    return [
-        total if len(seen) == 1 else total.div_(window_counts(total, seen))
-        for total, seen in zip(sums, boxes, strict=True)
-    ]
+    windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
+    grids: list[list[list[Tensor]]] = [[[None] * len(w.columns) for _ in w.rows] for w in windows]
+    for batch in window_batches(windows, window_batch):
+        pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
+        for place, logits in zip(batch, read(padded(pixels, pad_to)), strict=True):
+            grids[place.image][place.row][place.column] = logits.permute(1, 2, 0)
+    return [mosaic(*parts, pad_to) for parts in zip(images, windows, grids, strict=True)]
 
 
-def window_batches(boxes: Sequence[Sequence[Box]], window_batch: int) -> Iterator[list[tuple[int, Box]]]:
-    """Batches of (image index, box) of one window size each, in the order of images and boxes."""
-    by_size: dict[Size, list[tuple[int, Box]]] = {}
-    for i, image_boxes in enumerate(boxes):
-        for box in image_boxes:
-            by_size.setdefault((box.bottom - box.top, box.right - box.left), []).append((i, box))
+def window_batches(windows: Sequence[Windows], window_batch: int) -> Iterator[list[Place]]:
+    """Batches of windows of one size each, in the order of images, rows and columns."""
+    by_size: dict[Size, list[Place]] = {}
+    for i, of_image in enumerate(windows):
+        places = [Place(i, y, x) for y in range(len(of_image.rows)) for x in range(len(of_image.columns))]
+        by_size.setdefault(of_image.size, []).extend(places)
     for same in by_size.values():
         for start in range(0, len(same), window_batch):
             yield same[start : start + window_batch]
 
 
-def over_window(read: Callable[[Tensor], Tensor], windows: Tensor, pad_to: int | None) -> Tensor:
-    """Read windows "b 3 h w" and upsample their grid logits over the window: "b q h w"."""
-    height, width = windows.shape[2:]
-    top, bottom = centred(height, pad_to)
-    left, right = centred(width, pad_to)
-    padded = F.pad(windows, (left, right, top, bottom)) if top or bottom or left or right else windows
-    logits = resize(read(padded), tuple(padded.shape[2:]))
-    return logits[:, :, top : top + height, left : left + width]
+def cut(image: Tensor, windows: Windows, place: Place) -> Tensor:
+    """The pixels of an image "c H W" in one of its windows."""
+    return image[:, slice(*windows.rows[place.row]), slice(*windows.columns[place.column])]
 
 
-def centred(length: int, multiple: int | None) -> tuple[int, int]:
+def padded(pixels: Tensor, pad_to: int | None) -> Tensor:
+    """Windows "b 3 h w" with centred zeros up to a multiple of `pad_to`; None: as they are."""
+    (top, bottom), (left, right) = (margins(length, pad_to) for length in pixels.shape[2:])
+    return F.pad(pixels, (left, right, top, bottom)) if top or bottom or left or right else pixels
+
+
+def margins(length: int, multiple: int | None) -> Span:
     """Padding before and after that makes `length` a multiple, the odd pixel after."""
     missing = -length % multiple if multiple else 0
     return missing // 2, missing - missing // 2
 
 
-def resize(logits: Tensor, size: Size) -> Tensor:
-    """Bilinear, align_corners=False: "b q h w" -> "b q H W"; the same size is left as it is."""
-    if tuple(logits.shape[2:]) == tuple(size):
-        return logits
-    return F.interpolate(logits, size=tuple(size), mode='bilinear', align_corners=False)
-
-
-def window_counts(like: Tensor, boxes: Sequence[Box]) -> Tensor:
-    """How many windows see each pixel: "1 H W"."""
-    counts = like.new_zeros(1, *like.shape[1:])
-    for box in boxes:
-        cut(counts, box).add_(1)
-    return counts
-
-
-def cut(image: Tensor, box: Box) -> Tensor:
-    """The view of an image "c H W" inside a box."""
-    return image[:, box.top : box.bottom, box.left : box.right]
+def mosaic(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: int | None) -> Mosaic:
+    """Put the grid logits "gh gw q" of an image's windows side by side, with the weights of its pixels."""
+    weights = []
+    for side, spans in enumerate(windows):
+        length = windows.size[side]
+        before, after = margins(length, pad_to)
+        grid = grids[0][0].shape[side]
+        weights.append(window_weights(image.shape[1 + side], spans, grid, before, before + length + after))
+    tiles = torch.cat([torch.cat(row, dim=1) for row in grids])
+    return Mosaic(tiles.contiguous(), *(weight.to(tiles.device) for weight in weights))

@@ -1,0 +1,153 @@
+"""Logits of an image, kept as small as the windows' patch grids and drawn row by row.
+
+Upsampling a window, averaging overlaps, flipping and resizing to the original are linear and act on rows and columns
+apart. So an image's logits at any size are one product, and the big tensor need never exist:
+
+    logits[y, x, q] = sum_ij rows[y, i] tiles[i, j, q] columns[x, j]
+
+    tiles      the grid logits of all windows side by side, "Y X q"
+    rows       "H Y": bilinear weights of each output row over the tiles' rows, divided by how many windows see it
+    columns    "W X": likewise
+
+Each output row meets a handful of tile rows (two in each window that sees it), so a strip of rows costs little more
+than writing it. Queries come last: the softmax and the maximum over them run over contiguous memory. Positions are
+worked out in float32, as `F.interpolate` does, everything after them in float64.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+CPU_STRIP = 2 << 20  # bytes; stays in a processor's cache
+ACCELERATOR_STRIP = 256 << 20  # bytes; few, large launches
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Averaged logits of one image; see the module's head for `tiles`, `rows` and `columns` (both float64)."""
+
+    tiles: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    @property
+    def size(self) -> Size:
+        return len(self.rows), len(self.columns)
+
+    def flipped(self, dims: Sequence[int]) -> 'Mosaic':
+        """The same, mirrored along the dimensions of "c H W" given (1: rows, 2: columns)."""
+        rows = self.rows.flip(0) if 1 in dims else self.rows
+        return replace(self, rows=rows, columns=self.columns.flip(0) if 2 in dims else self.columns)
+
+    def resized(self, size: Size) -> 'Mosaic':
+        """The same at another size (H, W): bilinear, align_corners=False."""
+        if tuple(size) == self.size:
+            return self
+        rows, columns = (
+            interpolation(have, want) @ weights
+            for have, want, weights in zip(self.size, size, (self.rows, self.columns), strict=True)
+        )
+        return replace(self, rows=rows, columns=columns)
+
+    def strips(
+        self, memory: int | None = None, wanted: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Strips of rows from the top: (rows, logits "r W q").
+
+        Args:
+            memory: bytes of one strip's logits; None: a size that suits the device, at least one row.
+            wanted: "H", bool; strips without a wanted row are left out.
+
+        Raises:
+            ValueError: `memory` is less than one row's logits.
+        """
+        tiles = self.tiles
+        columns = self.columns.to(tiles)
+        row_bytes = len(columns) * tiles.shape[2] * tiles.element_size()
+        height = strip_height(row_bytes, memory, tiles.device)
+        drawn: dict[int, Tensor] = {}
+        for top in range(0, len(self.rows), height):
+            strip = slice(top, min(top + height, len(self.rows)))
+            if wanted is not None and not wanted[strip].any():
+                continue
+            weights = self.rows[strip]
+            used = weights.ne(0).any(dim=0).nonzero().flatten().tolist()
+            drawn = {i: drawn[i] if i in drawn else columns @ tiles[i] for i in used}
+            sources = torch.stack([drawn[i].flatten() for i in used])
+            logits = weights[:, used].to(tiles) @ sources
+            yield strip, logits.unflatten(1, (len(columns), -1))
+
+    def full(self) -> Tensor:
+        """All logits at once, "q H W"."""
+        out = self.tiles.new_empty(self.tiles.shape[2], *self.size)
+        for rows, logits in self.strips():
+            out[:, rows] = logits.permute(2, 0, 1)
+        return out
+
+
+@dataclass(frozen=True)
+class DenseLogits:
+    """Logits that are there in full, "H W q", with the ways of a `Mosaic`."""
+
+    logits: Tensor
+
+    @property
+    def size(self) -> Size:
+        return self.logits.shape[0], self.logits.shape[1]
+
+    def strips(
+        self, memory: int | None = None, wanted: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """All rows at once: they are in memory anyway."""
+        yield slice(0, len(self.logits)), self.logits
+
+
+def strip_height(row_bytes: int, memory: int | None, device: torch.device) -> int:
+    """Rows a strip may have.
+
+    Raises:
+        ValueError: not even one fits.
+    """
+    if memory is None:
+        return max(1, (CPU_STRIP if device.type == 'cpu' else ACCELERATOR_STRIP) // row_bytes)
+    if memory < row_bytes:
+        raise ValueError(
+            f'test_cfg.strip_memory is {memory} bytes, one row of logits takes {row_bytes}; give at least that'
+        )
+    return memory // row_bytes
+
+
+def interpolation(have: int, want: int) -> Tensor:
+    """Bilinear weights "want have" of `F.interpolate(align_corners=False)` along one side, float64."""
+    scale = torch.tensor(have, dtype=torch.float32) / want
+    position = ((torch.arange(want, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0)
+    first = position.floor().long().clamp_max(have - 1)
+    second = (first + 1).clamp_max(have - 1)
+    share = (position - first).double()
+    weights = torch.zeros(want, have, dtype=torch.float64)
+    weights.scatter_add_(1, first[:, None], (1 - share)[:, None])
+    return weights.scatter_add_(1, second[:, None], share[:, None])
+
+
+def window_weights(
+    length: int, spans: Sequence[tuple[int, int]], grid: int, before: int, padded: int
+) -> Tensor:
+    """Weights "length (windows grid)" of each pixel along one side over the grids of the windows that see it.
+
+    Args:
+        length: pixels along this side of the image.
+        spans: windows along it, (start, stop), all of one length.
+        grid: patches along a window.
+        before: pixels of padding before a window's first pixel.
+        padded: a window's length with its padding.
+    """
+    inside = interpolation(grid, padded)[before : before + spans[0][1] - spans[0][0]]
+    weights = torch.zeros(length, len(spans), grid, dtype=torch.float64)
+    counts = torch.zeros(length, 1, 1, dtype=torch.float64)
+    for k, (start, stop) in enumerate(spans):
+        weights[start:stop, k] = inside
+        counts[start:stop] += 1
+    return (weights / counts).flatten(1)
