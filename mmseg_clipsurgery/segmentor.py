@@ -273,11 +273,10 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def scores(self, logits: Mosaic | DenseLogits, queries: TextQueries) -> Tensor:
         """Class scores "k H W" before thresholds; for one word its single-text similarity "1 H W"."""
         rule = self.rule(queries)
-        scores = mosaic.tiles.new_empty(rule.num_classes, *mosaic.size)
-        for rows, logits in mosaic.strips(self.settings.strip_memory):
-            part = (
-                logits.amax(dim=-1, keepdim=True) if queries.empty is not None else rule.class_scores(logits)
-            )
+        scores = queries.embeddings.new_empty(rule.num_classes, *logits.size, dtype=torch.float32)
+        for rows, strip in logits.strips(self.settings.strip_memory):
+            one_word = queries.empty is not None
+            part = strip.amax(dim=-1, keepdim=True) if one_word else rule.class_scores(strip)
             scores[:, rows] = part.permute(2, 0, 1)
         return scores
 
