@@ -26,7 +26,7 @@ doctor: $(VENV)/installed
 	$(VENV)/bin/python -m mmseg_clipsurgery doctor
 
 lint: $(VENV)/installed
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff check --output-format concise .
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/mypy
 
