@@ -6,7 +6,7 @@ VENV_OPENMMLAB ?= .venv-openmmlab
 JOBS ?= 2
 PYTEST_ARGS ?=
 
-INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py pyproject.toml
+INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py
 # One thread for each test process: the models are tiny, and threads would only wait for each other.
 TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
@@ -49,8 +49,9 @@ $(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/openmmlab/stand_in.py
 # create FOLDER,REQUIREMENTS
 define create
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("the pinned packages need Python 3.11 or newer, $(PYTHON) is %d.%d: say make PYTHON=..." % sys.version_info[:2])'
-	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet --requirement requirements/$(2).txt
+	@echo 'filling $(1) from requirements/$(2).txt: torch is large, this takes minutes'
+	$(1)/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python -m pip install --requirement requirements/$(2).txt
 	$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
 
