@@ -54,7 +54,7 @@ class LabelRules:
         return f'{self.classes} classes are {first}..{self.classes - 1 + first}, ignored {zero}{self.ignore_index}'
 
 
-def dataset_configs(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def dataset_configs(source: Any) -> Iterator[Any]:
     """Configs of the data sets that read files, through wrappers and concatenations."""
     inner = source.get('datasets') or ([source['dataset']] if 'dataset' in source else [])
     if not inner:
@@ -88,7 +88,7 @@ def build_dataset(source: Mapping[str, Any]) -> Any:
     """The data set of a config with its list of files and no pipeline."""
     source = deepcopy(dict(source))
     for one in dataset_configs(source):
-        one.update(pipeline=[], test_mode=True, serialize_data=False)  # type: ignore[attr-defined]
+        one.update(pipeline=[], test_mode=True, serialize_data=False)
     return DATASETS.build(source)
 
 

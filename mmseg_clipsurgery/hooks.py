@@ -42,7 +42,7 @@ class ProgressHook(Hook):
     def __init__(self, interval: float = 10.0) -> None:
         self.interval = interval
         self.seconds = self.first_batch_seconds = 0.0
-        self._done = 0
+        self._done = self._first_batch = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
         self._start = self._last = time.perf_counter()
@@ -55,7 +55,7 @@ class ProgressHook(Hook):
         self.seconds = now - self._start
         self._done += len(outputs or [])
         if batch_idx == 0:
-            self.first_batch_seconds = self.seconds
+            self.first_batch_seconds, self._first_batch = self.seconds, self._done
         rank, world = get_dist_info()
         total = len(runner.test_dataloader.dataset)
         last = batch_idx + 1 == len(runner.test_dataloader)
@@ -63,11 +63,28 @@ class ProgressHook(Hook):
         if rank != 0 or not (last or now - self._last >= (0.2 if live else self.interval)):
             return
         self._last = now
-        line = progress_line(min(self._done * world, total), total, self.seconds)
+        line = progress_line(min(self._done * world, total), total, self._rate() * world)
         if live:
             print(f'\r{line}  ', end='\n' if last else '', file=sys.stderr, flush=True)
         else:
             runner.logger.info(line)
+
+    def _rate(self) -> float:
+        """Images per second of this process; the first batch, which is slow, counts while there is no other."""
+        if self._done > self._first_batch:
+            return (self._done - self._first_batch) / (self.seconds - self.first_batch_seconds)
+        return self._done / self.seconds
+
+    def speed(self, images: int) -> dict[str, float | None]:
+        """Seconds and images per second, also without the first batch; images: of all processes together."""
+        rest = self.seconds - self.first_batch_seconds
+        later = images - min(images, self._first_batch * get_dist_info()[1])
+        return {
+            'seconds': round(self.seconds, 3),
+            'images_per_second': round(images / self.seconds, 3) if self.seconds else None,
+            'first_batch_seconds': round(self.first_batch_seconds, 3),
+            'images_per_second_after_first_batch': round(later / rest, 3) if later and rest else None,
+        }
 
 
 @HOOKS.register_module()
@@ -150,12 +167,12 @@ class NamingPipeline:
             raise UnreadableFile(f'{image}{with_mask} could not be loaded: {reason}') from error
 
 
-def progress_line(done: int, total: int, seconds: float) -> str:
-    """'120/1449 images, 3.2 images/s, 6 min 55 s left'."""
-    rate = done / seconds if seconds > 0 else 0.0
-    left = round((total - done) / rate) if rate else 0
+def progress_line(done: int, total: int, rate: float) -> str:
+    """'120/1449 images, 3.2 images/s, 6 min 55 s left', or '.., 8.1 s/image, ..'; rate: images per second."""
+    left = round((total - done) / rate)
     minutes = f'{left // 60} min ' if left >= 60 else ''
-    return f'{done}/{total} images, {rate:.1f} images/s, {minutes}{left % 60} s left'
+    speed = f'{rate:.1f} images/s' if rate >= 1 else f'{1 / rate:.1f} s/image'
+    return f'{done}/{total} images, {speed}, {minutes}{left % 60} s left'
 
 
 def leaves(dataset: Any) -> Iterator[Any]:

@@ -159,7 +159,7 @@ class SegmentationMetric(IoUMetric):
             self._last = None
             self._rows = self._rows[:-1]
         kept = [counts for counts in (self._counts, self._last) if counts is not None]
-        return sum(kept) if kept else torch.zeros(self._classes, self._classes, dtype=torch.int64)  # type: ignore[return-value]
+        return sum(kept) if kept else torch.zeros(self._classes, self._classes, dtype=torch.int64)
 
     def _summarise(self, counts: Tensor) -> dict[str, float]:
         assert self._dataset_meta is not None

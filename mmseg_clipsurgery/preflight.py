@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -74,7 +74,7 @@ def patch_size(arch: Any) -> int:
     return size if isinstance(size, int) else max(size)
 
 
-def evaluators(cfg: Config) -> Sequence[Mapping[str, Any]]:
+def evaluators(cfg: Config) -> list[Any]:
     """The configs of the test evaluators, one or several."""
     given = cfg.test_evaluator
     return list(given) if isinstance(given, (list, tuple)) else [given]

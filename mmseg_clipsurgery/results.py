@@ -6,12 +6,13 @@
 Percentages are 0 to 100; what has no value (a class that does not occur) is null.
 """
 
+import csv
 import json
 import math
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -146,6 +147,20 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     }
     text = json.dumps(_plain(stamped), indent=2, ensure_ascii=False, allow_nan=False) + '\n'
     write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV with a header; without rows write nothing."""
+    if not rows:
+        return
+
+    def save(temporary: Path) -> None:
+        with temporary.open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(path, save)
 
 
 def steps_of(pipeline: Any) -> Iterator[Mapping[str, Any]]:

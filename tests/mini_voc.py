@@ -8,6 +8,11 @@ from mmengine.config import Config
 from PIL import Image
 
 CLASSES = 21
+TINY_CLIP = dict(
+    embed_dim=16,
+    vision_cfg=dict(image_size=32, patch_size=8, width=32, head_width=16, layers=6),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=16, heads=2, layers=1),
+)
 NAMES = tuple(f'2007_{index:06}' for index in range(1, 6))
 
 
@@ -41,11 +46,24 @@ def write_split(root: Path, names: tuple[str, ...]) -> None:
     (root / 'ImageSets/Segmentation/val.txt').write_text('\n'.join(names) + '\n')
 
 
+def tiny_config(root: Path | str, **changes: Any) -> Config:
+    """`config` with a tiny CLIP of random weights, so that a run takes seconds."""
+    tiny: dict[str, Any] = dict(
+        model__backbone__arch=TINY_CLIP,
+        model__backbone__pretrained=None,
+        model__text_encoder__arch=TINY_CLIP,
+        model__text_encoder__pretrained=None,
+        model__test_cfg=dict(mode='slide', crop_size=(16, 24), stride=8, logit_scale=40),
+    )
+    return config(root, **tiny | changes)
+
+
 def config(root: Path | str, **changes: Any) -> Config:
-    """A test run on the folder; changes: dotted keys (dots written as double underscores) and values."""
+    """A test run on the folder; changes: keys, dots written as double underscores, and their values."""
     made = Config(
         dict(
             default_scope='mmseg',
+            custom_imports=dict(imports=['mmseg_clipsurgery'], allow_failed_imports=False),
             model=dict(
                 type='CLIPSurgerySegmentor',
                 backbone=dict(
@@ -74,7 +92,27 @@ def config(root: Path | str, **changes: Any) -> Config:
             ),
             test_evaluator=dict(type='SegmentationMetric'),
             test_cfg=dict(type='TestLoop'),
+            tta_model=dict(type='CLIPSurgeryTTAModel'),
+            tta_pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(
+                    type='TestTimeAug',
+                    transforms=[
+                        [
+                            dict(type='RandomFlip', prob=0.0),
+                            dict(type='RandomFlip', prob=1.0, direction='horizontal'),
+                        ],
+                        [dict(type='LoadAnnotations')],
+                        [dict(type='PackSegInputs')],
+                    ],
+                ),
+            ],
         )
     )
-    made.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    for key, value in changes.items():
+        *parents, last = key.split('__')
+        node = made
+        for name in parents:
+            node = node[name]
+        node[last] = value
     return made

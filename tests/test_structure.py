@@ -54,6 +54,7 @@ LAYERS = {
     'tools': Layer(
         {
             'api',
+            'command_line',
             'dataset_check',
             'preflight',
             'results',
