@@ -3,12 +3,14 @@
     windows of all images -> batches of equal windows -> read -> grid logits -> one mosaic per image (see `mosaic`)
 
 Windows form a grid; the last row and column are shifted inside the image, and a window larger than the image is clipped
-to it. A window whose side is no multiple of the patch loses the remainder at right and bottom, and its logits are
-upsampled over the whole window, unless it is padded (ClearCLIP): centred zeros up to a multiple of the patch, cut from
-its logits.
+to it (logged once). A window whose side is no multiple of the patch loses the remainder at right and bottom, and its
+logits are upsampled over the whole window, unless it is padded (ClearCLIP): centred zeros up to a multiple of the
+patch, cut from its logits.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -18,6 +20,7 @@ from torch import Tensor
 from .mosaic import Mosaic, Size, window_weights
 
 Span = tuple[int, int]
+logger = logging.getLogger('mmseg_clipsurgery')
 
 
 class Windows(NamedTuple):
@@ -44,7 +47,15 @@ def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None)
     """Windows that cover an image of size (H, W); one window over all of it where `crop` is None."""
     if crop is None or stride is None:
         crop = stride = size
+    if crop[0] > size[0] or crop[1] > size[1]:
+        log_clipping(crop)
     return Windows(*(window_spans(*sides) for sides in zip(size, crop, stride, strict=True)))
+
+
+@cache
+def log_clipping(crop: Size) -> None:
+    """Say once for each window size that there are smaller images."""
+    logger.warning('windows of %d x %d pixels (height x width) are clipped to images that are smaller', *crop)
 
 
 def window_spans(length: int, crop: int, stride: int) -> list[Span]:
