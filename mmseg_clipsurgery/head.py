@@ -5,6 +5,9 @@ cosine (default)          <norm(F_i), T_q>: labels come from it, by the authors'
 one word, no background   <norm(F_i), T_q - T_empty>, the single-text form, cut by `threshold`
 """
 
+from typing import Literal, TypeAlias, get_args
+
+import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -12,7 +15,8 @@ from torch import Tensor
 from .similarity import cosine, feature_surgery, normalize, single_text_surgery
 from .structures import ImageTokens, TextQueries
 
-SIMILARITIES = ('cosine', 'paper', 'released')
+HeadSimilarity: TypeAlias = Literal['cosine', 'paper', 'released']
+SIMILARITIES = get_args(HeadSimilarity)
 
 
 @MODELS.register_module()
@@ -31,7 +35,7 @@ class SurgeryHead(BaseModule):
 
     def __init__(
         self,
-        similarity: str = 'cosine',
+        similarity: HeadSimilarity = 'cosine',
         threshold: float = 0.0,
         num_classes: int | None = None,
         align_corners: bool = False,
@@ -44,7 +48,7 @@ class SurgeryHead(BaseModule):
             raise ValueError(
                 'align_corners=True is not supported: the protocol upsamples with align_corners=False'
             )
-        self.similarity = similarity
+        self.similarity: HeadSimilarity = similarity
         self.threshold = threshold
         self.num_classes = num_classes
         self.align_corners = align_corners
@@ -61,7 +65,7 @@ class SurgeryHead(BaseModule):
         return self.similarity != 'cosine'
 
     def forward(self, tokens: ImageTokens, queries: TextQueries) -> Tensor:
-        """Logits on the patch grid.
+        """Logits on the patch grid, in float32 also under autocast: they are yet to be multiplied by 40 and more.
 
         Args:
             tokens: patch tokens "b c h w", not normalised; class token "b c" for feature surgery.
@@ -71,14 +75,22 @@ class SurgeryHead(BaseModule):
             "b q h w", fp32.
         """
         grid = tokens.patch_tokens.shape[2:]
+        with torch.autocast(tokens.patch_tokens.device.type, enabled=False):
+            logits = self.compare(tokens, queries)
+        return logits.transpose(1, 2).unflatten(2, grid)
+
+    def compare(self, tokens: ImageTokens, queries: TextQueries) -> Tensor:
+        """The similarity that fits, "b n q", fp32.
+
+        Raises:
+            ValueError: feature surgery without class tokens.
+        """
         patches = tokens.patch_tokens.float().flatten(2).transpose(1, 2)
         text = queries.embeddings.float()
         if queries.empty is not None:
-            logits = single_text_surgery(normalize(patches), text, queries.empty.float())
-        elif self.needs_class_token:
-            logits = feature_surgery(
-                normalize(tokens.cls_token.float()), normalize(patches), text, self.similarity
-            )
-        else:
-            logits = cosine(patches, text)
-        return logits.transpose(1, 2).unflatten(2, grid)
+            return single_text_surgery(normalize(patches), text, queries.empty.float())
+        if self.similarity == 'cosine':
+            return cosine(patches, text)
+        if tokens.cls_token is None:
+            raise ValueError(f'similarity={self.similarity!r} needs class tokens, got tokens without them')
+        return feature_surgery(normalize(tokens.cls_token.float()), normalize(patches), text, self.similarity)
