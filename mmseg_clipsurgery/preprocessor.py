@@ -28,7 +28,7 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
         Training is refused by the segmentor, whose loss mode says why, so `training` changes nothing.
 
         Raises:
-            ValueError: an image that is not three channels.
+            ValueError: an image that is not three channels of 8 bits or floating point.
         """
         data = self.cast_data(data)
         return dict(
@@ -39,6 +39,10 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
         """One image "3 H W" in grey levels -> normalised, RGB, fp32 whatever the model's dtype."""
         if image.dim() != 3 or image.shape[0] != 3:
             raise ValueError(f'an image must be "3 H W" (three channels), got shape {tuple(image.shape)}')
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise ValueError(
+                f'an image must be uint8 or floating point, grey levels 0 to 255, got {image.dtype}'
+            )
         image = (image.flip(0) if self._channel_conversion else image).float()
         if not self._enable_normalize:
             return image
