@@ -18,6 +18,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from .execution import TowerRun
 from .labels import LabelRule
 from .mosaic import DenseLogits, Mosaic
 from .palette import voc_palette
@@ -44,6 +45,8 @@ class TestSettings:
         pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
         pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
+        precision: 'fp32', 'bf16' or 'fp16': the tower's autocast.
+        compiled: run the tower through torch.compile, where that works.
         strip_memory: bytes for the logits of one strip of rows; None: what suits the device.
 
     Raises:
@@ -60,6 +63,8 @@ class TestSettings:
     pad_windows: bool = False
     pamr: Mapping | None = None
     scores: bool = False
+    precision: str = 'fp32'
+    compiled: bool = False
     strip_memory: int | None = None
 
     @classmethod
@@ -140,6 +145,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         self.decode_head = MODELS.build(decode_head or dict(type='SurgeryHead'))
         self.settings = TestSettings.read(test_cfg, tower.patch)
         self.test_cfg = test_cfg
+        self.tower_run = TowerRun(self.settings.precision, self.settings.compiled)
         self._palette: Sequence | None = None
         if self.vocabulary is not None:
             self._fit_vocabulary(self.vocabulary)
@@ -253,7 +259,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         slide = settings.mode == 'slide'
         return read_images(
             images,
-            lambda windows: head(self.backbone(windows, class_token=head.needs_class_token), queries),
+            lambda windows: head(self.tower_run(self.backbone, windows, head.needs_class_token), queries),
             settings.crop_size if slide else None,
             settings.stride if slide else None,
             settings.window_batch,
