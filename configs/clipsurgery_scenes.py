@@ -10,8 +10,8 @@ Expected mIoU: the table of the README, which is made from results of this comma
 _base_ = [
     './_base_/models/clip_surgery_scenes.py',
     './_base_/datasets/scenes.py',
-    './_base_/pipelines/as_is.py',
     './_base_/default_runtime.py',
 ]
-model = dict(text_encoder=dict(vocabulary='scenes'))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+from mmseg_clipsurgery.protocols import settings  # noqa: E402
+
+globals().update(settings('clip_surgery', 'scenes'))

@@ -11,8 +11,8 @@ Expected mIoU (none measured by this project):
 _base_ = [
     './_base_/models/clip_surgery_vit-b16_openai.py',
     './_base_/datasets/voc21.py',
-    './_base_/pipelines/short_side_336.py',
     './_base_/default_runtime.py',
 ]
-model = dict(text_encoder=dict(vocabulary='voc21'), test_cfg=dict(logit_scale=65, prob_thd=0.1, area_thd=0.1))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+from mmseg_clipsurgery.protocols import settings  # noqa: E402
+
+globals().update(settings('clip_surgery', 'voc21'))

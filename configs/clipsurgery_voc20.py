@@ -10,8 +10,8 @@ Expected mIoU (none measured by this project):
 _base_ = [
     './_base_/models/clip_surgery_vit-b16_openai.py',
     './_base_/datasets/voc20.py',
-    './_base_/pipelines/short_side_336.py',
     './_base_/default_runtime.py',
 ]
-model = dict(text_encoder=dict(vocabulary='voc20'))
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+from mmseg_clipsurgery.protocols import settings  # noqa: E402
+
+globals().update(settings('clip_surgery', 'voc20'))

@@ -13,10 +13,8 @@ Expected mIoU (none measured by this project):
 _base_ = [
     './_base_/models/clip_surgery_vit-b16_openai.py',
     './_base_/datasets/voc21.py',
-    './_base_/pipelines/square_512.py',
     './_base_/default_runtime.py',
 ]
-model = dict(
-    text_encoder=dict(vocabulary='voc21_names', templates='clip_surgery85'), test_cfg=dict(mode='whole')
-)
-test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+from mmseg_clipsurgery.protocols import settings  # noqa: E402
+
+globals().update(settings('clip_surgery', 'voc21', protocol='clip_surgery_paper'))

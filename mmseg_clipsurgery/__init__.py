@@ -23,6 +23,7 @@ if not environment.running_doctor():
         datasets,
         head,
         hooks,
+        loading,
         metrics,
         preprocessor,
         segmentor,

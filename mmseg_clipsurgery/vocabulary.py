@@ -104,7 +104,7 @@ class Vocabulary:
     @classmethod
     def _read_file(cls, path: Path) -> 'Vocabulary':
         try:
-            return cls.of([_parse_line(line) for line in _lines(path)])
+            return cls.of([_parse_line(line) for line in read_lines(path)])
         except ValueError as error:
             raise ValueError(f'in {path}: {error}') from None
 
@@ -120,7 +120,7 @@ def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
     if isinstance(spec, str) and '{' in spec:
         templates: Sequence[Any] = [spec]
     elif isinstance(spec, (str, PathLike)):
-        templates = _lines(_locate(spec, 'templates'))
+        templates = read_lines(_locate(spec, 'templates'))
     elif isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray)):
         templates = spec
     else:
@@ -152,7 +152,7 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')
 
 
-def _lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """Lines of a text file without comments and blank ones."""
     try:
         text = path.read_text(encoding='utf-8-sig')

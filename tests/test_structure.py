@@ -28,7 +28,9 @@ class Layer(NamedTuple):
 
 
 LAYERS = {
-    'data': Layer({'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary'}, set()),
+    'data': Layer(
+        {'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary', 'protocols'}, set()
+    ),
     'pictures': Layer({'scenes', 'drawing', 'predictions'}, {'numpy', 'PIL', 'matplotlib'}),
     'tensor maths': Layer(
         {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
@@ -45,6 +47,7 @@ LAYERS = {
             'preprocessor',
             'segmentor',
             'tta',
+            'loading',
             'datasets',
             'metrics',
             'hooks',

@@ -88,6 +88,11 @@ WORDS = {
         *('traffic light', 'crt screen', 'bulletin board'),
     ),
     'scenes': {},
+    'voc21_plain': {'boat': ['ship'], 'diningtable': ['table']},
+    'voc20_plain': {'boat': ['ship'], 'diningtable': ['table']},
+    'coco_object_names': {},
+    'ade20k_847': {},
+    'context459': {},
 }
 
 # Vocabulary -> data set, number of classes, number of queries, background or not.
@@ -102,6 +107,11 @@ DATA_SETS = {
     'cityscapes': ('CityscapesDataset', 19, 19, False),
     'ade20k': ('ADE20KDataset', 150, 150, False),
     'scenes': ('ScenesDataset', 14, 14, False),
+    'voc21_plain': ('PascalVOCDataset', 21, 21, True),
+    'voc20_plain': ('PascalVOC20Dataset', 20, 20, False),
+    'coco_object_names': ('COCOObjectDataset', 81, 81, True),
+    'ade20k_847': ('ADE20K847Dataset', 847, 847, False),
+    'context459': ('PascalContext459Dataset', 459, 459, False),
 }
 
 

@@ -14,6 +14,6 @@ model = dict(
     ),
     # One word and no background: pixels nearer to the word than to the empty string are labelled.
     decode_head=dict(type='SurgeryHead', threshold=0.0),
-    test_cfg=dict(mode='whole', logit_scale=40, prob_thd=None, area_thd=None, scores=False),
+    test_cfg=dict(scores=False),
 )
 tta_model = dict(type='CLIPSurgeryTTAModel')

@@ -1,7 +1,7 @@
 """CLIP Surgery over OpenAI's CLIP ViT-B/16: arXiv 2304.05653.
 
-Another method is another `surgery`; another CLIP is another `arch` and `pretrained`, in both towers alike. The
-vocabulary comes from the config on top. Windows and logit scale are those of the leaderboard protocol (SCLIP's).
+Another CLIP is another `arch` and `pretrained`, in both towers alike. Surgery, words, templates and `test_cfg` come
+from the config on top, which takes them from a protocol.
 """
 
 model = dict(
@@ -22,15 +22,6 @@ model = dict(
     ),
     # One word and no background: pixels nearer to the word than to the empty string are labelled.
     decode_head=dict(type='SurgeryHead', threshold=0.0),
-    test_cfg=dict(
-        mode='slide',
-        crop_size=(224, 224),
-        stride=(112, 112),
-        logit_scale=40,
-        prob_thd=None,  # for vocabularies whose class 0 is background
-        area_thd=None,  # likewise
-        window_batch=16,
-        scores=False,
-    ),
+    test_cfg=dict(window_batch=16, scores=False),
 )
 tta_model = dict(type='CLIPSurgeryTTAModel')

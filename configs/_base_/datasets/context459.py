@@ -1,0 +1,14 @@
+"""PASCAL Context val with all its classes: 5,105 images, 459 classes, 16-bit masks; made by tools/convert_context.py."""
+
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalContext459Dataset',
+        data_root='data/VOCdevkit/VOC2010',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext459'),
+        ann_file='ImageSets/SegmentationContext/val459.txt',
+    ),
+)
+test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'], ignore_index=65535)

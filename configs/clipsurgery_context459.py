@@ -1,0 +1,15 @@
+"""CLIP Surgery, ViT-B/16, PASCAL Context with 459 classes: the defaults of the leaderboard protocol (SCLIP's).
+
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653.
+Command: python tools/test.py configs/clipsurgery_context459.py
+Expected mIoU: not published; the protocol's authors don't use this data set.
+"""
+
+_base_ = [
+    './_base_/models/clip_surgery_vit-b16_openai.py',
+    './_base_/datasets/context459.py',
+    './_base_/default_runtime.py',
+]
+from mmseg_clipsurgery.protocols import settings  # noqa: E402
+
+globals().update(settings('clip_surgery', 'context459'))
