@@ -16,8 +16,8 @@ from .draw import Plan, draw_scene
 from .words import caption
 
 EASY_UNTIL = 0.15  # share of the steps
-SHARED_TINTS, SHARED_OBJECTS = 0.30, 0.12  # shares of the two kinds of hard batches
-TINT_PROBABILITIES = {1.0: 0.4, 0.5: 0.3, 0.0: 0.3}  # of naming a tint, with their shares of the batches
+SHARED_TINTS, SHARED_OBJECTS = 0.30, 0.10  # shares of the two kinds of hard batches
+TINT_PROBABILITIES = {1.0: 0.25, 0.5: 0.35, 0.0: 0.4}  # of naming a tint, with their shares of the batches
 
 
 class Batch(NamedTuple):

@@ -1,7 +1,9 @@
-"""The scenes benchmark, version 1, as data: everything that decides what a scene may hold.
+"""The scenes benchmark, version 2, as data: everything that decides what a scene may hold.
 
-Written down before the first training run. A change of any value here, or of a formula in `textures`, `shapes` or
-`draw`, is a new VERSION with a new checksum.
+Written down before the training run of the shipped model. A change of any value here, or of a formula in `textures`,
+`shapes` or `draw`, is a new VERSION with new checksums. Version 1 had inks that were nearly alike (house and sock,
+ladybird and zebra, fish and car); a training run on it was given up after 1,250 of 4,000 steps, because it still mixed
+up these pairs, on training scenes too.
 
 A scene is an RGB image of 96 x 96 pixels with a label for every pixel: one or two textured grounds with one to three
 objects on them. The body of an object shows two tones: a tint, which is free, and an ink, which belongs to its class,
@@ -14,7 +16,7 @@ own seeds and settings. `train` scenes use the train pool, `dev` the dev pool, `
 Held-out pairs: these colour-object pairs appear in split `heldout` only, where every object wears its held-out tint.
 """
 
-VERSION = 1
+VERSION = 2
 
 SIZE = 96  # pixels, height and width
 
@@ -33,14 +35,14 @@ TINTS = {
 }
 
 INKS = {
-    'fish': (20, 40, 100),
-    'house': (238, 230, 212),
-    'ladybird': (22, 18, 18),
-    'tree': (18, 70, 30),
-    'zebra': (42, 34, 44),
-    'hive': (125, 72, 18),
-    'sock': (250, 250, 250),
-    'car': (70, 74, 84),
+    'fish': (15, 30, 95),
+    'house': (140, 138, 134),
+    'ladybird': (15, 12, 12),
+    'tree': (15, 80, 35),
+    'zebra': (248, 248, 250),
+    'hive': (115, 62, 15),
+    'sock': (50, 205, 205),
+    'car': (250, 135, 30),
 }
 
 PATTERNS = {

@@ -22,9 +22,9 @@ from . import spec
 from .draw import Scene, draw_scene
 
 CHECKSUMS = {
-    'dev': '18a3e3824acd854c6400f743d562aded370a96e332cc56f44b52586d842233be',
-    'val': '4c934db9aced7f24e28ba77c9adab9a4d5160cd8582f2abb4bc16bb344bff734',
-    'heldout': '7e9be4c090cf474cd0f332b817b1dcede766970972b796476ebbc6a00ee999ed',
+    'dev': 'ffc7847376851b5247d974b5ff30f72c5defe1176cd1c7489cf1239afdba9736',
+    'val': '7026fffa71cf0f1393c9e6315298112ff9d4a711a86406e486da8bce0c31ea12',
+    'heldout': '2fd7c8c1eba5301ce4d1570115bf6033261262f9c046180af6e7ec02b7edc627',
 }
 
 # RGB of each class, for viewers of the masks
@@ -49,7 +49,7 @@ MASK_COLOURS = {
 def ensure(root: str | os.PathLike | None = None) -> Path:
     """The folder of scenes, drawn (in a few seconds) when it is missing.
 
-    root: the folder itself; None: `scenes-v1` in the package's cache folder (see `environment.cache_folder`).
+    root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.cache_folder`).
     ValueError: something else is at that place. RuntimeError: this machine draws other scenes.
     """
     folder = Path(root) if root is not None else cache_folder() / f'scenes-v{spec.VERSION}'
