@@ -39,7 +39,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
     settings = cfg.model.get('module', cfg.model)
     backbone, text = settings.get('backbone', {}), settings.get('text_encoder', {})
     segmentor = unwrap(model)
-    inference = dict(getattr(segmentor, 'test_cfg', None) or settings.get('test_cfg') or {})
+    inference = vars(segmentor.settings) if hasattr(segmentor, 'settings') else settings.get('test_cfg') or {}
     source = cfg.test_dataloader.dataset
     parameter = next(segmentor.parameters(), torch.empty(0))
     vocabulary = getattr(segmentor, 'vocabulary', None)
@@ -59,11 +59,14 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
         'logit scale': inference.get('logit_scale'),
         'probability threshold': inference.get('prob_thd'),
         'area threshold': inference.get('area_thd'),
+        'padded windows': inference.get('pad_windows'),
+        'PAMR': _named(inference.get('pamr')),
         'test-time augmentation': cfg.model is not settings,
         'surgery': _named(backbone.get('surgery')),
         'arch': _named(backbone.get('arch')),
         'pretrained': _named(backbone.get('pretrained') or settings.get('pretrained')),
         'dtype': str(parameter.dtype).removeprefix('torch.'),
+        'precision': inference.get('precision'),
         'device': device_name(parameter.device),
         'processes': get_world_size(),
     }

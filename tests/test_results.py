@@ -6,7 +6,7 @@ import subprocess
 from typing import ClassVar
 
 import mini_voc
-from mmseg_clipsurgery import results
+from mmseg_clipsurgery import results, segmentor
 
 import numpy as np
 import pytest
@@ -23,7 +23,9 @@ class Segmentor(nn.Module):
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(2, 2, dtype=torch.bfloat16)
-        self.test_cfg = dict(mode='slide', crop_size=(224, 224), stride=(112, 112), logit_scale=50)
+        self.settings = segmentor.TestSettings(
+            'slide', 224, 112, logit_scale=50, pamr=dict(iterations=10)
+        ).with_windows(16)
 
 
 class Wrapper(nn.Module):
@@ -58,6 +60,7 @@ def test_protocol():
         'surgery': "{'last_blocks': 2, 'affinity': 'vv'}",
         'arch': 'ViT-B-16',
         'pretrained': 'openai',
+        'PAMR': "{'iterations': 10}",
         'dtype': 'bfloat16',
         'device': 'cpu',
         'processes': 1,
