@@ -10,8 +10,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from .dataset_check import build_dataset, check_files, check_folders, dataset_configs, pairs_of
+from .dataset_check import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
 from .hooks import leaves
+from .mask_check import check_files
 from .pretrained import read_arch
 from .results import steps_of
 from .segmentor import TestSettings, check_thresholds
@@ -47,7 +48,10 @@ def check(
     files = [pair for leaf in leaves(dataset) for pair in pairs_of(leaf, ignore_index_of(cfg), needs_masks)]
     if not files:
         raise ValueError(f'the split {source.get("ann_file")} of {source.get("data_root")} lists no image')
-    check_files(files[rank::world], report)
+    notes = check_files(files[rank::world], report)
+    # Signs of another encoding are found in all masks or not at all, and a process sees its share alone.
+    for note in [*count_notes(files), *(notes if world == 1 else [])]:
+        report(f'preflight: {note}')
     report(f'preflight: {len(files)} images checked in {time.perf_counter() - start:.1f} s')
 
 

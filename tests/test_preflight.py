@@ -4,7 +4,7 @@ import shutil
 import threading
 
 import mini_voc
-from mmseg_clipsurgery.dataset_check import LabelRules, image_size
+from mmseg_clipsurgery.mask_check import LabelRules, image_size, labels_of
 from mmseg_clipsurgery.preflight import check, patch_size
 
 import numpy as np
@@ -170,7 +170,7 @@ def test_processes_share_the_files(voc):
 )
 def test_label_rules(rules, labels, illegal):
     for kind in (np.uint8, np.uint16) if max(labels) < 256 else (np.uint16,):
-        assert rules.illegal(np.array([labels], kind)) == illegal
+        assert rules.illegal(labels_of(np.array([labels], kind))) == illegal
 
 
 def test_a_photo_held_sideways_has_the_size_it_is_loaded_with(voc):

@@ -29,9 +29,10 @@ class Layer(NamedTuple):
 
 LAYERS = {
     'data': Layer(
-        {'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary', 'protocols'}, set()
+        {'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary', 'protocols', 'encodings'},
+        set(),
     ),
-    'pictures': Layer({'scenes', 'drawing', 'predictions'}, {'numpy', 'PIL', 'matplotlib'}),
+    'pictures': Layer({'scenes', 'drawing', 'predictions', 'mask_check'}, {'numpy', 'PIL', 'matplotlib'}),
     'tensor maths': Layer(
         {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
     ),

@@ -1,0 +1,147 @@
+"""What is known of the public data sets' files: how many images, which labels, and how else their masks are written.
+
+    data set           masks as evaluated                 masks that are mistaken for them
+    COCO-Stuff 164k    train ids 0..170, 255              label ids: 0..181 with eleven gaps, 255
+    COCO-Object        0 background, things 1..80, 255    COCO-Stuff's train ids or label ids; things as 0..79
+    Cityscapes         train ids 0..18, 255               label ids 0..33
+    ADE20K             0 ignored, classes 1..150          moved down already: 0..149, 255 ignored
+    PASCAL Context     0 background, classes 1..59        all 459 classes; moved down already
+    ADE20K-847         0..846, 65535                      the object numbers of the full ADE20K; ADE20K's 150 classes
+    Context-459        0..458, 65535                      counted from 1
+
+A label outside a data set's own encoding gives the other one away. Within it, only a sign does: a label that the
+other encoding uses and this one hardly ever does, while the last class of this one is never seen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+IGNORED, DEEP_IGNORED = 255, 65535
+STUFF_GAPS = frozenset(
+    (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
+)  # numbers that COCO gave up before its release
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A way to write labels into masks.
+
+    name: what it is, in a clause.
+    labels: every label that it uses.
+    remedy: what to do where it is found in place of the data set's own.
+    """
+
+    name: str
+    labels: frozenset[int]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class KnownDataSet:
+    """A public data set, as its class in MMSeg or here reads it.
+
+    title: its name in prose.
+    images: the counts that the evaluated split may have.
+    masks: how its masks are made, for one who has none.
+    last: the highest label of a class in its masks.
+    mistaken: the encodings that its masks are found in by mistake.
+    """
+
+    title: str
+    images: tuple[int, ...]
+    masks: str
+    last: int
+    mistaken: tuple[Encoding, ...] = ()
+
+
+def labels(last: int, *more: int, without: Iterable[int] = ()) -> frozenset[int]:
+    """0 to `last`, and more."""
+    return frozenset((*range(last + 1), *more)) - frozenset(without)
+
+
+CONVERT_COCO = 'make them with tools/convert_coco.py'
+CONVERT_CITYSCAPES = 'make train ids with tools/convert_cityscapes.py'
+CONVERT_CONTEXT = 'make them with tools/convert_context.py'
+CONVERT_ADE20K_847 = 'make them with tools/convert_ade20k_847.py'
+NOT_REDUCED = 'take the masks as published, or set reduce_zero_label=False in the data set'
+
+STUFF_IDS = Encoding(
+    "COCO-Stuff's label ids, not train ids", labels(181, IGNORED, without=STUFF_GAPS), CONVERT_COCO
+)
+STUFF_TRAIN_IDS = Encoding("COCO-Stuff's train ids", labels(170, IGNORED), CONVERT_COCO)
+THINGS_FROM_0 = Encoding('things counted from 0, without background', labels(79, IGNORED), CONVERT_COCO)
+CITYSCAPES_IDS = Encoding('label ids, not train ids', labels(33, IGNORED), CONVERT_CITYSCAPES)
+CONTEXT_ALL = Encoding('all 459 classes of PASCAL Context', labels(459), CONVERT_CONTEXT)
+CONTEXT_FROM_1 = Encoding('classes counted from 1', labels(459), CONVERT_CONTEXT)
+ADE20K_OBJECTS = Encoding('the object numbers of the full ADE20K', labels(3200), CONVERT_ADE20K_847)
+
+
+def moved_down(classes: int, remedy: str = NOT_REDUCED) -> Encoding:
+    """Masks without their label 0, whose classes start there."""
+    return Encoding('classes counted from 0 already, 255 ignored', labels(classes - 1, IGNORED), remedy)
+
+
+PALETTE_MASKS = 'take SegmentationClass of the devkit as it is'
+KNOWN = {
+    'PascalVOCDataset': KnownDataSet('PASCAL VOC 2012 val', (1449,), PALETTE_MASKS, 20),
+    'PascalVOC20Dataset': KnownDataSet('PASCAL VOC 2012 val', (1449,), PALETTE_MASKS, 20, (moved_down(20),)),
+    'PascalContextDataset': KnownDataSet(
+        'PASCAL Context val',
+        (5104, 5105),
+        CONVERT_CONTEXT,
+        59,
+        (moved_down(59, CONVERT_CONTEXT), CONTEXT_ALL),
+    ),
+    'PascalContextDataset59': KnownDataSet(
+        'PASCAL Context val', (5104, 5105), CONVERT_CONTEXT, 59, (moved_down(59), CONTEXT_ALL)
+    ),
+    'COCOObjectDataset': KnownDataSet(
+        'COCO-Object val2017', (5000,), CONVERT_COCO, 80, (THINGS_FROM_0, STUFF_TRAIN_IDS, STUFF_IDS)
+    ),
+    'COCOStuffDataset': KnownDataSet('COCO-Stuff 164k val2017', (5000,), CONVERT_COCO, 170, (STUFF_IDS,)),
+    'ADE20KDataset': KnownDataSet(
+        'ADE20K validation', (2000,), 'take annotations/validation as published', 150, (moved_down(150),)
+    ),
+    'CityscapesDataset': KnownDataSet('Cityscapes val', (500,), CONVERT_CITYSCAPES, 18, (CITYSCAPES_IDS,)),
+    'ADE20K847Dataset': KnownDataSet(
+        'ADE20K-847 validation', (2000,), CONVERT_ADE20K_847, 846, (ADE20K_OBJECTS,)
+    ),
+    'PascalContext459Dataset': KnownDataSet(
+        'PASCAL Context val', (5104, 5105), CONVERT_CONTEXT, 458, (CONTEXT_FROM_1,)
+    ),
+}
+
+
+def mistaken_for(kind: str, found: frozenset[int]) -> Encoding | None:
+    """The encoding of masks that hold labels outside the data set's own; None if none that is known fits.
+
+    Args:
+        kind: the data set's class, such as 'COCOStuffDataset'.
+        found: every label that its masks hold.
+    """
+    others = KNOWN[kind].mistaken if kind in KNOWN else ()
+    return next((one for one in others if found <= one.labels and one.labels - own(kind)), None)
+
+
+def suspected(kind: str, found: frozenset[int], images: int) -> Encoding | None:
+    """The encoding that masks may be in though their labels are all legal; None if nothing speaks for another one.
+
+    Args:
+        kind, found: as for `mistaken_for`.
+        images: how many there are. Of a complete split every class is expected to occur.
+    """
+    if kind not in KNOWN:
+        return None
+    known = KNOWN[kind]
+    complete = images in known.images
+    for one in known.mistaken:
+        last_missing = found <= one.labels and known.last not in one.labels and known.last not in found
+        ignored_by_255 = kind == 'ADE20KDataset' and IGNORED in found  # whose own masks ignore by 0 alone
+        if last_missing and (complete or ignored_by_255):
+            return one
+    return None
+
+
+def own(kind: str) -> frozenset[int]:
+    """Labels that a known data set's masks may hold."""
+    return labels(KNOWN[kind].last, IGNORED, DEEP_IGNORED)
