@@ -1,4 +1,4 @@
-"""ADE20K-847 validation: 2,000 images, 847 classes, 16-bit masks; made by tools/convert_ade20k_847.py."""
+"""ADE20K-847 validation: 2,000 images, 847 classes, 16-bit masks by tools/convert_ade20k_847.py."""
 
 test_dataloader = dict(
     batch_size=1,
