@@ -18,14 +18,15 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from .execution import TowerRun
+from .execution import PRECISIONS, TowerRun
 from .labels import LabelRule
 from .mosaic import DenseLogits, Mosaic
 from .palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
 from .refine import pamr
 from .structures import TextQueries
-from .vocabulary import Vocabulary
+from .vocabulary import Vocabulary, read_templates
+from .weights import listed
 from .windows import read_images
 
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -82,6 +83,12 @@ class TestSettings:
                 f'test_cfg needs logit_scale > 0 and window_batch >= 1, got {settings.logit_scale} and '
                 f'{settings.window_batch}'
             )
+        if settings.precision not in PRECISIONS:
+            raise ValueError(
+                f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'
+            )
+        if settings.pamr is not None:
+            try_pamr(settings.pamr)
         return settings if settings.mode == 'whole' else settings.with_windows(patch)
 
     def with_windows(self, patch: int) -> 'TestSettings':
@@ -102,8 +109,24 @@ class TestSettings:
         return replace(self, crop_size=crop, stride=stride)
 
 
+def try_pamr(settings: Mapping) -> None:
+    """Refuse settings that `pamr` would refuse later, by refining one pixel.
+
+    Raises:
+        ValueError: names the settings.
+    """
+    try:
+        pamr(torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 1, 1), **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'test_cfg.pamr must be like dict(iterations=10, dilations=(8, 16)), got {settings}: {error}'
+        ) from error
+
+
 def pair(value: int | Sequence[int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+    """One number or two, as a config gives them, as (height, width)."""
+    height, width = (value, value) if isinstance(value, int) else value
+    return height, width
 
 
 @MODELS.register_module()
@@ -136,6 +159,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     ):
         if train_cfg is not None:
             raise ValueError(f'train_cfg must be None, got {train_cfg!r}: nothing is trained')
+        check_early(text_encoder, test_cfg)
         weights = {} if pretrained is None else {'pretrained': pretrained}
         tower = MODELS.build({**backbone, **weights})
         super().__init__(MODELS.build(data_preprocessor or default_preprocessor(tower)), init_cfg)
@@ -154,6 +178,16 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def train(self, mode: bool = True):
         """Nothing is trained: the segmentor stays in eval mode."""
         return super().train(False)
+
+    def _load_from_state_dict(self, state_dict: Mapping, prefix: str, *args) -> None:
+        """A state that does not fit is refused, also where MMEngine loads leniently and would go on without it.
+
+        Raises:
+            ValueError: names or shapes that are missing, unexpected or different.
+        """
+        found = {name.removeprefix(prefix): value for name, value in state_dict.items()}
+        check_state(self.state_dict(), found)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _fit_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Make head and settings agree with the vocabulary, or say why they don't."""
@@ -219,7 +253,12 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def _forward(self, inputs, data_samples=None) -> list[Tensor]:
         """Mode 'tensor': as `encode_decode`."""
         metas = [sample.metainfo for sample in data_samples] if data_samples else [{}] * len(inputs)
-        return [mosaic.full() for mosaic in self.read(unpadded(inputs, metas), self.text_encoder())]
+        images = unpadded(inputs, metas)
+        with exact(images):
+            queries = self.text_encoder()
+        mosaics = self.read(images, queries)
+        with exact(images):
+            return [mosaic.full() for mosaic in mosaics]
 
     @torch.inference_mode()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -236,22 +275,29 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         images = unpadded(inputs, [sample.metainfo for sample in data_samples])
-        queries = self.text_encoder()
-        for image, mosaic, sample in zip(images, self.read(images, queries), data_samples, strict=True):
-            dims = flipped_dims(sample.metainfo)
-            size = tuple(sample.metainfo.get('ori_shape', mosaic.size))[:2]
-            logits = mosaic.flipped(dims).resized(size)
-            if self.settings.pamr:
-                logits = self.refined(logits, image.flip(dims) if dims else image)
-            if self.settings.scores or queries.empty is not None:
-                scores = self.scores(logits, queries)
-                labels = self.labels(scores)
-            else:
-                labels = self.rule(queries).label_logits(logits, self.settings.strip_memory)[None]
-            sample.set_data({'pred_sem_seg': PixelData(data=labels)})
-            if self.settings.scores:
-                sample.set_data({'seg_logits': PixelData(data=scores)})
+        with exact(images):
+            queries = self.text_encoder()
+        mosaics = self.read(images, queries)
+        with exact(images):
+            for image, mosaic, sample in zip(images, mosaics, data_samples, strict=True):
+                self.fill(sample, mosaic, image, queries)
         return data_samples
+
+    def fill(self, sample: SegDataSample, mosaic: Mosaic, image: Tensor, queries: TextQueries) -> None:
+        """Labels, and scores where wanted, of one image into its sample."""
+        dims = flipped_dims(sample.metainfo)
+        size = tuple(sample.metainfo.get('ori_shape', mosaic.size))[:2]
+        mosaic = mosaic.flipped(dims).resized(size)
+        refine = self.settings.pamr is not None
+        logits = self.refined(mosaic, image.flip(dims) if dims else image) if refine else mosaic
+        if self.settings.scores or queries.empty is not None:
+            scores = self.scores(logits, queries)
+            labels = self.labels(scores)
+        else:
+            labels = self.rule(queries).label_logits(logits, self.settings.strip_memory)[None]
+        sample.set_data({'pred_sem_seg': PixelData(data=labels)})
+        if self.settings.scores:
+            sample.set_data({'seg_logits': PixelData(data=scores)})
 
     def read(self, images: Sequence[Tensor], queries: TextQueries) -> list[Mosaic]:
         """Averaged logits of images "3 H W", each at its own size."""
@@ -260,8 +306,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         return read_images(
             images,
             lambda windows: head(self.tower_run(self.backbone, windows, head.needs_class_token), queries),
-            settings.crop_size if slide else None,
-            settings.stride if slide else None,
+            None if settings.crop_size is None or not slide else pair(settings.crop_size),
+            None if settings.stride is None or not slide else pair(settings.stride),
             settings.window_batch,
             self.backbone.patch if settings.pad_windows else None,
         )
@@ -269,7 +315,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def refined(self, mosaic: Mosaic, image: Tensor) -> DenseLogits:
         """PAMR of the logits at the mosaic's size, guided by the image "3 H W" at that size."""
         guide = F.interpolate(image[None].float(), size=mosaic.size, mode='bilinear')
-        logits = pamr(guide, mosaic.full()[None], **self.settings.pamr)[0]
+        logits = pamr(guide, mosaic.full()[None], **(self.settings.pamr or {}))[0]
         return DenseLogits(logits.permute(1, 2, 0).contiguous())
 
     def rule(self, queries: TextQueries) -> LabelRule:
@@ -294,9 +340,37 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         return rule.label_scores(scores)[None]
 
 
+def exact(images: Sequence[Tensor]) -> torch.autocast:
+    """No autocast for what is not the image tower; MMEngine's loops may have switched it on for all."""
+    return torch.autocast(images[0].device.type if images else 'cpu', enabled=False)
+
+
+def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:
+    """Find mistakes in words and settings before weights are fetched.
+
+    Raises:
+        ValueError, FileNotFoundError: see `TestSettings`, `Vocabulary.read` and `read_templates`.
+    """
+    TestSettings.read(test_cfg, patch=1)
+    Vocabulary.read(text_encoder.get('vocabulary'))
+    read_templates(text_encoder.get('templates', '{}'))
+
+
 def default_preprocessor(tower) -> dict:
     mean, std = ([value * 255 for value in values] for values in (tower.mean, tower.std))
     return dict(type='CLIPSurgeryDataPreProcessor', mean=mean, std=std, bgr_to_rgb=True)
+
+
+def check_state(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Refuse a checkpoint that is not of this model. Raises ValueError with the names."""
+    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    other = sorted(name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape)
+    if missing or unexpected or other:
+        raise ValueError(
+            f"the checkpoint is not this model's: missing {listed(missing)}; unexpected {listed(unexpected)}; of "
+            f"another shape {listed(other)}. Take the config it was made with; a CLIP's weights are given as "
+            'pretrained in the config'
+        )
 
 
 def check_thresholds(settings: TestSettings, vocabulary: Vocabulary) -> None:
