@@ -3,16 +3,14 @@
 pixel_segmentor   no CLIP: patch means of the image are the tokens (c = 3: R, G, B) and the texts are given, so that
                   a test draws the logits it wants
 golden_segmentor  the towers of the golden numbers with given texts
-word_config       a CLIP of three blocks that knows open_clip's whole vocabulary, as a config
+word_segmentor    a tiny CLIP with seeded weights that knows open_clip's whole vocabulary, to be asked for words
 """
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import golden
-import golden_weights
+import tiny
 from mmseg_clipsurgery.segmentor import CLIPSurgerySegmentor
 from mmseg_clipsurgery.structures import ImageTokens, TextQueries
 from mmseg_clipsurgery.vocabulary import Vocabulary
@@ -22,15 +20,10 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
-NO_STATISTICS = dict(type='CLIPSurgeryDataPreProcessor', mean=[0.0] * 3, std=[1.0] * 3, bgr_to_rgb=True)
-TINY = {
-    'embed_dim': 32,
-    'quick_gelu': True,
-    'vision_cfg': {'image_size': 32, 'patch_size': 8, 'width': 64, 'layers': 3, 'head_width': 32},
-    'text_cfg': {'width': 32, 'layers': 1, 'heads': 2, 'context_length': 12, 'vocab_size': 49408},
-}
+RAW_PIXELS = dict(type='CLIPSurgeryDataPreProcessor', mean=[0.0] * 3, std=[1.0] * 3, bgr_to_rgb=True)
+ARCH = tiny.changed(tiny.SMALL, text_cfg={'vocab_size': 49408})  # patch 4
 SURGERY = dict(last_blocks=2, affinity='vv', position='bilinear')
 WORDS = ['background', ['cat', 'kitten'], 'dog', 'red car']
 
@@ -53,7 +46,7 @@ class PixelTower(BaseModule):
 class FixedTexts(BaseModule):
     """Texts that are given: embeddings "q c", words as a vocabulary takes them."""
 
-    def __init__(self, embeddings: Tensor, words: Sequence, empty: Tensor | None = None):
+    def __init__(self, embeddings: Tensor, words: Any, empty: Tensor | None = None):
         super().__init__()
         self.vocabulary = Vocabulary.read(words)
         self.queries = TextQueries(embeddings, torch.tensor(self.vocabulary.class_of), empty)
@@ -64,11 +57,11 @@ class FixedTexts(BaseModule):
 
 def pixel_segmentor(
     texts: Tensor,
-    words: Sequence,
+    words: Any,
     patch: int = 1,
     empty: Tensor | None = None,
     head: dict | None = None,
-    **test_cfg,
+    **test_cfg: Any,
 ) -> CLIPSurgerySegmentor:
     """A segmentor whose logits are the cosines of patch means and `texts` "q 3"."""
     return MODELS.build(
@@ -77,69 +70,45 @@ def pixel_segmentor(
             backbone=dict(type=PixelTower, patch=patch),
             text_encoder=dict(type=FixedTexts, embeddings=texts, words=words, empty=empty),
             decode_head=dict(type='SurgeryHead', **(head or {})),
-            data_preprocessor=NO_STATISTICS,
+            data_preprocessor=RAW_PIXELS,
             test_cfg=test_cfg,
         )
     )
 
 
 def golden_segmentor(
-    texts: Tensor, words: Sequence, surgery: str | dict = 'clip_surgery', **test_cfg
+    texts: Tensor, words: Any, surgery: Any = 'clip_surgery', head: dict | None = None, **test_cfg: Any
 ) -> CLIPSurgerySegmentor:
-    """`vit_dev` of the golden numbers with texts "q 64"."""
-    model = MODELS.build(
+    """`vit_dev` of the golden numbers (patch 16) with `texts` "q 64"."""
+    weights = tiny.weights_file(tiny.VIT, golden.SEEDS['vit_dev'])
+    return MODELS.build(
         dict(
             type='CLIPSurgerySegmentor',
-            backbone=dict(type='CLIPSurgeryViT', arch=golden.ARCHITECTURES['vit_dev'], surgery=surgery),
+            backbone=dict(type='CLIPSurgeryViT', arch=tiny.VIT, pretrained=str(weights), surgery=surgery),
             text_encoder=dict(type=FixedTexts, embeddings=texts, words=words),
+            decode_head=dict(type='SurgeryHead', **(head or {})),
             test_cfg=test_cfg,
         )
     )
-    model.backbone.visual.load_state_dict(seeded(model.backbone.visual, golden.SEEDS['vit_dev'], 'visual.'))
-    return model
 
 
-def seeded(module: nn.Module, seed: int, prefix: str = '') -> dict[str, Tensor]:
-    """A state dict for a module, each tensor a function of its name and the seed."""
-    return {
-        name: golden_weights.tensor(prefix + name, value.shape, seed)
-        for name, value in module.state_dict().items()
-    }
-
-
-def word_config(words: Any = WORDS, pretrained: str | Path | None = None, **test_cfg) -> dict:
-    """Config of a segmentor over `TINY`; words as a vocabulary takes them."""
-    weights = dict(arch=TINY, pretrained=pretrained and str(pretrained))
+def word_config(words: Any = WORDS, seed: int | None = 1, templates: Any = 'bare', **test_cfg: Any) -> dict:
+    """Config of a segmentor over `ARCH`; words as a vocabulary takes them, seed None: random weights."""
+    tower = dict(arch=ARCH, pretrained=None if seed is None else str(tiny.weights_file(ARCH, seed)))
     return dict(
         type='CLIPSurgerySegmentor',
-        backbone=dict(type='CLIPSurgeryViT', surgery=SURGERY, **weights),
+        backbone=dict(type='CLIPSurgeryViT', surgery=SURGERY, **tower),
         text_encoder=dict(
-            type='OpenCLIPTextEncoder', vocabulary=words, templates='bare', text_cache=False, **weights
+            type='OpenCLIPTextEncoder', vocabulary=words, templates=templates, text_cache=False, **tower
         ),
         decode_head=dict(type='SurgeryHead'),
         test_cfg=test_cfg,
     )
 
 
-@cache
-def clip_weights(seed: int) -> dict[str, Tensor]:
-    """A whole CLIP over `TINY`, as its own weights file would hold it."""
-    model = MODELS.build(word_config())
-    visual = seeded(model.backbone.visual, seed, 'visual.')
-    return {f'visual.{name}': value for name, value in visual.items()} | seeded(model.text_encoder.text, seed)
-
-
-def word_segmentor(words: Any = WORDS, seed: int = 1, **test_cfg) -> CLIPSurgerySegmentor:
-    """`word_config` with seeded weights."""
-    model = MODELS.build(word_config(words, **test_cfg))
-    weights = clip_weights(seed)
-    model.backbone.visual.load_state_dict(
-        {name.removeprefix('visual.'): value for name, value in weights.items() if name.startswith('visual.')}
-    )
-    model.text_encoder.text.load_state_dict(
-        {name: value for name, value in weights.items() if not name.startswith('visual.')}
-    )
-    return model
+def word_segmentor(words: Any = WORDS, seed: int | None = 1, **test_cfg: Any) -> CLIPSurgerySegmentor:
+    """The segmentor of `word_config`."""
+    return MODELS.build(word_config(words, seed, **test_cfg))
 
 
 def images(*sizes: tuple[int, int], seed: int = 0) -> list[Tensor]:
