@@ -43,7 +43,7 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
             raise ValueError(
                 f'an image must be uint8 or floating point, grey levels 0 to 255, got {image.dtype}'
             )
-        image = (image.flip(0) if self._channel_conversion else image).float()
+        image = (image.flip(0) if converts_channels(self) else image).float()
         if not self._enable_normalize:
             return image
         mean, std = (torch.as_tensor(values, device=image.device) for values in self.statistics)
@@ -76,8 +76,14 @@ def check_preprocessor(preprocessor: nn.Module, tower: nn.Module) -> None:
             raise ValueError(
                 f'data_preprocessor.{name} is {found}, {tower.label} needs {values} (RGB, 0 to 255)'
             )
-    if not preprocessor._channel_conversion:
+    if not converts_channels(preprocessor):
         raise ValueError('data_preprocessor must have bgr_to_rgb=True: MMSeg loads BGR, CLIP reads RGB')
+
+
+def converts_channels(preprocessor: nn.Module) -> bool:
+    """Whether BGR becomes RGB: `channel_conversion` in MMSegmentation 1.2, `_channel_conversion` in the fork."""
+    names = ('_channel_conversion', 'channel_conversion')
+    return any(getattr(preprocessor, name, False) for name in names)
 
 
 def unpadded(inputs: Tensor | Sequence[Tensor], metas: Sequence[Mapping]) -> list[Tensor]:
