@@ -62,6 +62,7 @@ LAYERS = {
             'dataset_check',
             'converters',
             'convert',
+            'check_dataset',
             'preflight',
             'results',
             'distributed',
