@@ -103,10 +103,11 @@ def test_source_distribution_builds_and_tests(built):
 
 
 @pytest.mark.mmseg
-def test_installed_wheel_finds_its_configs(wheel, tmp_path):
+def test_installed_wheel_imports_all_and_finds_its_configs(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = (
-        'import mmseg_clipsurgery, mmengine; path = mmseg_clipsurgery.config("clipsurgery_voc"); '
+        'import mmseg_clipsurgery, torchvision, open_clip, mmseg.apis, mmengine; '
+        'path = mmseg_clipsurgery.config("clipsurgery_voc"); '
         'print(path); print(mmengine.Config.fromfile(path).model.type)'
     )
     variables = {**os.environ, 'PYTHONPATH': str(tmp_path)}
