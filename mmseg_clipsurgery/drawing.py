@@ -1,16 +1,14 @@
 """Pictures of label maps: panels side by side, each with a title, and a legend of the classes that occur.
 
-Colours are RGB in [0, 255]; labels outside the palette (the ignored one) leave the image as it is. Text is set in
-DejaVu Sans, which matplotlib brings along, so names are legible wherever MMSeg runs.
+Colours are RGB in [0, 255]; labels outside the palette (the ignored one) leave the image as it is.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from .fonts import draw_text, line_height, text_width, wrap
 
 Colours = Sequence[Sequence[int]]
 
@@ -56,15 +54,15 @@ def picture(
     images = [[_enlarge(panel) for panel in row] for row in rows]
     widths = [max(row[column].width for row in images) for column in range(len(titles))]
     width = sum(widths) + MARGIN * (len(widths) + 1)
-    font = _font(max(13, min(28, widths[0] // 22)))
-    strip = _legend(legend, width, font)
-    line = _line_height(font)
+    text_size = max(13, min(28, widths[0] // 22))
+    strip = _legend(legend, width, text_size)
+    line = line_height(text_size)
     height = MARGIN + line + sum(row[0].height + MARGIN for row in images) + strip.height
     canvas = Image.new('RGB', (width, height), 'white')
     draw = ImageDraw.Draw(canvas)
     lefts = [MARGIN + sum(widths[:column]) + MARGIN * column for column in range(len(widths))]
     for left, title in zip(lefts, titles, strict=True):
-        draw.text((left, MARGIN // 2), title, fill='black', font=font)
+        draw_text(draw, (left, MARGIN // 2), title, text_size)
     top = MARGIN + line
     for row in images:
         for left, panel in zip(lefts, row, strict=True):
@@ -80,14 +78,13 @@ def _enlarge(panel: np.ndarray) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def _legend(
-    entries: Sequence[tuple[str, Sequence[int]]], width: int, font: ImageFont.FreeTypeFont
-) -> Image.Image:
+def _legend(entries: Sequence[tuple[str, Sequence[int]]], width: int, text_size: int) -> Image.Image:
     """Coloured boxes and names, as many a line as fit into `width`."""
-    line = _line_height(font)
+    line = line_height(text_size)
+    entries = [(wrap(name, text_size, width - line - 2 * MARGIN, 1)[0], colour) for name, colour in entries]
     places, left, top = [], MARGIN, 0
     for name, _ in entries:
-        length = round(line + font.getlength(name) + 2 * MARGIN)
+        length = round(line + text_width(name, text_size) + 2 * MARGIN)
         if left > MARGIN and left + length > width:
             left, top = MARGIN, top + line
         places.append((left, top))
@@ -97,14 +94,5 @@ def _legend(
     for (name, colour), (left, top) in zip(entries, places, strict=True):
         box = (left, top + 2, left + line - 4, top + line - 2)
         draw.rectangle(box, fill=tuple(int(value) for value in colour), outline='black')
-        draw.text((left + line, top), name, fill='black', font=font)
+        draw_text(draw, (left + line, top), name, text_size)
     return strip
-
-
-def _line_height(font: ImageFont.FreeTypeFont) -> int:
-    return sum(font.getmetrics()) + 2
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')), size)

@@ -98,6 +98,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any] | None:
     settings = results.protocol(cfg, runner.test_loop.dataloader.dataset, runner.model)
     settings['checkpoint'] = checkpoint
     runner.logger.info(f'protocol\n{results.protocol_lines(settings)}')
+    runner.logger.info('the first batch takes longer: words are embedded with it, unless the cache has them')
     name_saved_files(runner)
     return write_results(runner, settings, runner.test())
 

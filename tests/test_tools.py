@@ -166,6 +166,29 @@ def test_a_mistake_ends_all_processes_with_one_sentence(write_config, voc, tmp_p
     assert done.stderr.count('error: 1 of ') == 1
 
 
+def test_slurm_script(tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$@"\n')
+    srun.chmod(0o755)
+    script = [TOOLS / 'slurm_test.sh', 'part', 'job', 'clipsurgery_voc', '--tta']
+    path = f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'
+    words = processes(script, tmp_path, PATH=path, GPUS='16', GPUS_PER_NODE='8').stdout
+    for part in (
+        '--partition part --job-name job --ntasks 16 --gres gpu:8 --ntasks-per-node 8 ',
+        '--kill-on-bad-exit=1',
+    ):
+        assert part in words
+    assert words.strip().endswith('tools/test.py clipsurgery_voc --tta --launcher slurm')
+    assert '--gres' not in processes(script, tmp_path, PATH=path, GPUS='2', GPUS_PER_NODE='0').stdout
+
+
+@pytest.mark.parametrize('script', ['dist_test.sh', 'slurm_test.sh'])
+def test_scripts_say_how_they_are_used(script, tmp_path):
+    done = processes([TOOLS / script, 'only_one'], tmp_path)
+    assert done.returncode != 0
+    assert f'usage: tools/{script}' in done.stderr
+
+
 def test_mmseg_s_own_tool_takes_the_export(write_config, checkpoint, tmp_path):
     import mmseg
 
