@@ -29,10 +29,22 @@ class Layer(NamedTuple):
 
 LAYERS = {
     'data': Layer(
-        {'version', 'environment', 'shipped', 'palette', 'surgery', 'vocabulary', 'protocols', 'encodings'},
+        {
+            'version',
+            'environment',
+            'shipped',
+            'palette',
+            'surgery',
+            'vocabulary',
+            'protocols',
+            'encodings',
+            'tables',
+        },
         set(),
     ),
-    'pictures': Layer({'scenes', 'drawing', 'predictions', 'mask_check'}, {'numpy', 'PIL', 'matplotlib'}),
+    'pictures': Layer(
+        {'scenes', 'drawing', 'predictions', 'mask_check', 'bars'}, {'numpy', 'PIL', 'matplotlib'}
+    ),
     'tensor maths': Layer(
         {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
     ),
@@ -63,6 +75,9 @@ LAYERS = {
             'converters',
             'convert',
             'check_dataset',
+            'grid',
+            'cell_run',
+            'leaderboard',
             'preflight',
             'results',
             'distributed',
