@@ -43,7 +43,7 @@ LAYERS = {
         set(),
     ),
     'pictures': Layer(
-        {'scenes', 'drawing', 'predictions', 'mask_check', 'bars'}, {'numpy', 'PIL', 'matplotlib'}
+        {'scenes', 'fonts', 'drawing', 'predictions', 'mask_check', 'bars'}, {'numpy', 'PIL', 'matplotlib'}
     ),
     'tensor maths': Layer(
         {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
