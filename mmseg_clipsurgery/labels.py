@@ -38,30 +38,37 @@ class LabelRule:
     def num_classes(self) -> int:
         return int(self.class_of.max()) + 1
 
+    def query_scores(self, logits: Tensor) -> Tensor:
+        """Softmax over queries of the scaled logits, "... q"."""
+        return (logits * self.logit_scale).softmax(dim=-1)
+
     def class_scores(self, logits: Tensor) -> Tensor:
         """Softmax over queries, then the maximum over each class's queries: "... q" -> "... k", in [0, 1].
 
         The scores of a pixel do not sum to 1 where classes have several queries.
         """
-        return class_maximum((logits * self.logit_scale).softmax(dim=-1), self.class_of, self.num_classes)
+        return class_maximum(self.query_scores(logits), self.class_of, self.num_classes)
 
     def label_logits(self, logits: Mosaic | DenseLogits, memory: int | None = None) -> Tensor:
-        """Labels "H W", int64, without holding all of a mosaic's logits; `memory` as in `Mosaic.strips`."""
-        device = self.class_of.device
-        labels = torch.empty(logits.size, dtype=torch.int64, device=device)
+        """Labels "H W", int64, without holding all of a mosaic's logits; `memory` as in `Mosaic.strips`.
+
+        The best class is that of the best query, so the scores of the classes need not be made.
+        """
+        labels = torch.empty(logits.size, dtype=torch.int64, device=self.class_of.device)
         if self.prob_thd is None and self.area_thd is None:
             for rows, strip in logits.strips(memory):
                 labels[rows] = self.class_of[strip.argmax(dim=-1)]
             return labels
-        best = torch.empty(logits.size, device=device)
+        best = torch.empty(logits.size, device=labels.device)
         for rows, strip in logits.strips(memory):
-            best[rows], labels[rows] = self.class_scores(strip).max(dim=-1)
+            best[rows], query = self.query_scores(strip).max(dim=-1)
+            labels[rows] = self.class_of[query]
         if self.area_thd is not None:
             dropped = small_classes(labels, self.area_thd, self.num_classes)
-            touched = dropped[labels].any(dim=1)
-            for rows, strip in logits.strips(memory, touched):
-                scores = self.class_scores(strip).masked_fill(dropped, 0)
-                best[rows], labels[rows] = scores.max(dim=-1)
+            kept_queries = 1.0 - dropped[self.class_of].float()
+            for rows, strip in logits.strips(memory, dropped[labels].any(dim=1)):
+                best[rows], query = (self.query_scores(strip) * kept_queries).max(dim=-1)
+                labels[rows] = self.class_of[query]
         return labels if self.prob_thd is None else labels.masked_fill(best < self.prob_thd, 0)
 
     def label_scores(self, scores: Tensor) -> Tensor:

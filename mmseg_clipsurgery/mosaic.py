@@ -55,7 +55,7 @@ class Mosaic:
     def strips(
         self, memory: int | None = None, wanted: Tensor | None = None
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Strips of rows from the top: (rows, logits "r W q").
+        """Strips of rows from the top: (rows, logits "r W q"). Each is gone when the next one is asked for.
 
         Args:
             memory: bytes of one strip's logits; None: a size that suits the device, at least one row.
@@ -64,10 +64,11 @@ class Mosaic:
         Raises:
             ValueError: `memory` is less than one row's logits.
         """
-        tiles = self.tiles
+        tiles = self.tiles.detach()
         columns = self.columns.to(tiles)
-        row_bytes = len(columns) * tiles.shape[2] * tiles.element_size()
-        height = strip_height(row_bytes, memory, tiles.device)
+        width, queries = len(columns), tiles.shape[2]
+        height = strip_height(width * queries * tiles.element_size(), memory, tiles.device)
+        room = tiles.new_empty(min(height, len(self.rows)), width * queries)  # one for all: fresh memory is slow
         drawn: dict[int, Tensor] = {}
         for top in range(0, len(self.rows), height):
             strip = slice(top, min(top + height, len(self.rows)))
@@ -75,10 +76,11 @@ class Mosaic:
                 continue
             weights = self.rows[strip]
             used = weights.ne(0).any(dim=0).nonzero().flatten().tolist()
-            drawn = {i: drawn[i] if i in drawn else columns @ tiles[i] for i in used}
-            sources = torch.stack([drawn[i].flatten() for i in used])
-            logits = weights[:, used].to(tiles) @ sources
-            yield strip, logits.unflatten(1, (len(columns), -1))
+            if used != list(drawn):
+                drawn = {i: drawn[i] if i in drawn else (columns @ tiles[i]).flatten() for i in used}
+                sources = torch.stack(list(drawn.values()))
+            logits = torch.mm(weights[:, used].to(tiles), sources, out=room[: len(weights)])
+            yield strip, logits.unflatten(1, (width, queries))
 
     def full(self) -> Tensor:
         """All logits at once, "q H W"."""
