@@ -54,7 +54,7 @@ def similarity_map(similarity: Tensor, grid: Size, size: Size, scale: MapScale =
     _check_size(size)
     maps = similarity.mT.unflatten(-1, grid)
     if scale == 'minmax':
-        maps = _minmax(maps)
+        maps = unit_range(maps)
     return functional.interpolate(maps, tuple(size), mode='bilinear')
 
 
@@ -80,7 +80,7 @@ def points(
     if similarity.dim() != 2:
         raise ValueError(f'similarity must be "h w", the map of one text, got {tuple(similarity.shape)}')
     _check_points(similarity, size, threshold, downsample)
-    cells = _minmax(_downsample(similarity, downsample))
+    cells = unit_range(_downsample(similarity, downsample))
     order = cells.flatten().sort(stable=True).indices
     count = int((cells >= threshold).sum().clamp(max=cells.numel() // 2)) if cells.any() else 0
     chosen = torch.cat([order[order.numel() - count :], order[:count]])
@@ -109,7 +109,7 @@ def combined_points(
     if similarity.dim() != 3 or len(similarity) == 0:
         raise ValueError(f'similarity must be "k h w", one map per text, got {tuple(similarity.shape)}')
     _check_points(similarity, size, threshold, downsample)
-    mean_map = _minmax(similarity).mean(dim=0)
+    mean_map = unit_range(similarity).mean(dim=0)
     xy, labels = points(mean_map, size, threshold, downsample)
     chosen = [(xy[labels == 0], labels[labels == 0])]
     for text_map in similarity:
@@ -118,7 +118,7 @@ def combined_points(
     return torch.cat([xy for xy, _ in chosen]), torch.cat([labels for _, labels in chosen])
 
 
-def _minmax(maps: Tensor) -> Tensor:
+def unit_range(maps: Tensor) -> Tensor:
     """Maps "... h w" to [0, 1], each by itself; a constant map to 0."""
     lowest = maps.amin(dim=(-2, -1), keepdim=True)
     span = maps.amax(dim=(-2, -1), keepdim=True) - lowest

@@ -19,7 +19,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from .execution import PRECISIONS, TowerRun
-from .labels import LabelRule
+from .labels import LabelRule, class_maximum
 from .mosaic import DenseLogits, Mosaic
 from .palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
@@ -46,6 +46,8 @@ class TestSettings:
         pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
         pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
+        maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
+            explainability; `decode_head.similarity` says which similarity).
         precision: 'fp32', 'bf16' or 'fp16': the tower's autocast.
         compiled: run the tower through torch.compile, where that works.
         strip_memory: bytes for the logits of one strip of rows; None: what suits the device.
@@ -64,6 +66,7 @@ class TestSettings:
     pad_windows: bool = False
     pamr: Mapping | None = None
     scores: bool = False
+    maps: bool = False
     precision: str = 'fp32'
     compiled: bool = False
     strip_memory: int | None = None
@@ -271,7 +274,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
 
         Returns:
             The samples with `pred_sem_seg` "1 H W" (int64) and, with `test_cfg.scores`, `seg_logits` "k H W":
-            class scores before thresholds; for one word "1 H W", its single-text similarity.
+            class scores before thresholds; for one word "1 H W", its single-text similarity. With `test_cfg.maps`
+            also `class_maps` "k H W".
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         images = unpadded(inputs, [sample.metainfo for sample in data_samples])
@@ -298,6 +302,16 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         sample.set_data({'pred_sem_seg': PixelData(data=labels)})
         if self.settings.scores:
             sample.set_data({'seg_logits': PixelData(data=scores)})
+        if self.settings.maps:
+            sample.set_data({'class_maps': PixelData(data=self.class_maps(logits, queries))})
+
+    def class_maps(self, logits: Mosaic | DenseLogits, queries: TextQueries) -> Tensor:
+        """Similarity of each class, the maximum over its queries, on the scale of the head: "k H W"."""
+        count = len(queries.class_of.unique())
+        maps = queries.embeddings.new_empty(count, *logits.size, dtype=torch.float32)
+        for rows, strip in logits.strips(self.settings.strip_memory):
+            maps[:, rows] = class_maximum(strip, queries.class_of, count).permute(2, 0, 1)
+        return maps
 
     def read(self, images: Sequence[Tensor], queries: TextQueries) -> list[Mosaic]:
         """Averaged logits of images "3 H W", each at its own size."""
