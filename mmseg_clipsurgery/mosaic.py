@@ -68,7 +68,8 @@ class Mosaic:
         columns = self.columns.to(tiles)
         width, queries = len(columns), tiles.shape[2]
         height = strip_height(width * queries * tiles.element_size(), memory, tiles.device)
-        room = tiles.new_empty(min(height, len(self.rows)), width * queries)  # one for all: fresh memory is slow
+        # One buffer for all strips: memory fresh from the system costs more than what is written into it.
+        room = tiles.new_empty(min(height, len(self.rows)), width * queries)
         drawn: dict[int, Tensor] = {}
         for top in range(0, len(self.rows), height):
             strip = slice(top, min(top + height, len(self.rows)))
