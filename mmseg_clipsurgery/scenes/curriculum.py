@@ -1,9 +1,10 @@
 """What a training batch shows: a function of seed and step alone.
 
-The first 15 % of the steps show one object on one ground. A part of the batches is hard, because their scenes share
-a ground and one or two tints (so only the objects tell them apart), or a ground and two object classes (so the tints
-must). Captions of a batch name tints always, half the time or never: where they always or never do, no caption is
-true of another's image by leaving something out.
+The first scenes show one object on one ground. A part of the batches is hard, because their scenes share a ground and
+one or two tints (so only the objects tell them apart), or a ground and two object classes (so the tints must, and in
+the last phase only three of them: which object wears which). Captions of a batch name tints always, half the time or
+never: where they always or never do, no caption is true of another's image by leaving something out. Tints are named
+more often in the last phase: they are seen on objects only, and teach where objects are.
 """
 
 import re
@@ -15,9 +16,31 @@ from . import spec
 from .draw import Plan, draw_scene
 from .words import caption
 
-EASY_UNTIL = 0.15  # share of the steps
-SHARED_TINTS, SHARED_OBJECTS = 0.30, 0.10  # shares of the two kinds of hard batches
-TINT_PROBABILITIES = {1.0: 0.25, 0.5: 0.35, 0.0: 0.4}  # of naming a tint, with their shares of the batches
+
+class Phase(NamedTuple):
+    """A part of the run, up to a share of its steps.
+
+    shared_tints, shared_objects: shares of the two kinds of hard batches.
+    tint_probabilities: of naming a tint, with their shares of the other batches.
+    tints_of_shared_objects: number of tints in a batch whose scenes share two object classes.
+    """
+
+    until: float
+    most_objects: int
+    two_grounds: float
+    shared_tints: float
+    shared_objects: float
+    tint_probabilities: dict[float, float]
+    tints_of_shared_objects: int
+
+
+EARLY_NAMING = {1.0: 0.25, 0.5: 0.35, 0.0: 0.4}
+LATE_NAMING = {1.0: 0.5, 0.5: 0.3, 0.0: 0.2}
+PHASES = (
+    Phase(1 / 8, 1, 0.0, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
+    Phase(10 / 21, 3, spec.TWO_GROUNDS, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
+    Phase(1, 3, spec.TWO_GROUNDS, 0.25, 0.15, LATE_NAMING, 3),
+)
 
 
 class Batch(NamedTuple):
@@ -42,16 +65,20 @@ def training_batch(seed: int, step: int, steps: int, size: int) -> Batch:
 
 def choose_plan(random, progress: float) -> tuple[Plan, float]:
     """What the scenes of a batch have in common, and how often their captions name a tint; progress 0..1."""
-    settings: dict = {'most_objects': 1, 'two_grounds': 0.0} if progress < EASY_UNTIL else {}
-    tint_probability = random.choice(list(TINT_PROBABILITIES), p=list(TINT_PROBABILITIES.values()))
+    phase = next(phase for phase in PHASES if progress < phase.until)
+    settings: dict = {'most_objects': phase.most_objects, 'two_grounds': phase.two_grounds}
+    tint_probability = random.choice(
+        list(phase.tint_probabilities), p=list(phase.tint_probabilities.values())
+    )
     kind = random.random_sample()
-    if kind < SHARED_TINTS + SHARED_OBJECTS:
+    if kind < phase.shared_tints + phase.shared_objects:
         settings['grounds'] = (str(random.choice(spec.GROUNDS)),)
-    if kind < SHARED_TINTS:
-        tints = random.choice(list(spec.TINTS), random.randint(1, 3), replace=False)
-        settings['tints'] = tuple(map(str, tints))
-    elif kind < SHARED_TINTS + SHARED_OBJECTS:
-        settings['objects'] = tuple(map(str, random.choice(spec.OBJECTS, 2, replace=False)))
+    if kind < phase.shared_tints:
+        settings['tints'] = _some(random, spec.TINTS, random.randint(1, 3))
+    elif kind < phase.shared_tints + phase.shared_objects:
+        settings['objects'] = _some(random, spec.OBJECTS, 2)
+        if phase.tints_of_shared_objects < len(spec.TINTS):
+            settings['tints'] = _some(random, spec.TINTS, phase.tints_of_shared_objects)
         tint_probability = 1.0
     return Plan(**settings), tint_probability
 
@@ -60,3 +87,7 @@ def contents(text: str) -> tuple[str, ...]:
     """What a caption names, whatever its form: ('grass', 'red fish')."""
     parts = (part.strip() for part in re.split(r'\b(?:a|photo|of|on|with|and)\b|,', text))
     return tuple(sorted(part for part in parts if part))
+
+
+def _some(random, names, number: int) -> tuple[str, ...]:
+    return tuple(map(str, random.choice(list(names), number, replace=False)))
