@@ -4,10 +4,8 @@
     IoU_i = C_ii / (sum_j C_ij + sum_j C_ji - C_ii)    Acc_i = C_ii / sum_j C_ij    aAcc = sum_i C_ii / sum_ij C_ij
 
 Differences from `IoUMetric`, whose table and names of results are kept:
-- one matrix instead of four tensors for every image, summed over processes once, at the end; integers, so that
-  any number of processes gives the same digits;
-- a distributed sampler repeats images until every process has as many. Process r of w owns ceil((N - r) / w) of
-  N images, and only the last it sees can be a repetition, so the last image is counted apart until N is known;
+- one matrix instead of four tensors for every image, summed over processes once, at the end, without the images that a
+  sampler repeats (see `tally`); integers, so that any number of processes gives the same digits;
 - labels above 255; masks saved in 16 bits where needed, and under names that are unique over folders;
 - a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel.
 """
@@ -18,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, all_reduce, get_dist_info
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
 from .predictions import file_name, write_labels, write_scores
+from .tally import Tally
 
 
 @METRICS.register_module()
@@ -104,9 +103,10 @@ class SegmentationMetric(IoUMetric):
             print_log(f'predictions are saved in {self.output_dir}', 'current')
             self._reset()
             return {}
-        counts = self._own_counts(size)
-        all_reduce(counts)
-        metrics = self._summarise(counts.cpu())
+        if self._tally.surplus(size):
+            self._rows = self._rows[:-1]
+        nothing = torch.zeros(self._classes, self._classes, dtype=torch.int64)
+        metrics = self._summarise(self._tally.total(size, nothing))
         if self.per_image:
             self.per_image_rows = [row for rows in all_gather_object(self._rows) for row in rows]
         self._reset()
@@ -118,9 +118,7 @@ class SegmentationMetric(IoUMetric):
         return len(self._dataset_meta['classes'])
 
     def _reset(self) -> None:
-        self._counts: Tensor | None = None
-        self._last: Tensor | None = None
-        self._seen = 0
+        self._tally = Tally()
         self._rows: list[dict[str, Any]] = []
 
     def _count(self, truth: Tensor, labels: Tensor, name: str) -> Tensor:
@@ -135,31 +133,9 @@ class SegmentationMetric(IoUMetric):
             raise ValueError(f'{name}: {error}') from None
 
     def _add(self, counts: Tensor, sample: dict) -> None:
-        if self._last is not None:
-            self._counts = self._last if self._counts is None else self._counts + self._last
-        self._last = counts
-        self._seen += 1
+        self._tally.add(counts)
         if self.per_image:
             self._rows.append({'image': str(sample.get('img_path')), **_image_row(counts)})
-
-    def _own_counts(self, size: int) -> Tensor:
-        rank, world = get_dist_info()
-        owned = max(0, -((rank - size) // world))  # ceil((size - rank) / world)
-        extra = self._seen - owned
-        if extra > 1:
-            raise ValueError(
-                f'process {rank} of {world} evaluated {self._seen} images and its share of {size} is {owned}:'
-                ' use a sampler that divides the images among the processes, such as DefaultSampler'
-            )
-        if extra < 0:
-            print_log(
-                f'only {self._seen} of the {owned} images of process {rank} were evaluated', 'current', 30
-            )
-        if extra == 1:
-            self._last = None
-            self._rows = self._rows[:-1]
-        kept = [counts for counts in (self._counts, self._last) if counts is not None]
-        return sum(kept) if kept else torch.zeros(self._classes, self._classes, dtype=torch.int64)
 
     def _summarise(self, counts: Tensor) -> dict[str, float]:
         assert self._dataset_meta is not None
