@@ -64,7 +64,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
         'test-time augmentation': cfg.model is not settings,
         'surgery': _named(backbone.get('surgery')),
         'arch': _named(backbone.get('arch')),
-        'pretrained': _named(backbone.get('pretrained') or settings.get('pretrained')),
+        'pretrained': _named(settings.get('pretrained') or backbone.get('pretrained')),
         'dtype': str(parameter.dtype).removeprefix('torch.'),
         'precision': inference.get('precision'),
         'device': device_name(parameter.device),
