@@ -6,10 +6,10 @@
     model.heatmaps('street.jpg', ['road', 'car', 'sky']).draw().show()
     model.points('street.jpg', 'car').save('car.json')
 
-A photo is a path, a PIL image, an array "H W 3" or a tensor "3 H W" (see `images`); a list of these gives a list of
-answers. Words are what `Vocabulary.read` takes: a list of words, where an item may be a list of synonyms; a mapping from
-class name to words; a shipped name; a text file. For a list of photos, see `word_lists`: words that are all strings serve
-every photo, a list of such lists gives each photo its own.
+A photo is a path, a PIL image, an array "H W 3" or a tensor "3 H W" (see `images`); a list of these gives a list
+of answers. Words are what `Vocabulary.read` takes: a list of words, where an item may be a list of synonyms; a
+mapping from class name to words; a shipped name; a text file. For a list of photos, see `word_lists`: words that
+are all strings serve every photo, a list of such lists gives each photo its own.
 
 Everything is computed by the segmentor's own parts, so that `segment` gives the labels of `CLIPSurgerySegmentor`.
 """
@@ -25,7 +25,7 @@ from . import explain
 from .answers import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
 from .answers.base import maps_at
 from .attention_maps import patch_attention
-from .head import SurgeryHead
+from .head import HeadSimilarity, SurgeryHead
 from .images import Images, Pixels, read_images, to_uint8
 from .labels import class_maximum
 from .pretrained import read_arch, tower_kind
@@ -60,8 +60,8 @@ def load(
     """A CLIP under a surgery, ready for photos and words.
 
     Args:
-        arch, pretrained, quick_gelu, checksum, cache_dir: which CLIP, as for `CLIPSurgeryViT`: 'ViT-B-16' and 'openai', a
-            folder, 'scenes' (the embedded model), ...
+        arch, pretrained, quick_gelu, checksum, cache_dir: which CLIP, as for `CLIPSurgeryViT`: 'ViT-B-16' and
+            'openai', a folder, 'scenes' (the embedded model), ...
         surgery: a name of `SURGERIES`, a dict of fields or a `Surgery`.
         templates: sentences around each word, see `read_templates`; 'auto': 'bare' for 'scenes', else 'imagenet80'.
         text_cache: folder of the disk cache of embedded words; None: the default one; False: none.
@@ -133,8 +133,8 @@ class SurgeryModel:
 
         Args:
             images, words: see the module's head; the words in label order. One word alone gives labels 0 and 1.
-            logit_scale, prob_thd, area_thd, pamr: as in the segmentor's `test_cfg`; the two thresholds need a first class
-                'background'.
+            logit_scale, prob_thd, area_thd, pamr: as in the segmentor's `test_cfg`; the two thresholds need a first
+                class 'background'.
             threshold: what a pixel's similarity must exceed for one word alone.
             scores: also give class scores.
             min_presence: drop words that the class token finds absent: those whose score (`recognise`) is below this
@@ -163,7 +163,12 @@ class SurgeryModel:
 
     @torch.inference_mode()
     def heatmaps(
-        self, images: Images, words: Words, *, form: str = 'released', min_presence: float | None = None
+        self,
+        images: Images,
+        words: Words,
+        *,
+        form: HeadSimilarity = 'released',
+        min_presence: float | None = None,
     ) -> HeatMaps | list[HeatMaps]:
         """Where each word is, by feature surgery over the words; one word alone against the empty string.
 

@@ -3,8 +3,8 @@
     identity   1 at the patch itself          qk   softmax(s q k^T)             qq, kk, vv   softmax(s p p^T)
     qq+kk      mean of the two softmaxes      kk+gauss, gem   as in `attention`, gem's mean over v, k and q
 
-averaged over heads, the class token's column left out. `attention` computes A v without ever holding A; here A is wanted,
-for one row, and the two agree: sum_j A_ij v_j is what the block's side read adds (qq+kk: half of it).
+averaged over heads, the class token's column left out. `attention` computes A v without ever holding A; here A is
+wanted, for one row, and the two agree: sum_j A_ij v_j is what the block's side read adds (qq+kk: half of it).
 
 For `last_blocks=0` it is CLIP's own attention. Source: the query maps of CLIP Surgery (arXiv 2304.05653, figure 2).
 """

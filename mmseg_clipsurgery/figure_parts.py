@@ -5,11 +5,13 @@ Pixels and sizes as in `figures`.
 
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
 from .figures import MARGIN, NEGATIVE, POSITIVE, heat_colours
 from .fonts import draw_text, line_height, text_width, wrap
+from .palette import voc_palette
 
 OVERSAMPLING = 4  # marks are drawn larger and shrunk, for smooth edges
 Colour = Sequence[int]
@@ -32,6 +34,15 @@ def heat_key(
     if note and left + text_width(note, size) <= width:
         draw_text(draw, (left, MARGIN), note, size, fill='#555555')
     return canvas
+
+
+def label_colours(count: int) -> list[list[int]]:
+    """RGB of so many labels: twenty that are easy to tell apart, then VOC's."""
+    twenty = matplotlib.colormaps['tab20'](range(20))[:, :3]
+    easy = (
+        (255 * np.concatenate([twenty[::2], twenty[1::2]])).round().astype(int).tolist()
+    )  # strong ones first
+    return [*easy, *voc_palette(count)[len(easy) :]][:count]
 
 
 def colour_key(entries: Sequence[tuple[str, Colour]], width: int, size: int) -> Image.Image:
@@ -68,13 +79,12 @@ def bars(
     """
     line = line_height(size) + 4
     numbers = [form.format(value) for value in values]
-    label = min(0.45 * width, max(text_width(name, size) for name in names) + MARGIN)
+    label = min(0.35 * width, max(text_width(name, size) for name in names) + MARGIN)
     number = max(text_width(text, size) for text in numbers) + MARGIN
-    span = max([abs(value) for value in values if np.isfinite(value)] or [0]) or 1.0
-    negative = any(value < 0 for value in values)
-    room = width - label - 2 * MARGIN - number * (2 if negative else 1)
-    unit = room / (2 if negative else 1) / span
-    zero = MARGIN + label + (number + room / 2 if negative else 0)
+    low, high = (max([0.0, *(sign * value for value in values)]) for sign in (-1, 1))
+    left = MARGIN + label + (number if low else 0)
+    unit = (width - MARGIN - left - (number if high or not low else 0)) / ((low + high) or 1.0)
+    zero = left + low * unit
     canvas = Image.new('RGB', (width, line * len(names) + 2 * MARGIN), 'white')
     draw = ImageDraw.Draw(canvas)
     for row, (name, value, text) in enumerate(zip(names, values, numbers, strict=True)):
@@ -98,7 +108,7 @@ def mark_points(image: Image.Image, xy: np.ndarray, labels: np.ndarray) -> Image
         xy: "p 2" in pixels of that image.
         labels: "p", 1 positive, 0 negative.
     """
-    radius = max(5.0, min(12.0, min(image.size) / 45)) * OVERSAMPLING
+    radius = max(3.0, min(12.0, min(image.size) / 45)) * OVERSAMPLING
     layer = Image.new('RGBA', (image.width * OVERSAMPLING, image.height * OVERSAMPLING))
     draw = ImageDraw.Draw(layer)
     for (x, y), label in sorted(zip(xy * OVERSAMPLING, labels, strict=True), key=lambda pair: pair[1]):

@@ -1,8 +1,8 @@
 """Printable figures: panels with titles in a gallery or a table, colour keys, bars, marks.
 
-A panel is an image at a size that shows (long side at most 960 pixels, short side 256 where the photo is smaller); columns
-are chosen so that the figure is about as wide as a page of paper. Files say 300 dots per inch. Pixels are RGB; sizes of
-PIL images are (width, height).
+A panel is an image at a size that shows (long side at most 960 pixels, short side 256 where the photo is smaller);
+columns are chosen so that the figure has about the shape of a page. Files say 300 dots per inch. Pixels are RGB;
+sizes of PIL images are (width, height).
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ Size = tuple[int, int]
 
 LONGEST, SHORTEST = 960, 256  # sides of a panel in pixels, the longest first
 NARROWEST = 200  # a column
+WIDE = 2.2  # width / height of a panorama
 PAGE = 1.5  # width / height of a figure at best
 MARGIN = 10
 TITLE_LINES = 2
@@ -83,15 +84,21 @@ def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
 
 
 def table(rows: Sequence[tuple[str, Sequence[Image.Image]]], columns: Sequence[str]) -> Image.Image:
-    """Rows of panels, each with a title at its left, under common column titles."""
+    """Rows of panels under common column titles, each with its own title at the left or, where rows are low, above."""
     size = title_size(max(NARROWEST, rows[0][1][0].width))
-    strips = []
-    for index, (name, images) in enumerate(rows):
-        titles = columns if index == 0 else [''] * len(columns)
-        strip = _row(
-            list(zip(titles, images, strict=True)), len(columns), size, lines=1 if any(titles) else 0
-        )
-        strips.append(_with_side_title(strip, name, size) if any(title for title, _ in rows) else strip)
+    named = any(name for name, _ in rows)
+    sideways = all(text_width(name, size) < images[0].height for name, images in rows)
+    head = [
+        (title, Image.new('RGB', (image.width, 1), 'white'))
+        for title, image in zip(columns, rows[0][1], strict=True)
+    ]
+    strips = [_row(head, len(columns), size, lines=1)]
+    for name, images in rows:
+        strip = _row([('', image) for image in images], len(columns), size, lines=0)
+        strips.append(_with_title(strip, name, size) if named and not sideways else strip)
+    if named and sideways:
+        names = ['', *(name for name, _ in rows)]
+        strips = [_with_side_title(strip, name, size) for strip, name in zip(strips, names, strict=True)]
     return stack(strips)
 
 
@@ -107,8 +114,10 @@ def stack(parts: Sequence[Image.Image]) -> Image.Image:
     return canvas
 
 
-def beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two images side by side, on white, upper edges aligned."""
+def beside_or_below(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two images side by side, on white, upper edges aligned; below each other where the first is a wide one."""
+    if left.width > WIDE * left.height:
+        return stack([left, right])
     canvas = Image.new('RGB', (left.width + right.width, max(left.height, right.height)), 'white')
     canvas.paste(left, (0, 0))
     canvas.paste(right, (left.width, 0))
@@ -135,19 +144,27 @@ def _row(
         top = MARGIN + head - len(title) * line_height(size)
         for number, line in enumerate(title):
             draw_text(draw, (left, top + number * line_height(size)), line, size)
-        canvas.paste(image, (left + (column - image.width) // 2 * (image.width < NARROWEST), MARGIN + head))
+        canvas.paste(image, (left, MARGIN + head))
     return canvas
 
 
+def _with_title(strip: Image.Image, title: str, size: int) -> Image.Image:
+    """A row's title above it."""
+    head = Image.new('RGB', (strip.width, MARGIN + line_height(size)), 'white')
+    draw_text(ImageDraw.Draw(head), (MARGIN, MARGIN), wrap(title, size, strip.width - 2 * MARGIN, 1)[0], size)
+    return stack([head, strip])
+
+
 def _with_side_title(strip: Image.Image, title: str, size: int) -> Image.Image:
-    """A row's title, written upwards at its left."""
-    height = line_height(size)
-    line = wrap(title, size, strip.height - MARGIN, 1)[0]
-    side = Image.new('RGB', (strip.height, height), 'white')
-    draw_text(ImageDraw.Draw(side), ((strip.height - MARGIN - text_width(line, size)) / 2, 0), line, size)
-    canvas = Image.new('RGB', (strip.width + height, strip.height), 'white')
+    """A row's title, written upwards at its left, level with the middle of the panels."""
+    side = Image.new('RGB', (strip.height, line_height(size)), 'white')
+    middle = MARGIN + (strip.height - MARGIN - text_width(title, size)) / 2
+    draw_text(
+        ImageDraw.Draw(side), (min(middle, strip.height - text_width(title, size)) - MARGIN, 0), title, size
+    )
+    canvas = Image.new('RGB', (strip.width + side.height, strip.height), 'white')
     canvas.paste(side.rotate(90, expand=True), (MARGIN // 2, 0))
-    canvas.paste(strip, (height, 0))
+    canvas.paste(strip, (side.height, 0))
     return canvas
 
 

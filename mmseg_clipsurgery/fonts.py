@@ -1,9 +1,9 @@
 """Text in pictures, in any script: every character in a font that has it.
 
-DejaVu Sans, which matplotlib brings along, covers Latin, Greek, Cyrillic, Arabic, Hebrew and more. For other characters
-(Chinese, Japanese, Korean, Thai, ...) the fonts of the system are looked through once; a character that none of them has is
-drawn as a box, and a log line says which font to install. A text is cut into runs of one font each, and a run is drawn whole,
-so that scripts whose letters join are shaped where Pillow was built with raqm.
+DejaVu Sans, which matplotlib brings along, covers Latin, Greek, Cyrillic, Arabic, Hebrew and more. For other
+characters (Chinese, Japanese, Korean, Thai, ...) the fonts of the system are looked through once; a character that none
+of them has is drawn as a box, and a log line says which font to install. A text is cut into runs of one font each, and
+a run is drawn whole, so that scripts whose letters join are shaped where Pillow was built with raqm.
 """
 
 import logging
@@ -83,7 +83,7 @@ def font_of(character: str) -> str:
     for path in system_fonts():
         if ord(character) in coverage(path):
             return path
-    _say_missing(unicodedata.name(character, 'U+%04X' % ord(character)).split(' ')[0])
+    _say_missing(unicodedata.name(character, f'U+{ord(character):04X}').split(' ')[0])
     return DEJAVU
 
 

@@ -1,14 +1,14 @@
 """Any image a user may hand over -> pixels "H W 3" RGB, or a refusal that names it.
 
-    path         decoded as MMSeg's `LoadImageFromFile` decodes it (OpenCV, turned upright by EXIF); what OpenCV does not
+    path         decoded as MMSeg's `LoadImageFromFile` does (OpenCV, turned upright by EXIF); what OpenCV does not
                  know is tried with Pillow; a file that ends too early is refused, not read as half a photo
     PIL image    turned upright by EXIF, so that a path and the image opened from it are the same
     array        "H W 3" RGB, "H W 4", "H W 1" or "H W"; uint8, uint16, or floating point in [0, 1]
     tensor       "3 H W", "4 H W", "1 H W" or "H W"; the same types and ranges
 
-16 bits keep their high byte, grey is repeated, alpha is dropped: as OpenCV does when MMSeg loads such a file. Floats stay
-floats (times 255), everything else becomes uint8. A list or tuple of images, or a "b H W 3" array or "b 3 H W" tensor, is a
-batch.
+16 bits keep their high byte, grey is repeated, alpha is dropped: as OpenCV does when MMSeg loads such a file. Floats
+stay floats (times 255), everything else becomes uint8. A list or tuple of images, or a "b H W 3" array or "b 3 H W"
+tensor, is a batch.
 """
 
 import io
@@ -52,7 +52,7 @@ def read_image(image: ImageLike) -> Pixels:
     """One image -> "H W 3" RGB: uint8, or float32 in [0, 255] where floats were given.
 
     Raises:
-        ValueError: what is given is no image, is empty, or has another shape, type or range than the module's head says.
+        ValueError: it is no image, is empty, or has another shape, type or range than the module's head says.
         FileNotFoundError: there is no such file.
     """
     if isinstance(image, str | os.PathLike):

@@ -105,6 +105,7 @@ class Reader:
         else:
             words = [*texts, *(word for word in among.queries if word not in texts)]
             embedded = self.text_encoder.embed_words(words)
+            assert tokens.cls_token is not None
             cls = normalize(tokens.cls_token.float())
             maps = feature_surgery(cls, patches, embedded, 'released')[..., : len(texts)]
         return maps[0].T.unflatten(1, tokens.patch_tokens.shape[2:])
@@ -131,7 +132,7 @@ class Reader:
     def predict(
         self, segmentor: CLIPSurgerySegmentor, pixels: Sequence[Pixels], kept: Sequence[Tensor | None]
     ) -> list[SegDataSample]:
-        """What the segmentor says of each photo, at the photo's size; `kept`: classes that may be labelled, as `present`."""
+        """What the segmentor says of each photo, at the photo's size; `kept`: what `present` gave."""
         photos = [self.normalised(with_short_side(one, self.views.segment)) for one in pixels]
         samples = [SegDataSample(metainfo={'ori_shape': one.shape[:2]}) for one in pixels]
         if all(keep is None for keep in kept):

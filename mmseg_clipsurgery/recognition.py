@@ -4,15 +4,15 @@
     class score = maximum over the class's queries
     one word, nothing to compare with:  p = sigmoid(logit scale * <F_0, T - T_empty>), the word against the empty string
 
-Only the released form changes p against plain CLIP: the paper's form subtracts one number from all S_q of an image, which
-a softmax does not see.
+Only the released form changes p against plain CLIP: the paper's form subtracts one number from all S_q of an image,
+which a softmax does not see.
 
     AP_k = mean over the images with class k of the precision down to that image's score (equal scores count together)
     mAP  = mean over the classes that occur
 
 Any segmentation data set serves, its labels read from the masks. In a config of segmentation:
 
-    model = dict(type='CLIPSurgeryRecogniser', test_cfg=dict(_delete_=True))
+    model = dict(type='CLIPSurgeryRecogniser')
     test_evaluator = dict(_delete_=True, type='RecognitionMAP')
 
 Source: CLIP Surgery (arXiv 2304.05653), multi-label recognition; average precision as in information retrieval, without
@@ -103,8 +103,8 @@ class RecognitionMAP(BaseMetric):
         without: names of classes left out of the mean; those the data set lacks are no mistake.
         collect_device, prefix: as MMEngine's metrics.
 
-    After `evaluate`, on the first process: `per_class`, dictionaries with `class`, `AP` (percent, None where the class does
-    not occur) and `images` (how many hold it).
+    After `evaluate`, on the first process: `per_class`, dictionaries with `class`, `AP` (percent, None where the class
+    does not occur) and `images` (how many hold it).
     """
 
     def __init__(

@@ -6,11 +6,12 @@ With F_0 the normalised class token and T the normalised sentence:
     tokens      r_i = mean over the tokens j of word i of  <F_0, E_j> - <F_0, E_j of the empty string>
                 E_j: the text tower's token at position j, after its final LayerNorm and projection, normalised
 
-A sentence is encoded as it is, through no template. Words are what stands between blanks, so punctuation goes with its
-word. What the words of a sentence share is in every E_j; the empty string's tokens at the same positions take it away.
+A sentence is encoded as it is, through no template. Words are what stands between blanks, so punctuation goes with
+its word. What the words of a sentence share is in every E_j; the empty string's tokens at the same positions take it
+away.
 
-Source: CLIP Surgery (arXiv 2304.05653), multimodal visualisation, which shows tokens and leaves out how those of one word
-are put together and which token of the empty string is meant: both are our choice.
+Source: CLIP Surgery (arXiv 2304.05653), multimodal visualisation, which shows tokens and leaves out how those of one
+word are put together and which token of the empty string is meant: both are our choice.
 """
 
 from typing import Literal, get_args
@@ -52,7 +53,8 @@ def word_relevance(
         words, and "w", a difference of cosines for each: above zero the word helps.
 
     Raises:
-        ValueError: unknown method, no words, more words than the tower reads, or a tower whose tokens can't be told apart.
+        ValueError: unknown method, no words, more words than the tower reads, or a tower whose tokens can't be told
+            apart.
     """
     if method not in get_args(RelevanceMethod):
         raise ValueError(f'word relevance has the methods {get_args(RelevanceMethod)}, got {method!r}')

@@ -7,8 +7,8 @@
 
 For 224 pixels these are the leaderboard's 336 / 224 / 112 and CLIP Surgery's 512. The ratio of the sides is kept (the
 authors squeeze to a square), the long side ends at 2048. Segmentation resizes as the configs' pipelines do (bilinear,
-aliasing where it shrinks); whole reads are averaged where they shrink, and rounded to whole patches, so that no border is
-left out of a map.
+aliasing where it shrinks); whole reads are averaged where they shrink, and rounded to whole patches, so that no border
+is left out of a map.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from .images import Pixels
 
 LONG_SIDE = 2048
 CLIP_SIZE = 224  # the smallest size a CLIP is trained at
-Side: TypeAlias = int | None | Literal['auto']
+Side: TypeAlias = int | Literal['auto'] | None
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,9 @@ def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
         ValueError, FileNotFoundError: no words, as many lists as there are not photos, strings and lists mixed, or see
             `Vocabulary.read`.
     """
-    listed = batch and isinstance(words, list | tuple) and len(words) > 0
-    strings = [isinstance(item, str) for item in words] if listed else [True]
-    if all(strings):
+    if not batch or not isinstance(words, list | tuple) or all(isinstance(item, str) for item in words):
         return [read(words)] * count
+    strings = [isinstance(item, str) for item in words]
     if any(strings):
         raise ValueError(
             'got strings and lists mixed as words of several photos; give synonyms as a mapping from class name to '
@@ -40,7 +39,7 @@ def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
     return [read(spec) for spec in words]
 
 
-def read(words: VocabularySpec) -> Vocabulary:
+def read(words: Words) -> Vocabulary:
     vocabulary = Vocabulary.read(words)
     if vocabulary is None:
         raise ValueError("got no words; give a list such as ['cat', 'grass'], a shipped name or a text file")

@@ -41,7 +41,7 @@ class Answer:
 
     def key(self, width: int, size: int) -> Image.Image:
         """What explains the colours; width in pixels, size of letters."""
-        return heat_key(width, size, note='each map by itself')
+        return heat_key(width, size, note='each map on its own scale')
 
     def draw(self, opacity: float = OPACITY) -> Image.Image:
         """A printable figure; opacity of the colours over the photo in [0, 1]."""
@@ -86,8 +86,9 @@ class Answer:
             save_picture(path, self.draw(opacity))
 
     def _write_arrays(self, path: Path) -> None:
+        arrays: dict[str, Any] = self.arrays()
         with path.open('wb') as file:
-            np.savez_compressed(file, **self.arrays())
+            np.savez_compressed(file, **arrays)
 
 
 def compare(answers: Mapping[str, Answer], opacity: float = OPACITY) -> Image.Image:

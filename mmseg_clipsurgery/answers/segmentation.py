@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..drawing import classes_by_area, overlay
-from ..figure_parts import colour_key
+from ..figure_parts import colour_key, label_colours
 from ..figures import panel, panel_size, stack, table, title_size
-from ..palette import voc_palette
 from ..predictions import write_labels
 from .base import Answer, Panels
 
@@ -30,9 +29,9 @@ class Segmentation(Answer):
     scores: np.ndarray | None = None
 
     def colours(self) -> list[list[int]]:
-        """RGB of each class: VOC's colours, its black for the background alone."""
-        own = voc_palette(len(self.classes) + 1)
-        return own[:-1] if self.classes[0].lower() == 'background' else own[1:]
+        """RGB of each class; the background is black."""
+        background = self.classes[0].lower() == 'background'
+        return [*([[0, 0, 0]] if background else []), *label_colours(len(self.classes) - background)]
 
     def shares(self) -> dict[str, float]:
         """Share of the photo of every class that occurs, the largest first."""

@@ -8,7 +8,17 @@ import numpy as np
 from PIL import Image
 
 from ..figure_parts import bars, text_strip
-from ..figures import beside, check_opacity, gallery, heat_overlay, panel, panel_size, stack, title_size
+from ..figures import (
+    WIDE,
+    beside_or_below,
+    check_opacity,
+    gallery,
+    heat_overlay,
+    panel,
+    panel_size,
+    stack,
+    title_size,
+)
 from .base import OPACITY, Answer, Panels, maps_at, rounded
 
 MOST_BARS = 12
@@ -40,8 +50,16 @@ class Recognition(Answer):
     def draw(self, opacity: float = OPACITY) -> Image.Image:
         """The photo beside a bar for each of the best words."""
         best, photo = self.best(), panel(self.pixels)
-        width = max(420, min(photo.width, 700))
-        return beside(gallery([('', photo)]), bars(list(best), list(best.values()), width, title_size(width)))
+        width = chart_width(photo)
+        chart = bars(list(best), list(best.values()), width, title_size(width))
+        note = (
+            'bars: score against the empty string' if len(self.words) == 1 else 'bars: softmax over the words'
+        )
+        if len(best) < len(self.words):
+            note += f', the best {len(best)} of {len(self.words)}'
+        return beside_or_below(
+            gallery([('', photo)]), stack([chart, text_strip([note], width, title_size(width) - 2)])
+        )
 
     def record(self) -> dict[str, Any]:
         scores = {word: round(score, 6) for word, score in self.best(len(self.words)).items()}
@@ -75,7 +93,7 @@ class TextExplanation(Answer):
         heat = self.panels(check_opacity(opacity))[0][1]
         left = gallery([('', heat)])
         left = stack([left, self.key(left.width, title_size(heat.width))])
-        picture = beside(left, self.chart(max(420, min(heat.width, 700))))
+        picture = beside_or_below(left, self.chart(chart_width(heat)))
         return stack([self.title(picture.width), picture])
 
     def draw_beside(self, answers: Mapping[str, Any], opacity: float) -> Image.Image:
@@ -97,3 +115,8 @@ class TextExplanation(Answer):
         ]
         own = {'sentence': self.sentence, 'match': round(self.match, 6), 'method': self.method}
         return {**super().record(), **own, 'relevance': relevance, 'similarity': rounded(self.similarity)}
+
+
+def chart_width(photo: Image.Image) -> int:
+    """Pixels for the bars beside a photo, or below a wide one."""
+    return photo.width if photo.width > WIDE * photo.height else max(420, min(photo.width, 700))
