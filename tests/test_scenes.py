@@ -276,7 +276,18 @@ def test_captions_that_say_the_same_are_known_as_such():
 
 
 def test_the_first_scenes_show_one_object_on_one_ground():
-    batch_plan, _ = curriculum.choose_plan(np.random.RandomState(0), 0.1)
-    assert (batch_plan.most_objects, batch_plan.two_grounds) == (1, 0.0)
-    batch_plan, _ = curriculum.choose_plan(np.random.RandomState(0), 0.5)
-    assert batch_plan.most_objects == 3
+    batch = curriculum.training_batch(0, 0, 100, 16)
+    assert all(len(curriculum.contents(text)) == 2 for text in batch.captions)
+    late = {len(curriculum.contents(text)) for text in curriculum.training_batch(0, 50, 100, 64).captions}
+    assert max(late) > 3
+
+
+def test_hard_batches_share_what_they_should():
+    plans = [curriculum.choose_plan(np.random.RandomState(seed), 0.9) for seed in range(300)]
+    hard = [(plan, naming) for plan, naming in plans if len(plan.grounds) == 1]
+    assert 0.3 < len(hard) / len(plans) < 0.5
+    for plan, naming in hard:
+        shared_objects = len(plan.objects) == 2
+        assert len(plan.tints) == 3 if shared_objects else len(plan.tints) in (1, 2)
+        assert naming == 1.0 or not shared_objects
+    assert {len(plan.objects) for plan, _ in hard} == {2, 8}
