@@ -76,7 +76,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--work-dir', required=True, help='folder for the checkpoint of the run')
     parser.add_argument('--out', required=True, help='folder for the finished model')
-    parser.add_argument('--steps', type=int, default=4200)
+    parser.add_argument('--steps', type=int, default=5250)
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--learning-rate', type=float, default=1e-3)
     parser.add_argument('--seed', type=int, default=0)

@@ -37,8 +37,8 @@ class Phase(NamedTuple):
 EARLY_NAMING = {1.0: 0.25, 0.5: 0.35, 0.0: 0.4}
 LATE_NAMING = {1.0: 0.5, 0.5: 0.3, 0.0: 0.2}
 PHASES = (
-    Phase(1 / 8, 1, 0.0, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
-    Phase(10 / 21, 3, spec.TWO_GROUNDS, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
+    Phase(1 / 10, 1, 0.0, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
+    Phase(8 / 21, 3, spec.TWO_GROUNDS, 0.30, 0.10, EARLY_NAMING, len(spec.TINTS)),
     Phase(1, 3, spec.TWO_GROUNDS, 0.25, 0.15, LATE_NAMING, 3),
 )
 
