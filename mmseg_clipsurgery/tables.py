@@ -106,16 +106,20 @@ def leaderboard_table(cells: Iterable[Mapping[str, Any]]) -> str:
     data_sets = listed + [name for name in more if any(name in row.mIoU for row in rows)]
     backbones = {row.backbone for row in rows} != {USUAL_BACKBONE}
     heads = ['method', 'figures of', *(['backbone'] if backbones else []), 'with']
-    heads += [entry('data_sets', name)['title'] for name in data_sets]
+    sources = list(dict.fromkeys(row.source for row in rows if row.origin == 'published'))
     lines = [
         [
-            *(row.title, row.source, *([row.backbone] if backbones else [])),
+            row.title,
+            OURS if row.origin == 'ours' else f'published ({sources.index(row.source) + 1})',
+            *([row.backbone] if backbones else []),
             ', '.join(part for part in (row.post_processing, row.other_models) if part),
             *(_figure(row.mIoU.get(name)) for name in data_sets),
         ]
         for row in rows
     ]
-    return markdown(heads, lines)
+    titles = [entry('data_sets', name)['title'] for name in data_sets]
+    listed_sources = '; '.join(f'({number}) {source}' for number, source in enumerate(sources, start=1))
+    return f'{markdown(heads, titles, lines)}\nPublished on {USUAL_BACKBONE} by: {listed_sources}.\n'
 
 
 def scenes_table(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -134,7 +138,7 @@ def scenes_table(cells: Iterable[Mapping[str, Any]]) -> str:
                 for metric in names
             ]
             lines.append([stated['title'], *map(_figure, values)])
-    return markdown(['method', *SCENES_HEADS], lines)
+    return markdown(['method'], SCENES_HEADS, lines)
 
 
 def csv_table(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -172,10 +176,11 @@ def panels(cells: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
     return drawn
 
 
-def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table with a line break at its end."""
-    rule = ['---'] * len(heads)
-    return ''.join(f'| {" | ".join(line)} |\n'.replace('|  |', '| |') for line in (heads, rule, *lines))
+def markdown(heads: Sequence[str], figures: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose last columns hold figures, with a line break at its end."""
+    rule = ['---'] * len(heads) + ['---:'] * len(figures)
+    rows = ([*heads, *figures], rule, *lines)
+    return ''.join('|' + ''.join(f' {cell} |' if cell else ' |' for cell in row) + '\n' for row in rows)
 
 
 def blocks(cells: Sequence[Mapping[str, Any]]) -> dict[str, str]:
