@@ -19,12 +19,20 @@ WORDS = ['background', 'first', 'second']
 SEEDS = st.integers(0, 2**31 - 1)
 
 
-def predict(image: Tensor, texts: Tensor, words, ori_shape=None, **test_cfg) -> tuple[Tensor, Tensor]:
-    """Labels "H W" and class scores "k H W" of an image "3 H W"."""
-    model = segmentors.pixel_segmentor(texts, words, scores=True, **test_cfg)
-    sample = segmentors.samples(dict(ori_shape=ori_shape or tuple(image.shape[1:])))
-    (result,) = model.predict([image], sample)
-    return result.pred_sem_seg.data[0], result.seg_logits.data
+def predict(
+    image: Tensor, texts: Tensor, words, patch: int = 1, ori_shape=None, **test_cfg
+) -> tuple[Tensor, Tensor]:
+    """Labels "H W" and class scores "k H W" of an image "3 H W"; labels without scores, row by row, must be equal."""
+    size = ori_shape or tuple(image.shape[1:])
+    results = [
+        segmentors.pixel_segmentor(texts, words, patch, **settings, **test_cfg).predict(
+            [image], segmentors.samples(dict(ori_shape=size))
+        )[0]
+        for settings in (dict(scores=True), dict(strip_memory=size[1] * len(texts) * 4))
+    ]
+    labels, alone = segmentors.labels(results)
+    assert torch.equal(labels, alone)
+    return labels, results[0].seg_logits.data
 
 
 def row(*pixels: tuple[float, float, float], rows: int = 1) -> Tensor:
@@ -183,12 +191,20 @@ def test_classes_that_share_a_word_go_to_the_earlier():
 
 
 @pytest.mark.parametrize('rules', [dict(), dict(prob_thd=0.5, area_thd=0.2)], ids=['plain', 'both rules'])
-def test_labels_do_not_depend_on_asking_for_scores(rules):
-    """Labels alone may be made another way."""
-    image = segmentors.images((40, 50))[0]
+@pytest.mark.parametrize('rows', [1, 7, 1000])
+def test_labels_do_not_depend_on_strips(rules, rows):
+    """Labels may be made strip by strip, whatever a strip's height."""
+    (image,) = segmentors.images((40, 50))
     settings_ = dict(logit_scale=3.0, mode='slide', crop_size=20, stride=15, **rules)
-    with_scores = predict(image, ONE_EACH, WORDS, ori_shape=(61, 33), patch=2, **settings_)[0]
-    model = segmentors.pixel_segmentor(ONE_EACH, WORDS, patch=2, **settings_)
+    expected = predict(image, ONE_EACH, WORDS, patch=2, ori_shape=(61, 33), **settings_)[0]
+    model = segmentors.pixel_segmentor(ONE_EACH, WORDS, 2, strip_memory=rows * 33 * 3 * 4, **settings_)
     (result,) = model.predict([image], segmentors.samples(dict(ori_shape=(61, 33))))
+    assert torch.equal(result.pred_sem_seg.data[0], expected)
     assert 'seg_logits' not in result
-    assert torch.equal(result.pred_sem_seg.data[0], with_scores)
+    assert len(expected.unique()) == 3
+
+
+def test_a_strip_has_at_least_one_row():
+    model = segmentors.pixel_segmentor(ONE_EACH, WORDS, strip_memory=9 * 3 * 4 - 1)
+    with pytest.raises(ValueError, match=r'strip_memory is 107 bytes, one row of logits takes 108'):
+        model.predict(segmentors.images((4, 9)))

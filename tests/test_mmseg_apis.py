@@ -247,7 +247,7 @@ def own_names(labels: np.ndarray) -> set[str]:
 def test_inferencer(config, photo, tmp_path, written, with_checkpoint):
     """Names and colours on the pictures are the vocabulary's: Cityscapes is what the inferencer would take."""
     weights = checkpoint(tmp_path, 1) if with_checkpoint else None
-    inferencer = MMSegInferencer(config, weights=weights, device='cpu', show_progress=False)
+    inferencer = MMSegInferencer(config, weights=weights, device='cpu')
     result = inferencer(photo, return_vis=True, out_dir=str(tmp_path / 'out'))
     labels = result['predictions']
     assert np.array_equal(labels, by_hand(pixels()))
@@ -264,7 +264,7 @@ def test_inferencer(config, photo, tmp_path, written, with_checkpoint):
 @pytest.mark.filterwarnings('ignore')
 def test_inferencer_on_images_of_different_sizes_and_arrays(config):
     images = [pixels(), pixels(33, 21)]
-    inferencer = MMSegInferencer(config, device='cpu', show_progress=False)
+    inferencer = MMSegInferencer(config, device='cpu')
     found = inferencer(images, batch_size=2)['predictions']
     assert all(np.array_equal(labels, by_hand(image)) for labels, image in zip(found, images, strict=True))
 
@@ -272,9 +272,7 @@ def test_inferencer_on_images_of_different_sizes_and_arrays(config):
 @pytest.mark.filterwarnings('ignore')
 def test_inferencer_with_one_word(tmp_path, photo, written):
     text_encoder = segmentors.word_config(['cat'])['text_encoder']
-    inferencer = MMSegInferencer(
-        write_config(tmp_path, text_encoder=text_encoder), device='cpu', show_progress=False
-    )
+    inferencer = MMSegInferencer(write_config(tmp_path, text_encoder=text_encoder), device='cpu')
     labels = inferencer(photo, return_vis=True)['predictions']
     assert set(written) == {('background', 'cat')[label] for label in np.unique(labels)}
 

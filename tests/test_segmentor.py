@@ -110,6 +110,28 @@ def test_predictions_equal_a_plain_loop(surgery, size, original, settings):
     torch.testing.assert_close(model([image])[0], logits, rtol=0, atol=1e-5)
 
 
+def test_a_resnet_is_a_backbone_too():
+    """Slide equals the plain loop, with its stride of 32 for a patch."""
+    config = dict(
+        type='CLIPSurgerySegmentor',
+        backbone=dict(
+            type='CLIPSurgeryResNet', arch=tiny.RESNET, pretrained=str(tiny.weights_file(tiny.RESNET))
+        ),
+        text_encoder=dict(type=segmentors.FixedTexts, embeddings=QUERIES, words=CLASSES),
+        test_cfg=dict(mode='slide', crop_size=(64, 96), stride=(40, 50), scores=True),
+    )
+    model = MODELS.build(config)
+    (image,) = segmentors.images((100, 150))
+    with torch.no_grad():
+        expected = plain_scores(plain_logits(model.backbone, image, (64, 96), (40, 50)), (100, 150))
+    labels, scores = one(model, image)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=2e-5)
+    segmentors.assert_same_labels(labels, expected.argmax(dim=0), expected)
+    config['test_cfg'] = dict(mode='slide', crop_size=(31, 64), stride=20)
+    with pytest.raises(ValueError, match=r'crop_size \(31, 64\) is smaller than a patch \(32 pixels\)'):
+        MODELS.build(config)
+
+
 @torch.no_grad()
 def test_pamr_refines_logits_at_the_original_size():
     settings = dict(iterations=3, dilations=(1, 4))
@@ -534,6 +556,30 @@ def test_autocast_reaches_the_towers_only():
     exact = one(like_pixels, image, ori_shape=(64, 64))[1]
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert torch.equal(one(like_pixels, image, ori_shape=(64, 64))[1], exact)
+
+
+@pytest.mark.parametrize(('precision', 'dtype'), [('bf16', torch.bfloat16), ('fp16', torch.float16)])
+def test_precision_is_autocast_of_the_tower(precision, dtype):
+    (image,) = segmentors.images((101, 70))
+    scores = one(golden_model(precision=precision, **SLIDE), image)[1]
+    with torch.autocast('cpu', dtype=dtype):
+        expected = one(golden_model(**SLIDE), image)[1]
+    assert torch.equal(scores, expected)
+    assert not torch.equal(scores, one(golden_model(**SLIDE), image)[1])
+
+
+def test_without_a_compiler_the_plain_tower_serves(monkeypatch, caplog):
+    def broken(forward):
+        def run(*args, **kwargs):
+            raise RuntimeError('no compiler here')
+
+        return run
+
+    monkeypatch.setattr(torch, 'compile', broken)
+    (image,) = segmentors.images((64, 96))
+    model = golden_model(compiled=True, window_batch=1, **SLIDE)
+    assert torch.equal(one(model, image)[1], one(golden_model(window_batch=1, **SLIDE), image)[1])
+    assert [message for message in caplog.messages if 'no compiler here' in message] == caplog.messages[:1]
 
 
 # State.
