@@ -33,5 +33,6 @@ if not environment.running_doctor():
         text_encoder,
         tta,
     )
+    from mmseg_clipsurgery.api import load
 
-__all__ = ['SURGERIES', 'Surgery', '__version__', 'config']
+__all__ = ['SURGERIES', 'Surgery', '__version__', 'config', 'load']

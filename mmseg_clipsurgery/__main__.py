@@ -7,6 +7,15 @@ from importlib import import_module
 # name: (module with a `main(arguments) -> exit code or None`, imported when it is called; what it does)
 COMMANDS = {
     'doctor': ('mmseg_clipsurgery.doctor', 'check the environment; names each broken piece and its remedy'),
+    'segment': ('mmseg_clipsurgery.cli.segment', 'label every pixel of photos with words of your own'),
+    'heatmaps': ('mmseg_clipsurgery.cli.heatmaps', 'draw where each word is in photos'),
+    'points': ('mmseg_clipsurgery.cli.points', 'find points of a target for SAM; draw its mask with --sam'),
+    'recognise': (
+        'mmseg_clipsurgery.cli.recognise',
+        'say which words photos hold; measure mAP with --labels',
+    ),
+    'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
+    'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
     'export': ('mmseg_clipsurgery.export', "write a config's model as a checkpoint for MMSeg's own tools"),
 }
 

@@ -146,10 +146,7 @@ class RecognitionMAP(BaseMetric):
         """All images' (scores, labels) -> {'mAP': percent}."""
         scores, present = (np.stack(part) for part in zip(*results, strict=True))
         precision = average_precision(scores, present)
-        self.per_class = [
-            dict(zip(('class', 'AP', 'images'), (name, _percent(value), int(count)), strict=True))
-            for name, value, count in zip(self._classes, precision, present.sum(axis=0), strict=True)
-        ]
+        self.per_class = class_rows(self._classes, precision, present)
         print_log(table(self.per_class), 'current')
         kept = [
             value for name, value in zip(self._classes, precision, strict=True) if name not in self.without
@@ -183,6 +180,15 @@ def average_precision(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
         last = np.searchsorted(ranked, ranked, side='right') - 1  # of those with an equal score
         result[k] = (hits[last] / (last + 1))[present[order, k]].mean()
     return result
+
+
+def class_rows(classes: Sequence[str], precision: np.ndarray, present: np.ndarray) -> list[dict[str, Any]]:
+    """A row for each class: its AP in percent (None where no image holds it) and how many images hold it."""
+    counts = present.sum(axis=0)
+    return [
+        {'class': name, 'AP': _percent(value), 'images': int(count)}
+        for name, value, count in zip(classes, precision, counts, strict=True)
+    ]
 
 
 def mean_of_occurring(precision: Sequence[float]) -> float:

@@ -3,8 +3,8 @@
     photo, points -> processor -> model -> three masks with the model's own scores -> the best, at the photo's size
 
 The best of three as in CLIP Surgery's demo (arXiv 2304.05653, text to points). A model is a hub name
-('facebook/sam-vit-base', 'facebook/sam2.1-hiera-tiny') or a local folder in transformers' form. transformers is imported
-when a model is asked for, not before.
+('facebook/sam-vit-base', 'facebook/sam2.1-hiera-tiny') or a local folder in transformers' form. transformers is
+imported when a model is asked for, not before.
 """
 
 from pathlib import Path

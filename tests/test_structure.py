@@ -39,11 +39,13 @@ LAYERS = {
             'protocols',
             'encodings',
             'tables',
+            'word_lists',
         },
         set(),
     ),
     'pictures': Layer(
-        {'scenes', 'fonts', 'drawing', 'predictions', 'mask_check', 'bars'}, {'numpy', 'PIL', 'matplotlib'}
+        {'scenes', 'fonts', 'figures', 'figure_parts', 'drawing', 'predictions', 'mask_check', 'bars'},
+        {'numpy', 'PIL', 'matplotlib'},
     ),
     'tensor maths': Layer(
         {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
@@ -64,12 +66,21 @@ LAYERS = {
             'datasets',
             'metrics',
             'hooks',
+            'recognition',
+            'relevance',
+            'attention_maps',
         },
         TORCH | OPEN_MMLAB,
     ),
     'tools': Layer(
         {
+            'answers',
+            'images',
+            'views',
+            'reader',
             'api',
+            'sam',
+            'cli',
             'command_line',
             'dataset_check',
             'converters',
@@ -91,7 +102,12 @@ LAYERS = {
     ),
 }
 LONELY = {'surgery', 'vocabulary'}  # import nothing of ours either
-DOORS = {'pretrained': {'open_clip'}, 'converters': {'scipy'}}  # third parties that one file alone may import
+DOORS = {
+    'pretrained': {'open_clip'},
+    'converters': {'scipy'},
+    'images': {'cv2'},
+    'sam': {'transformers'},
+}  # third parties that one file alone may import
 
 
 def module_of(path: Path) -> str:

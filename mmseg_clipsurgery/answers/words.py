@@ -62,7 +62,7 @@ class Recognition(Answer):
         )
 
     def record(self) -> dict[str, Any]:
-        scores = {word: round(score, 6) for word, score in self.best(len(self.words)).items()}
+        scores = {word: float(f'{score:.6g}') for word, score in self.best(len(self.words)).items()}
         return {**super().record(), 'scores': scores}
 
 

@@ -1,0 +1,1 @@
+"""The tasks of `api` on files and folders: `python -m mmseg_clipsurgery {segment,heatmaps,points,...} PHOTOS ...`."""

@@ -1,0 +1,40 @@
+"""`mmseg-clipsurgery heatmaps`: where each word is."""
+
+import argparse
+from collections.abc import Sequence
+
+from ..answers import HeatMaps
+from ..head import SIMILARITIES
+from .options import add_presence, add_words, read_words
+from .run import Question, Task, run
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_words(parser)
+    add_presence(parser)
+    parser.add_argument(
+        '--form',
+        choices=SIMILARITIES,
+        default='released',
+        help='of feature surgery, or cosine for none (default: %(default)s)',
+    )
+
+
+def prepare(arguments: argparse.Namespace) -> Question:
+    vocabulary = read_words(arguments)
+    settings = dict(form=arguments.form, min_presence=arguments.min_presence)
+    return Question(
+        ask=lambda model, pixels: model.heatmaps(pixels, vocabulary, **settings),
+        settings={'words': vars(vocabulary), **settings},
+    )
+
+
+def tell(answer: HeatMaps) -> str:
+    return ', '.join(answer.words)
+
+
+TASK = Task('heatmaps', 'Draw where each word is in photos.', add_options, prepare, tell)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return run(TASK, arguments)

@@ -1,0 +1,38 @@
+"""`mmseg-clipsurgery patch-query`: which patches the patch at a pixel looks at."""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..answers import Answer, PatchAttention
+from ..api import SurgeryModel
+from .run import Question, Task, run
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--at', nargs=2, type=int, metavar=('X', 'Y'), help="the pixel (default: the photo's middle)"
+    )
+    parser.add_argument(
+        '--block', type=int, default=-1, help='of the tower, from the end (default: -1, the last)'
+    )
+
+
+def prepare(arguments: argparse.Namespace) -> Question:
+    def ask(model: SurgeryModel, pixels: np.ndarray) -> Answer:
+        x, y = arguments.at or (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        return model.attention(pixels, (x, y), block=arguments.block)
+
+    return Question(ask, {'at': arguments.at, 'block': arguments.block})
+
+
+def tell(answer: PatchAttention) -> str:
+    return f'patch at {answer.xy}: {answer.weights.sum():.0%} of its attention goes to patches'
+
+
+TASK = Task('patch-query', 'Draw what one patch looks at.', add_options, prepare, tell)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return run(TASK, arguments)

@@ -1,0 +1,58 @@
+"""`mmseg-clipsurgery points`: points for a promptable segmentor, and with --sam the mask it draws from them."""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..answers import Answer, Points, PromptedMask
+from ..api import SurgeryModel
+from ..word_lists import texts_of
+from .run import Question, Task, run
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--word', required=True, help="the target: a text, or several as in 'person+bench'")
+    parser.add_argument(
+        '--among', nargs='+', metavar='WORD', help='other words to tell it from, by feature surgery'
+    )
+    parser.add_argument(
+        '--threshold', type=float, default=0.8, help='of positive points (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--downsample', type=int, default=2, help='of the map, smooths it (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--sam', metavar='MODEL', help='also draw the mask, by a SAM or SAM 2: hub name or folder'
+    )
+
+
+def prepare(arguments: argparse.Namespace) -> Question:
+    texts_of(arguments.word)
+    settings = dict(among=arguments.among, threshold=arguments.threshold, downsample=arguments.downsample)
+    sam = None
+    if arguments.sam:
+        from ..sam import Sam
+
+        sam = Sam(arguments.sam).to(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+
+    def ask(model: SurgeryModel, pixels: np.ndarray) -> Answer:
+        points = model.points(pixels, arguments.word, **settings)
+        return points if sam is None else sam.mask(points)
+
+    files = {} if sam is None else {'mask.png': lambda answer, path: answer.save_mask(path)}
+    return Question(ask, {'word': arguments.word, 'sam': arguments.sam, **settings}, files)
+
+
+def tell(answer: Points | PromptedMask) -> str:
+    if isinstance(answer, PromptedMask):
+        return f'mask of {answer.mask.mean():.0%} of the photo, its own score {answer.score:.2f}'
+    return f'{int(answer.labels.sum())} positive points of {len(answer.labels)}'
+
+
+TASK = Task('points', 'Find points of a target for SAM.', add_options, prepare, tell, always_json=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return run(TASK, arguments)
