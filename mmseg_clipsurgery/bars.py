@@ -34,6 +34,7 @@ def draw(panels: Mapping[str, Panel], path: str | Path) -> None:
         figure.subplots(rows, columns, squeeze=False).flat, panels.items(), strict=False
     ):
         draw_panel(axes, title, panel)
+    figure.supylabel('mIoU (%)', fontsize=9)
     for axes in figure.axes[len(panels) :]:
         axes.set_axis_off()
     handles = [Patch(color=colour) for colour in (OURS, PUBLISHED)]

@@ -170,7 +170,7 @@ def panels(cells: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
             protocol = facts.get('protocol', stated['protocol'])
             pair = found.get((method, protocol, 'ours')), found.get((method, protocol, 'published'))
             if pair != (None, None):
-                panel[stated['title']] = pair
+                panel[stated['title'] + (' + PAMR' if has_pamr(protocol) else '')] = pair
         if panel:
             drawn[facts['title']] = panel
     return drawn
