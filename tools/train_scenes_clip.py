@@ -321,13 +321,17 @@ def card(run: Run) -> dict:
         },
         'seconds': round(run.seconds),
         'images_per_second': round(run.args.batch_size * run.step / run.seconds, 1),
-        'machine': f'{os.cpu_count()} CPU cores'
-        if run.args.device == 'cpu'
-        else torch.cuda.get_device_name(),
+        'machine': machine(run.args.device),
         'versions': {'python': platform.python_version(), **versions},
         'chosen_on_dev': {name: value for name, value in run.best.items() if name != 'weights'},
         'dev_history': run.history,
     }
+
+
+def machine(device: str) -> str:
+    if device == 'cpu':
+        return f'{os.cpu_count()} CPU cores, {torch.get_num_threads()} of them used'
+    return torch.cuda.get_device_name(device)
 
 
 if __name__ == '__main__':
