@@ -21,7 +21,7 @@ import cv2
 import mmcv
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Pixels: TypeAlias = np.ndarray
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor
@@ -93,7 +93,8 @@ def with_pillow(path: Path, data: bytes) -> Pixels:
     try:
         return from_pillow(Image.open(io.BytesIO(data)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = 'it is empty' if not data else ' '.join(str(error).replace(repr(io.BytesIO), '').split())
+        unknown = 'it is empty' if not data else 'it is of no known format'
+        reason = unknown if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
         raise ValueError(f'{path} is no image that can be read ({reason}); check or remove it') from None
 
 

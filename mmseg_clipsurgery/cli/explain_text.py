@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from ..answers import TextExplanation
 from ..relevance import words_of
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

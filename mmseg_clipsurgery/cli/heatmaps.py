@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from ..answers import HeatMaps
 from ..head import SIMILARITIES
 from .options import add_presence, add_words, read_words
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

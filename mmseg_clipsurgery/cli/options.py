@@ -8,6 +8,7 @@ from ..answers.base import OPACITY
 from ..api import SurgeryModel, load
 from ..pretrained import read_arch
 from ..surgery import SURGERIES
+from ..views import Side
 from ..vocabulary import Vocabulary, shipped
 
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'
@@ -35,10 +36,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         '--quick-gelu', choices=('yes', 'no'), help='activation, where a plain weights file is given'
     )
     model.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: cuda if there is one)')
-    sizes = model.add_argument(
-        '--short-side', help="how large photos are read: pixels, or 'own' (default: by model)"
+    model.add_argument(
+        '--short-side',
+        type=side,
+        default='auto',
+        metavar='PIXELS',
+        help="how large photos are read; 'own' for their own size (default: what suits the model)",
     )
-    sizes.type = side
     output = parser.add_argument_group('output')
     output.add_argument('--out', default='clipsurgery_out', help='folder (default: %(default)s)')
     output.add_argument('--json', action='store_true', help='also write each answer as JSON')
@@ -73,9 +77,9 @@ def add_presence(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def side(text: str) -> int | None:
-    """'448' -> 448; 'own' -> None, the photo's own size."""
-    return None if text == 'own' else int(text)
+def side(text: str) -> Side:
+    """'448' -> 448; 'own' -> None, the photo's own size; 'auto' stays."""
+    return 'auto' if text == 'auto' else None if text == 'own' else int(text)
 
 
 def read_words(arguments: argparse.Namespace) -> Vocabulary:

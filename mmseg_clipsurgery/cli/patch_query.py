@@ -7,7 +7,8 @@ import numpy as np
 
 from ..answers import Answer, PatchAttention
 from ..api import SurgeryModel
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

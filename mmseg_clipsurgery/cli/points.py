@@ -9,7 +9,8 @@ import torch
 from ..answers import Answer, Points, PromptedMask
 from ..api import SurgeryModel
 from ..word_lists import texts_of
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,8 @@ from ..recognition import average_precision, class_rows, mean_of_occurring, tabl
 from ..vocabulary import Vocabulary
 from .files import Photo
 from .options import add_words, read_words
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from ..answers import Segmentation
 from .options import add_presence, add_words, read_words
-from .run import Question, Task, run
+from .run import run
+from .task import Question, Task
 
 PAMR = dict(iterations=10, dilations=(8, 16))  # the leaderboard's
 
