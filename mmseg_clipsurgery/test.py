@@ -239,6 +239,8 @@ def write_results(
         **progress.speed(settings['images']),
         'peak_memory_mib': memory,
     }
+    if ours and ours.per_image_rows:
+        written['per_image'] = ours.per_image_rows
     folder = Path(runner.work_dir)
     results.write_results(folder / 'results.json', written)
     if ours:

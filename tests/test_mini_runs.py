@@ -93,3 +93,22 @@ def test_saved_masks_are_masks_of_the_data_set(name, folder, depth, labels, tmp_
         assert set(np.unique(values)) <= set(labels)
         path.replace(root / folder / path.name)
     assert run(cfg, tmp_path)['metrics']['aAcc'] == 100
+
+
+def test_saved_scores_give_the_labels(tmp_path):
+    root = mini_datasets.make('cityscapes', tmp_path / 'data')
+    cfg = mini_config(config('clipsurgery_cityscapes'), root)
+    cfg.model.test_cfg.scores = True
+    cfg.test_evaluator.update(scores_dir=str(tmp_path / 'scores'), per_image=True)
+    results = run(cfg, tmp_path, '--out', str(tmp_path / 'masks'))
+    masks = sorted((tmp_path / 'masks').rglob('*.png'))
+    assert len(masks) == len(results['per_image']) == 2
+    for path in masks:
+        scores = np.load((tmp_path / 'scores' / path.relative_to(tmp_path / 'masks')).with_suffix('.npz'))[
+            'scores'
+        ]
+        with Image.open(path) as image:
+            labels = np.asarray(image)
+        assert (scores.dtype, scores.shape) == (np.float16, (19, *labels.shape))
+        best = np.take_along_axis(scores, labels[None].astype(np.int64), axis=0)[0]
+        assert (best == scores.max(axis=0)).all()  # equal where half floats tie

@@ -98,6 +98,7 @@ def test_the_config_decides_without_a_checkpoint(write_config, tmp_path):
     assert results['protocol']['surgery'] == 'clip'
     assert results['metrics']['stock/mIoU'] == pytest.approx(results['metrics']['mIoU'], abs=0.011)
     assert (tmp_path / 'work/per_image.csv').read_text().count('.jpg') == 5
+    assert len(results_of(tmp_path / 'work')['per_image']) == 5
     assert len(list((tmp_path / 'masks').iterdir())) == 5
 
 
