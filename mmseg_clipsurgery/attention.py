@@ -13,7 +13,7 @@ Of a block only named parameters are read (`attn.in_proj_weight`, `attn.out_proj
 Sources: CLIP Surgery section 3.2, SCLIP eq. 4, NACLIP section 3.3, GEM section 3.2 and its released code (scale).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,8 @@ GAUSS_STD = 5.0  # patches, NACLIP
 class Projections(NamedTuple):
     """What an affinity may read: q, k, v "b a n e", the normed stream they came from "b n d", the grid (h, w).
 
-    Token 0 is the class token; the patches follow row by row.
+    Token 0 is the class token; the patches follow row by row. `attend(q, k, v, attn_mask=None, scale=None)` is the
+    attention to read with: torch's, which never holds A, or `attend_plainly`.
     """
 
     q: Tensor
@@ -34,11 +35,20 @@ class Projections(NamedTuple):
     v: Tensor
     stream: Tensor
     grid: tuple[int, int]
+    attend: Callable[..., Tensor] = F.scaled_dot_product_attention
 
 
-def self_read(p: Tensor, v: Tensor, rows: slice, bias: Tensor | None = None) -> Tensor:
-    """softmax(s p p^T + bias) v at the given rows. p, v "b a n e", bias "r n" -> "b a r e"."""
-    return F.scaled_dot_product_attention(p[:, :, rows], p, v, attn_mask=bias)
+def attend_plainly(
+    q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """softmax(scale q k^T + mask) v with A as a whole, which rounds as the published codes do."""
+    logits = (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return (logits if attn_mask is None else logits + attn_mask).softmax(dim=-1) @ v
+
+
+def self_read(p: Projections, vectors: Tensor, rows: slice, bias: Tensor | None = None) -> Tensor:
+    """softmax(s u u^T + bias) v at the given rows, for u "b a n e" one of q, k, v. bias "r n" -> "b a r e"."""
+    return p.attend(vectors[:, :, rows], vectors, p.v, attn_mask=bias)
 
 
 def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD) -> Tensor:
@@ -58,23 +68,35 @@ def gem_read(p: Projections, rows: slice) -> Tensor:
     reads = []
     for vectors in (p.v, p.k, p.q):
         unit = F.normalize(vectors, dim=-1)
-        mixed = F.scaled_dot_product_attention(unit * temperature, unit, unit, scale=1.0)
-        unit = F.normalize(mixed, dim=-1)
-        reads.append(F.scaled_dot_product_attention((unit * temperature)[:, :, rows], unit, p.v, scale=1.0))
+        unit = F.normalize(p.attend(unit * temperature, unit, unit, scale=1.0), dim=-1)
+        reads.append(p.attend((unit * temperature)[:, :, rows], unit, p.v, scale=1.0))
     return torch.stack(reads).mean(dim=0)
 
 
 # Affinity name -> read(projections, rows) -> A v at those rows, "b a r e".
 AFFINITY_READS: dict[str, Callable[[Projections, slice], Tensor]] = {
     'identity': lambda p, rows: p.v[:, :, rows],
-    'qk': lambda p, rows: F.scaled_dot_product_attention(p.q[:, :, rows], p.k, p.v),
-    'qq': lambda p, rows: self_read(p.q, p.v, rows),
-    'kk': lambda p, rows: self_read(p.k, p.v, rows),
-    'vv': lambda p, rows: self_read(p.v, p.v, rows),
-    'qq+kk': lambda p, rows: self_read(p.q, p.v, rows) + self_read(p.k, p.v, rows),
-    'kk+gauss': lambda p, rows: self_read(p.k, p.v, rows, gauss_bias(p.grid, p.k)[rows]),
+    'qk': lambda p, rows: p.attend(p.q[:, :, rows], p.k, p.v),
+    'qq': lambda p, rows: self_read(p, p.q, rows),
+    'kk': lambda p, rows: self_read(p, p.k, rows),
+    'vv': lambda p, rows: self_read(p, p.v, rows),
+    'qq+kk': lambda p, rows: self_read(p, p.q, rows) + self_read(p, p.k, rows),
+    'kk+gauss': lambda p, rows: self_read(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
     'gem': gem_read,
 }
+
+
+# All that a block may hold for `run_block` and `side_read` to be its whole truth.
+BLOCK_PARAMETERS = {
+    f'{part}.{kind}'
+    for part in ('ln_1', 'ln_2', 'mlp.c_fc', 'mlp.c_proj', 'attn.out_proj')
+    for kind in ('weight', 'bias')
+} | {'attn.in_proj_weight', 'attn.in_proj_bias', 'ls_1.gamma', 'ls_2.gamma'}
+
+
+def unknown_parameters(blocks: Iterable[nn.Module]) -> list[str]:
+    """Names of parameters that blocks hold beyond the known ones (qk-norm, head scales, ...), sorted."""
+    return sorted({name for block in blocks for name, _ in block.named_parameters()} - BLOCK_PARAMETERS)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

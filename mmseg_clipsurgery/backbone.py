@@ -23,6 +23,7 @@ from .attention import (
     AFFINITY_READS,
     Projections,
     attend_out,
+    attend_plainly,
     feed_forward,
     merge_heads,
     project,
@@ -30,6 +31,7 @@ from .attention import (
     run_class_token,
     side_read,
     split_heads,
+    unknown_parameters,
 )
 from .pretrained import build_image_tower, resolve
 from .structures import ImageTokens
@@ -117,10 +119,10 @@ class CLIPSurgeryViT(ImageTower):
         super().__init__(*args, **kwargs)
         vision = self.config['vision_cfg']
         blocks = self.visual.transformer.resblocks
+        check_vit(self.visual, self.label)
         self.patch = self.visual.conv1.kernel_size[0]
         self.heads = vision['width'] // vision.get('head_width', 64)
         self.trained_grid = tuple(self.visual.grid_size)
-        check_blocks(blocks, self.label)
         if self.surgery.last_blocks > len(blocks):
             raise ValueError(
                 f'the surgery reads the last {self.surgery.last_blocks} blocks, {self.label} has '
@@ -147,7 +149,7 @@ class CLIPSurgeryViT(ImageTower):
         for block in blocks[: len(blocks) - n]:
             x = run_block(block, x, self.heads)
         if n == 0:
-            return self.finish(x[:, :1], x[:, 1:], grid)
+            return self.finish(x[:, :1] if class_token else None, x[:, 1:], grid)
         y = x[:, 1:] if self.surgery.residual else torch.zeros_like(x[:, 1:])
         for block in blocks[len(blocks) - n : -1]:
             p = project(block, x, self.heads, grid)
@@ -187,11 +189,12 @@ class CLIPSurgeryResNet(ImageTower):
     each patch as a query. The released code copies v into q and k, so that the class token is read by A too.
 
     Args:
-        variant: 'released': A = softmax(s v v^T); 'paper': keys normalised and scale 8 s,
-            A = softmax(8 s p (p / (|p| + 1e-6))^T), for the affinities qq, kk, vv and qq+kk.
+        variant: 'released': A = softmax(s v v^T) for every token; 'paper' (the released code's setting 'resnet'):
+            patches are read sharper, A = softmax(8 s u u^T) with u = v / (|v| + 1e-6), the class token as before.
+            Likewise for the affinities qq, kk and qq+kk. No effect where `last_blocks` is 0.
 
     Raises:
-        ValueError: as `ImageTower`, and an unknown variant.
+        ValueError: as `ImageTower`, an unknown variant, and an affinity that has no paper variant.
     """
 
     kind = 'resnet'
@@ -201,12 +204,17 @@ class CLIPSurgeryResNet(ImageTower):
         super().__init__(*args, **kwargs)
         if variant not in ('released', 'paper'):
             raise ValueError(f"variant must be 'released' or 'paper', got {variant!r}")
-        self.variant = variant
+        self.sharpened = variant == 'paper' and self.surgery.last_blocks > 0
+        if self.sharpened and self.surgery.affinity not in SHARPENED_READS:
+            raise ValueError(
+                f"variant='paper' sharpens the affinities {', '.join(SHARPENED_READS)}, got "
+                f"{self.surgery.affinity!r}; use one of them or variant='released'"
+            )
         side = round((len(self.visual.attnpool.positional_embedding) - 1) ** 0.5)
         self.trained_grid = (side, side)
 
     def forward(self, images: Tensor, class_token: bool = True) -> ImageTokens:
-        """Read a batch of images "b 3 H W"; grid h = H // 32, w = W // 32. See `CLIPSurgeryViT.forward`."""
+        """Read a batch of images "b 3 H W"; grid h = ceil(H / 2) // 16, w likewise. See `CLIPSurgeryViT.forward`."""
         visual = self.visual
         x = visual.stem(self.check_images(images))
         for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
@@ -225,23 +233,25 @@ class CLIPSurgeryResNet(ImageTower):
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + table.to(x.dtype)
         q, k, v = (split_heads(part(x), pool.num_heads) for part in (pool.q_proj, pool.k_proj, pool.v_proj))
         affinity = self.surgery.affinity if self.surgery.last_blocks else 'qk'
-        reads = PAPER_POOL_READS if self.variant == 'paper' else AFFINITY_READS
-        if affinity not in reads:
-            reads = AFFINITY_READS
-        return pool.c_proj(merge_heads(reads[affinity](Projections(q, k, v, x, grid), slice(None))))
+        p = Projections(q, k, v, x, grid, attend_plainly)  # few tokens: room for A as a whole
+        read = AFFINITY_READS[affinity](p, slice(1 if self.sharpened else None))
+        if self.sharpened:
+            read = torch.cat([read, SHARPENED_READS[affinity](p)], dim=2)
+        return pool.c_proj(merge_heads(read))
 
 
 def sharpened_read(p: Tensor, v: Tensor) -> Tensor:
-    """softmax(8 s p (p / (|p| + 1e-6))^T) v, all heads' vectors "b a n e"."""
-    keys = p / (p.norm(dim=-1, keepdim=True) + 1e-6)
-    return F.scaled_dot_product_attention(p, keys, v, scale=8 * p.shape[-1] ** -0.5)
+    """softmax(8 s u u^T) v, u = p / (|p| + 1e-6), for the patches' queries. p, v "b a n e" -> "b a n-1 e"."""
+    unit = p / (p.norm(dim=-1, keepdim=True) + 1e-6)
+    return attend_plainly(unit[:, :, 1:], unit, v, scale=8 * p.shape[-1] ** -0.5)
 
 
-PAPER_POOL_READS = {
-    'qq': lambda p, rows: sharpened_read(p.q, p.v)[:, :, rows],
-    'kk': lambda p, rows: sharpened_read(p.k, p.v)[:, :, rows],
-    'vv': lambda p, rows: sharpened_read(p.v, p.v)[:, :, rows],
-    'qq+kk': lambda p, rows: (sharpened_read(p.q, p.v) + sharpened_read(p.k, p.v))[:, :, rows],
+# The paper's variant of CLIP's ResNets: affinity name -> read(projections) -> A v at the patches, "b a n-1 e".
+SHARPENED_READS = {
+    'qq': lambda p: sharpened_read(p.q, p.v),
+    'kk': lambda p: sharpened_read(p.k, p.v),
+    'vv': lambda p: sharpened_read(p.v, p.v),
+    'qq+kk': lambda p: sharpened_read(p.q, p.v) + sharpened_read(p.k, p.v),
 }
 
 
@@ -267,21 +277,23 @@ def resize_position_table(
         factor = tuple((want + 0.1) / have for want, have in zip(grid, trained, strict=True))
         image = F.interpolate(image, scale_factor=factor, mode='bicubic', recompute_scale_factor=False)
     elif position == 'bicubic_antialias':
-        image = F.interpolate(image, size=grid, mode='bicubic', antialias=True)
+        # A CPU's torch (2.13) resizes to a single column wrongly, to a single row rightly.
+        turned = grid[1] == 1
+        image = image.mT if turned else image
+        image = F.interpolate(image, size=grid[::-1] if turned else grid, mode='bicubic', antialias=True)
+        image = image.mT if turned else image
     else:
         image = F.interpolate(image, size=grid, mode='bilinear')
     return torch.cat([table[:1], image[0].flatten(1).T.to(table.dtype)])
 
 
-def check_blocks(blocks: nn.ModuleList, label: str) -> None:
-    """Refuse towers whose blocks hold parameters the side read does not know (qk-norm, head scales, ...).
+def check_vit(visual: nn.Module, label: str) -> None:
+    """Refuse towers that the side read does not cover: other block parameters (qk-norm, head scales, ...), no patches.
 
     Raises:
-        ValueError: names the parameters.
+        ValueError: names what is in the way.
     """
-    parts = ('ln_1', 'ln_2', 'mlp.c_fc', 'mlp.c_proj', 'attn.out_proj')
-    known = {f'{part}.{kind}' for part in parts for kind in ('weight', 'bias')}
-    known |= {'attn.in_proj_weight', 'attn.in_proj_bias', 'ls_1.gamma', 'ls_2.gamma'}
-    unknown = sorted({name for block in blocks for name, _ in block.named_parameters()} - known)
-    if unknown:
+    if unknown := unknown_parameters(visual.transformer.resblocks):
         raise ValueError(f'{label} has blocks with {", ".join(unknown)}, which the side read does not cover')
+    if not isinstance(visual.conv1, nn.Conv2d) or len(set(visual.conv1.kernel_size)) > 1:
+        raise ValueError(f'{label} does not cut its image into square patches; give an arch that does')

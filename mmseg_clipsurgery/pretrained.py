@@ -28,7 +28,7 @@ import open_clip.model
 import open_clip.pretrained
 from torch import Tensor, nn
 
-from .weights import load_tower, read_weights, shown_activation
+from .weights import first_line, load_tower, read_weights, shown_activation
 
 SCENES = Path(__file__).parent / 'data' / 'scenes'
 CONFIG_NAME = 'open_clip_config.json'
@@ -36,9 +36,13 @@ WEIGHT_NAMES = (
     'open_clip_model.safetensors',
     'open_clip_pytorch_model.safetensors',
     'open_clip_pytorch_model.bin',
+    'open_clip_pytorch_model.pth',
     'model.safetensors',
     'pytorch_model.bin',
+    'pytorch_model.pth',
+    'model.pth',
 )
+TOKENIZER_FILES = ('*.txt', '*.txt.gz', 'tokenizer*', '*.model', 'special_tokens_map.json', 'vocab.*')
 logger = logging.getLogger('mmseg_clipsurgery')
 
 
@@ -92,10 +96,10 @@ def resolve(
         said[f'the config of {label}'] = bool(config.get('quick_gelu', False))
     weights, tag = find_weights(arch, pretrained, folder, cache_dir)
     if tag is not None:
-        preprocess = preprocess | {key: tag[key] for key in ('mean', 'std') if key in tag}
-        if tag.get('quick_gelu') is not None:
-            said[f'{pretrained!r}'] = bool(tag['quick_gelu'])
-    elif weights is not None and not folder and (shown := shown_activation(weights)) is not None:
+        preprocess = preprocess | {key: tag[key] for key in ('mean', 'std') if tag.get(key)}
+        if tag['quick_gelu'] is not None:
+            said[repr(pretrained)] = tag['quick_gelu']
+    elif weights is not None and (shown := shown_activation(weights)) is not None:
         said[f'the code in {weights.name}'] = shown
     return Source(
         label=f'{label} ({pretrained})' if pretrained else str(label),
@@ -121,9 +125,9 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
         return config, None, {}
     if not isinstance(arch, str | Path) or not str(arch):
         raise ValueError(f'arch must be a model name, a folder or a dict, got {arch!r}')
-    if folder := as_folder(arch, cache_dir):
+    config = model_config(arch)
+    if config is None and (folder := as_folder(arch, cache_dir)):
         return read_folder(folder)
-    config = open_clip.factory.get_model_config(str(arch).replace('/', '-'))
     if config is None:
         near = difflib.get_close_matches(str(arch), open_clip.list_models(), n=3, cutoff=0.5)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
@@ -134,6 +138,12 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
     return deepcopy(config), None, {}
 
 
+def model_config(name: str | Path) -> dict | None:
+    """The config of an open_clip model name ('ViT-B-16', also written 'ViT-B/16'); None where there is none."""
+    name = str(name).replace('/', '-')
+    return open_clip.factory.get_model_config(name) if name in open_clip.list_models() else None
+
+
 def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
     """The folder a name stands for, if it stands for one; `hf-hub:` names are fetched (or found in the cache)."""
     name = str(name)
@@ -141,29 +151,30 @@ def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
         return SCENES
     if name.startswith('hf-hub:'):
         return fetch_folder(name.removeprefix('hf-hub:'), cache_dir)
-    if name.startswith('local-dir:') or Path(name).is_dir():
-        return Path(name.removeprefix('local-dir:'))
+    folder = Path(name.removeprefix('local-dir:')).expanduser()
+    if name.startswith('local-dir:') or folder.is_dir():
+        return folder
     return None
 
 
 def fetch_folder(repository: str, cache_dir: str | None) -> Path:
-    """Download (or find in the cache) a hub model's config, weights and tokenizer files."""
-    from huggingface_hub import snapshot_download
+    """Download (or find in the cache) a hub model's config, tokenizer files and one file of weights."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.utils import EntryNotFoundError
 
-    wanted = [
-        CONFIG_NAME,
-        *WEIGHT_NAMES,
-        '*.txt',
-        '*.txt.gz',
-        'tokenizer*',
-        'special_tokens_map.json',
-        'vocab.*',
-    ]
     try:
-        return Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
+        wanted = [CONFIG_NAME, *TOKENIZER_FILES]
+        folder = Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
+        for name in WEIGHT_NAMES:
+            try:
+                hf_hub_download(repository, name, cache_dir=cache_dir, revision=folder.name)
+                break
+            except EntryNotFoundError:  # offline: not in the cache
+                continue
+        return folder
     except Exception as error:  # the hub's errors have no common base across its releases
         raise FileNotFoundError(
-            f'hf-hub:{repository} could not be fetched or found in the cache ({error}); check the '
+            f'hf-hub:{repository} could not be fetched or found in the cache ({first_line(error)}); check the '
             'name and the network, or give a local folder'
         ) from error
 
@@ -172,7 +183,10 @@ def read_folder(folder: Path) -> tuple[dict, Path, dict]:
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no {CONFIG_NAME}; give a folder in open_clip's local-dir form")
-    content = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path} is no JSON ({error}): fetch it again or correct it') from error
     if 'model_cfg' not in content:
         raise ValueError(f'{path} has no "model_cfg"; give a folder in open_clip\'s local-dir form')
     return content['model_cfg'], folder, content.get('preprocess_cfg', {})
@@ -184,22 +198,22 @@ def find_weights(
     """`pretrained` -> (file or None, settings that come with it: mean, std, quick_gelu)."""
     if pretrained is None:
         return (folder_weights(folder) if folder else None), None
+    name = str(arch).replace('/', '-') if isinstance(arch, str | Path) and not folder else ''
+    if tag := open_clip.pretrained.get_pretrained_cfg(name, str(pretrained)):
+        return fetch_tag(name, str(pretrained), tag, cache_dir), tag_settings(name, str(pretrained), tag)
     if weights_folder := as_folder(pretrained, cache_dir):
         config, weights_folder, preprocess = read_folder(weights_folder)
         return folder_weights(weights_folder), preprocess | {
             'quick_gelu': bool(config.get('quick_gelu', False))
         }
-    named = isinstance(arch, str) and not folder
-    if named and (tag := open_clip.pretrained.get_pretrained_cfg(arch.replace('/', '-'), str(pretrained))):
-        return fetch_tag(arch, str(pretrained), tag, cache_dir), tag_settings(str(pretrained), tag)
     path = Path(os.path.expanduser(pretrained))
     if path.is_file():
         return path, None
-    tags = open_clip.list_pretrained_tags_by_model(arch.replace('/', '-')) if isinstance(arch, str) else []
+    tags = open_clip.list_pretrained_tags_by_model(name)
     kind = FileNotFoundError if path.suffix or len(path.parts) > 1 else ValueError
     raise kind(
-        f'pretrained={str(pretrained)!r} is neither an existing file nor a tag of {arch}; its tags: '
-        f'{", ".join(tags) or "none"}'
+        f'pretrained={str(pretrained)!r} is neither an existing file nor a tag of {name or "this arch"}; its '
+        f'tags: {", ".join(tags) or "none"}'
     )
 
 
@@ -216,14 +230,23 @@ def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Pat
     except Exception as error:  # urllib's, the hub's and open_clip's own errors alike
         raise FileNotFoundError(
             f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
-            f'({error}); check the network, or give a file as pretrained'
+            f'({first_line(error)}); check the network, or give a file as pretrained'
         ) from error
 
 
-def tag_settings(tag_name: str, tag: dict) -> dict:
-    """A tag's settings with its activation. Releases before open_clip's `quick_gelu` field tell by name and file."""
-    quick_gelu = bool(tag.get('quick_gelu')) or tag_name == 'openai' or 'quickgelu' in tag.get('url', '')
-    return dict(tag) | {'quick_gelu': quick_gelu or (False if 'quick_gelu' in tag else None)}
+def tag_settings(arch: str, tag_name: str, tag: dict) -> dict:
+    """A tag's settings with its activation.
+
+    Newer releases of open_clip mark QuickGELU in the tag; in older ones the tag is OpenAI's, the file's name tells, or
+    the same file is listed under the `-quickgelu` name too. Whatever is not so marked uses GELU, unless the arch's own
+    config says otherwise (then None).
+    """
+    twin = open_clip.pretrained.get_pretrained_cfg(f'{arch}-quickgelu', tag_name) or {}
+    same = [key for key in ('url', 'hf_hub') if tag.get(key) and tag[key] == twin.get(key)]
+    named = tag_name.lower() == 'openai' or 'quickgelu' in (tag.get('url') or '')
+    if tag.get('quick_gelu') or named or same:
+        return dict(tag) | {'quick_gelu': True}
+    return dict(tag) | {'quick_gelu': None if (model_config(arch) or {}).get('quick_gelu') else False}
 
 
 def decide_activation(said: dict[str, bool], weights: Path | None) -> bool:
@@ -255,7 +278,9 @@ def decide_activation(said: dict[str, bool], weights: Path | None) -> bool:
 
 def tower_kind(config: Mapping) -> str:
     """'vit' or 'resnet' for a supported image tower; else a clause that says what it is instead."""
-    vision = config['vision_cfg']
+    vision = config.get('vision_cfg')
+    if not vision:
+        return 'a model without an image tower'
     if vision.get('timm_model_name'):
         return f'a timm tower ({vision["timm_model_name"]})'
     if isinstance(vision.get('layers'), list | tuple):
@@ -299,20 +324,24 @@ def build_text_tower(source: Source) -> nn.Module:
     """open_clip's text tower with its weights, in eval mode. Raises ValueError as `build_image_tower`."""
     if 'text_cfg' not in source.config:
         raise ValueError(f'{source.label} has no text_cfg, so no text tower')
-    tower = build(
-        open_clip.model._build_text_tower, open_clip.model.CLIPTextCfg, source, source.config['text_cfg']
-    )
+    # The tokenizer's settings are no part of the tower; older releases of open_clip do not know them.
+    settings = {
+        key: value for key, value in source.config['text_cfg'].items() if not key.startswith('tokenizer_')
+    }
+    if source.weights is not None and 'hf_model_name' in settings:
+        settings['hf_model_pretrained'] = False  # nothing to fetch that is overwritten at once
+    tower = build(open_clip.model._build_text_tower, open_clip.model.CLIPTextCfg, source, settings)
     return load(tower, 'text', source)
 
 
 def build(builder, config_class, source: Source, settings: Mapping) -> nn.Module:
     try:
-        config = config_class(**settings)
-    except TypeError as error:
+        return builder(source.config['embed_dim'], config_class(**settings), source.quick_gelu)
+    except Exception as error:  # whatever open_clip, torch or transformers make of an illegal value
         raise ValueError(
-            f'{source.label}: {error}; see open_clip {config_class.__name__} for the fields'
+            f'{source.label}: open_clip {open_clip.__version__} cannot build this tower '
+            f'({first_line(error)}); see its {config_class.__name__} for the fields'
         ) from error
-    return builder(source.config['embed_dim'], config, source.quick_gelu)
 
 
 def load(tower: nn.Module, which: str, source: Source) -> nn.Module:
@@ -337,6 +366,10 @@ class Tokenizer:
         self.vocab_size = text.get('vocab_size', 49408) if 'hf_tokenizer_name' not in text else None
         settings = dict(text.get('tokenizer_kwargs') or {})
         if name := text.get('hf_tokenizer_name'):
+            if source.folder and (source.folder / 'tokenizer_config.json').is_file():
+                name = str(source.folder)
+            if text.get('tokenizer_mode'):
+                settings['tokenizer_mode'] = text['tokenizer_mode']
             self.tokenize = open_clip.tokenizer.HFTokenizer(name, **settings)
         else:
             if source.folder and 'bpe_path' in settings:

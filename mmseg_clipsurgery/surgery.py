@@ -6,10 +6,12 @@
                                y = y + MLP(LN2(y))               where ffn is set
     at the end: class token from x, patch tokens from y; both through the final LayerNorm and projection
 
-`affinity` names A (see `attention.AFFINITIES`), `position` how the position table meets another grid
-(see `backbone.resize_position_table`). Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071),
-CLIP Surgery (2304.05653, section 3.2), SCLIP (2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181),
-GEM (2312.00878).
+`affinity` names A (see `attention.AFFINITY_READS`), `position` how the position table meets another grid
+(see `backbone.resize_position_table`). The 6 blocks of `clip_surgery` and `gem` are the last 6 whatever the tower's
+depth (12, 24 or more), as in the authors' codes; for a tower with fewer the user says how many.
+
+Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071), CLIP Surgery (2304.05653, section 3.2), SCLIP
+(2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181), GEM (2312.00878).
 """
 
 from collections.abc import Mapping
@@ -65,8 +67,7 @@ class Surgery:
         """Turn a name of `SURGERIES`, a dict of fields or a `Surgery` into a `Surgery`.
 
         Raises:
-            ValueError: the name or a field is unknown, or a value is illegal.
-            TypeError: `spec` is none of these.
+            ValueError: the name or a field is unknown, a value is illegal, or `spec` is none of these.
         """
         if isinstance(spec, cls):
             return spec
@@ -84,7 +85,7 @@ class Surgery:
                 wrong = f'unknown field {unknown[0]!r}' if unknown else 'the field last_blocks is missing'
                 raise ValueError(f'surgery {dict(spec)}: {wrong}; the fields are {", ".join(sorted(known))}')
             return cls(**spec)
-        raise TypeError(f'surgery must be a name, a dict of fields or a Surgery, got {type(spec).__name__}')
+        raise ValueError(f'surgery must be a name, a dict of fields or a Surgery, got {type(spec).__name__}')
 
 
 SURGERIES = {

@@ -81,7 +81,7 @@ class TextCache:
                 {'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()},
             )
             os.replace(temporary, self.folder / f'{key}.safetensors')
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             logger.warning('text cache: %s cannot be written (%s); going on without it', self.folder, error)
             if temporary and os.path.exists(temporary):
                 os.unlink(temporary)

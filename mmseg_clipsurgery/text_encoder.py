@@ -19,7 +19,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .attention import run_block
+from .attention import run_block, unknown_parameters
 from .pretrained import Tokenizer, build_text_tower, resolve
 from .structures import TextQueries
 from .text_cache import TextCache
@@ -38,7 +38,7 @@ class OpenCLIPTextEncoder(BaseModule):
             each call).
         templates: a shipped name ('imagenet80', 'clip_surgery85', 'photo', 'bare'), a list, or a text file.
         batch_tokens: texts are encoded in batches of about this many tokens.
-        text_cache: folder of the embeddings' disk cache; None: the default folder; False: no disk cache.
+        text_cache: folder of the embeddings' disk cache; None or True: the default folder; False: no disk cache.
 
     Raises:
         ValueError, FileNotFoundError: unknown vocabulary, template, arch or weights.
@@ -65,7 +65,7 @@ class OpenCLIPTextEncoder(BaseModule):
         self.source = resolve(arch, pretrained, quick_gelu, checksum, cache_dir)
         self.text = build_text_tower(self.source)
         self.batch_tokens = batch_tokens
-        self.cache = None if text_cache is False else TextCache(text_cache)
+        self.cache = None if text_cache is False else TextCache(None if text_cache is True else text_cache)
         self._tokenizer: Tokenizer | None = None
         self._kept: dict[tuple, Tensor] = {}
         self.eval()
@@ -107,8 +107,10 @@ class OpenCLIPTextEncoder(BaseModule):
         return self._kept[key]
 
     def _weights_stamp(self) -> tuple:
-        """Changes whenever a weight is written or replaced, however that was done."""
-        return tuple((id(p), 0 if p.is_inference() else p._version) for p in self.text.parameters())
+        """Changes whenever a weight is replaced, or written other than through `.data`."""
+        return tuple(
+            (id(p), p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.text.parameters()
+        )
 
     @property
     def text_device(self) -> torch.device:
@@ -145,9 +147,8 @@ class OpenCLIPTextEncoder(BaseModule):
         """
         ids = ids.to(self.text_device)
         if not self.cuts_text:
-            return torch.cat(
-                [self.text(part) for part in ids.split(max(1, self.batch_tokens // ids.shape[1]))]
-            )
+            parts = ids.split(max(1, self.batch_tokens // ids.shape[1]))
+            return torch.cat([self.encode_whole(part) for part in parts])
         ends = self.end_positions(ids)
         order = ends.argsort(stable=True)
         features = None
@@ -176,10 +177,7 @@ class OpenCLIPTextEncoder(BaseModule):
             and getattr(tower, 'cls_emb', None) is None
             and not getattr(tower, 'use_pad_mask', False)
             and getattr(tower, 'pool_type', 'argmax') in ('argmax', 'eos')
-            and not any(
-                'ln_q' in name or 'ln_inner' in name or 'scale' in name
-                for name, _ in tower.named_parameters()
-            )
+            and not unknown_parameters(tower.transformer.resblocks)
         )
 
     def end_positions(self, ids: Tensor) -> Tensor:
@@ -187,6 +185,11 @@ class OpenCLIPTextEncoder(BaseModule):
         if getattr(self.text, 'pool_type', 'argmax') == 'eos':
             return (ids == self.text.eos_id).int().argmax(dim=1)
         return ids.argmax(dim=1)
+
+    def encode_whole(self, ids: Tensor) -> Tensor:
+        """One batch at full length, by open_clip. ids "t l" -> "t c"; tokens that come along are left out."""
+        encoded = self.text(ids)
+        return encoded[0] if isinstance(encoded, tuple) else encoded
 
     def encode_cut(self, ids: Tensor, ends: Tensor) -> Tensor:
         """One batch, cut to its longest text. ids "t l", ends "t" -> "t c"."""

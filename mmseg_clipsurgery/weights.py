@@ -27,7 +27,8 @@ TEXT_NAMES = {
     'text',
     'text_decoder',
 }
-QUICK_GELU_FACTOR = b'1.702'  # x * sigmoid(1.702 x), as it stands in a TorchScript archive's code
+# Buffers that are no weights: BatchNorm's step counter, BERT's token positions. Some files lack them, some have more.
+COUNTERS = ('num_batches_tracked', 'embeddings.position_ids')
 
 
 def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Tensor]:
@@ -49,17 +50,23 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
     if path.suffix == '.safetensors':
         return read_safetensors(path)
     if archive_code(path):
-        return dict(torch.jit.load(path, map_location='cpu').state_dict())
+        return read_archive(path)
     return read_state_dict(path)
 
 
 def shown_activation(path: Path) -> bool | None:
-    """Whether a TorchScript archive's code uses QuickGELU; None for files without code, which cannot tell."""
-    code = archive_code(path)
-    if not code:
+    """Whether a TorchScript archive's code uses QuickGELU, x * sigmoid(1.702 x), or GELU.
+
+    Of QuickGELU the sigmoid is looked for: a traced archive keeps the 1.702 among its tensors. None where the code has
+    neither or both, and for files without code, which cannot tell.
+    """
+    names = archive_code(path)
+    if not names:
         return None
     with zipfile.ZipFile(path) as archive:
-        return any(QUICK_GELU_FACTOR in archive.read(name) for name in code)
+        code = b''.join(map(archive.read, names))
+    quick, plain = b'sigmoid(' in code, b'gelu(' in code
+    return quick if quick != plain else None
 
 
 def archive_code(path: Path) -> list[str]:
@@ -92,13 +99,23 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f'{path} is not a readable safetensors file ({error}): fetch it again') from error
 
 
+def read_archive(path: Path) -> dict[str, Tensor]:
+    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects."""
+    try:
+        return dict(torch.jit.load(path, map_location='cpu').state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} is not a readable TorchScript archive ({first_line(error)}): fetch it again'
+        ) from error
+
+
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """A pickled state dict, through torch's restricted unpickler only."""
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(
-            f'{path} cannot be loaded as tensors alone ({str(error).splitlines()[0]}); it is damaged or '
+            f'{path} cannot be loaded as tensors alone ({first_line(error)}); it is damaged or '
             'holds pickled code, which is never executed here: save it as safetensors'
         ) from error
     tensors = content.get('state_dict', content) if isinstance(content, dict) else content
@@ -144,14 +161,14 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
     """
     found = split_towers(tensors, source)[which]
     wanted = tower.state_dict()
-    # BatchNorm's step counter is not a weight; OpenAI's older archives lack it.
-    missing = [name for name in wanted if name not in found and not name.endswith('num_batches_tracked')]
-    unexpected = [name for name in found if name not in wanted]
+    missing = [name for name in wanted if name not in found and not name.endswith(COUNTERS)]
+    unexpected = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]
     if missing or unexpected:
         raise ValueError(
             f'{source} does not fit the {which} tower: missing {listed(missing)}; unexpected '
             f'{listed(unexpected)}. Check that arch names the model these weights belong to'
         )
+    found = {name: value for name, value in found.items() if name in wanted}
     for name, value in found.items():
         if value.shape != wanted[name].shape:
             raise ValueError(
@@ -163,6 +180,11 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
                 f'{source}: {which} tensor {name} holds NaN or infinite values; fetch the file again'
             )
     tower.load_state_dict(found, strict=False)
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, for a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def listed(names: list[str], most: int = 6) -> str:
