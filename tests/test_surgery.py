@@ -1,0 +1,89 @@
+"""Surgeries as data: the table of the design, what is legal, and what an illegal value gets."""
+
+import dataclasses
+
+from mmseg_clipsurgery import SURGERIES, Surgery
+from mmseg_clipsurgery.attention import AFFINITY_READS
+from mmseg_clipsurgery.surgery import AFFINITIES, POSITIONS
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.config import ConfigDict
+
+legal_fields = st.fixed_dictionaries(
+    {
+        'last_blocks': st.integers(0, 40),
+        'affinity': st.sampled_from(AFFINITIES),
+        'residual': st.booleans(),
+        'ffn': st.booleans(),
+        'position': st.sampled_from(POSITIONS),
+    }
+)
+# last blocks, affinity, residual, ffn, position; None: not read
+TABLE = {
+    'clip': (0, None, None, None, 'bicubic_scale'),
+    'maskclip': (1, 'identity', True, True, 'bicubic_scale'),
+    'clip_surgery': (6, 'vv', True, False, 'bilinear'),
+    'sclip': (1, 'qq+kk', True, True, 'bicubic_scale'),
+    'clearclip': (1, 'qq', False, False, 'bicubic_scale'),
+    'naclip': (1, 'kk+gauss', False, False, 'bicubic_scale'),
+    'gem': (6, 'gem', True, False, 'bicubic_antialias'),
+}
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_the_rows_are_the_designs(name):
+    for found, wanted in zip(dataclasses.astuple(SURGERIES[name]), TABLE[name], strict=True):
+        assert wanted is None or found == wanted
+
+
+def test_there_are_no_other_rows():
+    assert set(SURGERIES) == set(TABLE)
+
+
+def test_every_affinity_has_one_read():
+    assert set(AFFINITY_READS) == set(AFFINITIES)
+
+
+@given(fields=legal_fields)
+def test_every_combination_is_legal(fields):
+    surgery = Surgery.read(fields)
+    assert dataclasses.asdict(surgery) == fields
+    assert Surgery.read(surgery) is surgery
+    assert Surgery.read(ConfigDict(fields)) == surgery  # what a config hands over
+
+
+def test_a_name_is_its_row():
+    assert Surgery.read('gem') is SURGERIES['gem']
+
+
+def test_a_surgery_is_not_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SURGERIES['clip'].last_blocks = 6
+
+
+ERRORS = {
+    'unknown name': ('clip-surgery', r"unknown surgery 'clip-surgery'; choose one of clip, .*clip_surgery"),
+    'unknown field': (dict(last_blocks=1, blocks=2), "unknown field 'blocks'; the fields are affinity"),
+    'no blocks': (dict(affinity='vv'), 'field last_blocks is missing'),
+    'negative blocks': (dict(last_blocks=-1), 'whole number >= 0, got -1'),
+    'fractional blocks': (dict(last_blocks=1.5), 'whole number >= 0, got 1.5'),
+    'blocks as text': (dict(last_blocks='6'), "whole number >= 0, got '6'"),
+    'blocks as truth': (dict(last_blocks=True), 'whole number >= 0, got True'),
+    'unknown affinity': (dict(last_blocks=1, affinity='vq'), "affinity must be one of identity, .*got 'vq'"),
+    'unknown position': (
+        dict(last_blocks=1, position='nearest'),
+        "position must be one of bilinear, .*'nearest'",
+    ),
+    'residual as text': (dict(last_blocks=1, residual='no'), "residual must be one of True, False, got 'no'"),
+    'ffn as None': (dict(last_blocks=1, ffn=None), 'ffn must be one of True, False, got None'),
+    'neither': (6, 'a name, a dict of fields or a Surgery, got int'),
+    'nothing': (None, 'got NoneType'),
+}
+
+
+@pytest.mark.parametrize(('spec', 'message'), ERRORS.values(), ids=ERRORS.keys())
+def test_errors(spec, message):
+    with pytest.raises(ValueError, match=message):
+        Surgery.read(spec)
