@@ -12,13 +12,14 @@ from mmengine.config import Config
 from . import test
 
 
-def run(cfg: Config, folder: Path, processes: int) -> dict[str, Any]:
+def run(cfg: Config, folder: Path, processes: int, preflight: bool = True) -> dict[str, Any]:
     """One run of the test tool; what its results file holds.
 
     Args:
         cfg: the whole config.
         folder: for the config, logs and results of the run.
         processes: 0: in this process.
+        preflight: look at every file of the data set first.
 
     Raises:
         ValueError, FileNotFoundError: a mistake in settings or data.
@@ -29,10 +30,11 @@ def run(cfg: Config, folder: Path, processes: int) -> dict[str, Any]:
     cfg.dump(path)
     results = folder / 'results.json'
     results.unlink(missing_ok=True)
+    arguments = [str(path), '--work-dir', str(folder), *([] if preflight else ['--no-preflight'])]
     if processes:
-        run_processes([str(path), '--work-dir', str(folder)], processes, folder / 'output.txt')
+        run_processes(arguments, processes, folder / 'output.txt')
     else:
-        test.run(test.parse([str(path), '--work-dir', str(folder)]))
+        test.run(test.parse(arguments))
     return json.loads(results.read_text(encoding='utf-8'))
 
 

@@ -27,6 +27,7 @@ from .vocabulary import DATA
 MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machine it ran on
 PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
 SCENES_WEIGHTS = DATA / 'scenes'
+NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,8 @@ def settings_key(cfg: Config) -> str:
     if cfg.test_dataloader.dataset.type == 'ScenesDataset':
         stated['scenes'] = scenes.VERSION
     if cfg.model.backbone.get('pretrained') == 'scenes':
-        stated['weights'] = [
-            hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(SCENES_WEIGHTS.glob('*'))
-        ]
+        files = sorted(path for path in SCENES_WEIGHTS.glob('*') if path.name not in NO_WEIGHTS)
+        stated['weights'] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -92,7 +92,7 @@ def run_grid(arguments: argparse.Namespace) -> list[str]:
     planned = grid.cells(arguments.methods, arguments.data_sets, arguments.backbones)
     configs = [grid.run_config(cell, arguments.cfg_options, roots.get(cell.data_set)) for cell in planned]
     keys = [grid.settings_key(cfg) for cfg in configs]
-    failed = []
+    failed, checked = [], set()  # of a data set that was run on, files need not be looked at again
     for number, (cell, cfg, key) in enumerate(zip(planned, configs, keys, strict=True), start=1):
         heading = f'[{number}/{len(planned)}] {cell}'
         if not arguments.again and grid.is_done(cell, arguments.out, key):
@@ -101,13 +101,19 @@ def run_grid(arguments: argparse.Namespace) -> list[str]:
         print(f'{heading}: {entry("protocols", cell.protocol)["title"]}', flush=True)
         start = time.perf_counter()
         try:
-            results = cell_run.run(cfg, arguments.work_dir / cell.data_set / cell.name, arguments.processes)
+            results = cell_run.run(
+                cfg,
+                arguments.work_dir / cell.data_set / cell.name,
+                arguments.processes,
+                cell.data_set not in checked,
+            )
         except Exception as error:  # whatever it is, the other cells can still be run
             if arguments.debug:
                 raise
             failed.append(f'{cell}: {sentence(error) or type(error).__name__}')
             print(f'{heading}: failed', file=sys.stderr, flush=True)
             continue
+        checked.add(cell.data_set)
         grid.keep(cell, arguments.out, key, results)
         seconds = time.perf_counter() - start
         print(f'{heading}: mIoU {results["metrics"]["mIoU"]:.2f} ({seconds:.0f} s)', flush=True)

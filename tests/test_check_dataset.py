@@ -3,11 +3,14 @@
 import re
 
 import mini_datasets
-from mmseg_clipsurgery import encodings
+from mmseg_clipsurgery import encodings, preflight
 from mmseg_clipsurgery.check_dataset import main
 from mmseg_clipsurgery.protocols import entry, table
+from mmseg_clipsurgery.shipped import config as shipped_config
 
 import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS
 
 pytestmark = pytest.mark.mmseg
 
@@ -119,13 +122,8 @@ def test_several_data_sets_at_once(tmp_path, capsys):
 
 
 def test_what_is_known_fits_the_data_sets(name):
-    from mmseg_clipsurgery.shipped import config
-
-    from mmengine.config import Config
-    from mmseg.registry import DATASETS
-
     kind = Config.fromfile(
-        config(f'clipsurgery_{entry("data_sets", name)["config"]}')
+        shipped_config(f'clipsurgery_{entry("data_sets", name)["config"]}')
     ).test_dataloader.dataset.type
     known = encodings.KNOWN[kind]
     classes = len(DATASETS.get(kind).METAINFO['classes'])
@@ -148,3 +146,25 @@ def test_what_is_known_fits_the_data_sets(name):
 )
 def test_signs_of_another_encoding(kind, found, images, suspected):
     assert (encodings.suspected(kind, frozenset(found), images) is not None) is suspected
+
+
+@pytest.mark.parametrize(
+    ('name', 'masks', 'labels', 'note'),
+    [
+        pytest.param(*('voc21', '', ()), 'there are 2 images and PASCAL VOC 2012 val has 1449', id='count'),
+        pytest.param(
+            *('ade20k', 'annotations/validation/*.png', (0, 149, 255)),
+            'these look like classes counted from 0 already',
+            id='encoding',
+        ),
+    ],
+)
+def test_the_preflight_notes_what_the_check_refuses(tmp_path, name, masks, labels, note):
+    root = mini_datasets.make(name, tmp_path)
+    if masks:
+        remask(root, masks, *labels)
+    cfg = Config.fromfile(shipped_config(f'clipsurgery_{entry("data_sets", name)["config"]}'))
+    cfg.test_dataloader.dataset.data_root = str(root)
+    lines = []
+    preflight.check(cfg, report=lines.append)
+    assert any(note in line for line in lines)

@@ -28,12 +28,14 @@ class Runs:
 
     def __init__(self):
         self.asked: list[str] = []
+        self.checked: list[str] = []
         self.drawn: list[tuple[dict, str]] = []
         self.broken: dict[str, BaseException] = {}
 
-    def __call__(self, cfg, folder, processes):
+    def __call__(self, cfg, folder, processes, preflight):
         name = f'{folder.name} on {folder.parent.name}'
         self.asked.append(name)
+        self.checked += [name] if preflight else []
         if name in self.broken:
             raise self.broken[name]
         figure = sum(map(ord, name)) % 4000 / 50
@@ -74,6 +76,7 @@ def test_a_grid_is_run_cell_by_cell(board, runs, tmp_path):
     assert board(*GRID) == 0
     methods = ('clip', 'clip_surgery', 'naclip')
     assert runs.asked == [f'{method} on {name}' for name in ('voc21', 'cityscapes') for method in methods]
+    assert runs.checked == ['clip on voc21', 'clip on cityscapes']  # files are looked at once
     result = json.loads((tmp_path / 'results/voc21/naclip.json').read_text())
     cell = {key: result['cell'][key] for key in ('method', 'data_set', 'protocol', 'backbone')}
     assert cell == dict(method='naclip', data_set='voc21', protocol='naclip', backbone='')
