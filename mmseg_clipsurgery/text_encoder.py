@@ -102,7 +102,9 @@ class OpenCLIPTextEncoder(BaseModule):
         if key not in self._kept:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            with torch.inference_mode(False), torch.no_grad():
+            # Autocast would leave its rounding in the disk cache, under the key of the exact numbers.
+            exact = torch.autocast(device.type, enabled=False)
+            with torch.inference_mode(False), torch.no_grad(), exact:
                 self._kept[key] = self._cached_embeddings(words).to(device)
         return self._kept[key]
 
