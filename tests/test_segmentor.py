@@ -558,6 +558,13 @@ def test_autocast_reaches_the_towers_only():
         assert torch.equal(one(like_pixels, image, ori_shape=(64, 64))[1], exact)
 
 
+def test_autocast_does_not_reach_texts():
+    """Embeddings go to the disk cache, whose key knows nothing of autocast."""
+    exact = segmentors.word_segmentor().text_encoder.embed_words(['cat'])
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(segmentors.word_segmentor().text_encoder.embed_words(['cat']), exact)
+
+
 @pytest.mark.parametrize(('precision', 'dtype'), [('bf16', torch.bfloat16), ('fp16', torch.float16)])
 def test_precision_is_autocast_of_the_tower(precision, dtype):
     (image,) = segmentors.images((101, 70))
