@@ -6,7 +6,10 @@ from importlib import import_module
 
 # name: (module with a `main(arguments) -> exit code or None`, imported when it is called; what it does)
 COMMANDS = {
-    'doctor': ('mmseg_clipsurgery.doctor', 'check the environment; names each broken piece and its remedy'),
+    'doctor': (
+        'mmseg_clipsurgery.install.doctor',
+        'check the environment; names each broken piece and its remedy',
+    ),
     'segment': ('mmseg_clipsurgery.cli.segment', 'label every pixel of photos with words of your own'),
     'heatmaps': ('mmseg_clipsurgery.cli.heatmaps', 'draw where each word is in photos'),
     'points': ('mmseg_clipsurgery.cli.points', 'find points of a target for SAM; draw its mask with --sam'),
@@ -16,7 +19,10 @@ COMMANDS = {
     ),
     'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
     'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
-    'export': ('mmseg_clipsurgery.export', "write a config's model as a checkpoint for MMSeg's own tools"),
+    'export': (
+        'mmseg_clipsurgery.evaluation.export',
+        "write a config's model as a checkpoint for MMSeg's own tools",
+    ),
 }
 
 

@@ -28,6 +28,7 @@ import open_clip.model
 import open_clip.pretrained
 from torch import Tensor, nn
 
+from .install.environment import distribution_version
 from .weights import first_line, load_tower, read_weights, shown_activation
 
 SCENES = Path(__file__).parent / 'data' / 'scenes'
@@ -339,7 +340,7 @@ def build(builder, config_class, source: Source, settings: Mapping) -> nn.Module
         return builder(source.config['embed_dim'], config_class(**settings), source.quick_gelu)
     except Exception as error:  # whatever open_clip, torch or transformers make of an illegal value
         raise ValueError(
-            f'{source.label}: open_clip {open_clip.__version__} cannot build this tower '
+            f'{source.label}: open_clip {distribution_version("open_clip_torch")} cannot build this tower '
             f'({first_line(error)}); see its {config_class.__name__} for the fields'
         ) from error
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from .execution import PRECISIONS, TowerRun
 from .labels import LabelRule, class_maximum
 from .mosaic import DenseLogits, Mosaic
-from .palette import voc_palette
+from .pictures.palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
 from .refine import pamr
 from .structures import TextQueries
@@ -86,6 +86,10 @@ class TestSettings:
                 f'test_cfg needs logit_scale > 0 and window_batch >= 1, got {settings.logit_scale} and '
                 f'{settings.window_batch}'
             )
+        for name in ('prob_thd', 'area_thd'):
+            value = getattr(settings, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f'test_cfg.{name} must lie between 0 and 1, or be None, got {value}')
         if settings.precision not in PRECISIONS:
             raise ValueError(
                 f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'

@@ -28,11 +28,11 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
-from . import distributed, preflight, results
-from .command_line import guarded, read_config
-from .dataset_check import dataset_configs
-from .hooks import ProgressHook, image_root
-from .metrics import SegmentationMetric
+from .data_sets.dataset_check import dataset_configs
+from .evaluation import distributed, preflight, results
+from .evaluation.command_line import guarded, read_config
+from .evaluation.hooks import ProgressHook, image_root
+from .evaluation.metrics import SegmentationMetric
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .environment import cache_folder
+from .install.environment import cache_folder
 
 logger = logging.getLogger('mmseg_clipsurgery')
 

@@ -3,9 +3,10 @@
 import re
 
 import mini_datasets
-from mmseg_clipsurgery import encodings, preflight
-from mmseg_clipsurgery.check_dataset import main
-from mmseg_clipsurgery.protocols import entry, table
+from mmseg_clipsurgery.data_sets import encodings
+from mmseg_clipsurgery.data_sets.check_dataset import main
+from mmseg_clipsurgery.evaluation import preflight
+from mmseg_clipsurgery.leaderboard.protocols import entry, table
 from mmseg_clipsurgery.shipped import config as shipped_config
 
 import pytest

@@ -3,8 +3,8 @@
 import re
 
 import mini_datasets
-from mmseg_clipsurgery import convert
-from mmseg_clipsurgery.converters import (
+from mmseg_clipsurgery.data_sets import convert
+from mmseg_clipsurgery.data_sets.converters import (
     ade20k_847_jobs,
     ade20k_size,
     cityscapes_jobs,

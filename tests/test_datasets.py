@@ -1,6 +1,7 @@
 """Our data sets: names, colours, label encodings, folders."""
 
-from mmseg_clipsurgery import datasets, scenes
+from mmseg_clipsurgery import scenes
+from mmseg_clipsurgery.data_sets import datasets
 
 import cv2
 import numpy as np

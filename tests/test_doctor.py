@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from mmseg_clipsurgery import __main__, doctor, environment
+from mmseg_clipsurgery import __main__
+from mmseg_clipsurgery.install import doctor, environment
 from test_environment import MMSEG_STACK, make_environment, run
 
 import pytest

@@ -1,7 +1,7 @@
 """Pictures of label maps: colours where labels are, every name in the legend, any number of classes."""
 
-from mmseg_clipsurgery.drawing import classes_by_area, overlay, picture
-from mmseg_clipsurgery.palette import voc_palette
+from mmseg_clipsurgery.pictures.drawing import classes_by_area, overlay, picture
+from mmseg_clipsurgery.pictures.palette import voc_palette
 
 import numpy as np
 

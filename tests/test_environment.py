@@ -7,7 +7,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-from mmseg_clipsurgery import environment
+from mmseg_clipsurgery.install import environment
 
 import pytest
 

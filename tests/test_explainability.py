@@ -1,7 +1,12 @@
 """mIoU and mSC of similarity maps: known cases, a plain loop, constant memory, processes."""
 
-from mmseg_clipsurgery import tally
-from mmseg_clipsurgery.explainability import THRESHOLDS, ExplainabilityMetric, overlap_curve, pair_counts
+from mmseg_clipsurgery.evaluation import tally
+from mmseg_clipsurgery.evaluation.explainability import (
+    THRESHOLDS,
+    ExplainabilityMetric,
+    overlap_curve,
+    pair_counts,
+)
 
 import pytest
 import torch

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from mmseg_clipsurgery.heat_map_hook import HeatMapsHook
+from mmseg_clipsurgery.evaluation.heat_map_hook import HeatMapsHook
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_an_unknown_class_is_an_error(tmp_path):
 def test_a_model_without_maps_is_an_error(tmp_path):
     hook = HeatMapsHook()
     hook.before_test_epoch(runner(Backend()))
-    with pytest.raises(ValueError, match='test_cfg.maps=True'):
+    with pytest.raises(ValueError, match=r'test_cfg\.maps=True'):
         hook.draw(sample(tmp_path, 'a', maps=False))
 
 

@@ -3,8 +3,8 @@
 import pickle
 
 import mini_voc
-from mmseg_clipsurgery import hooks
-from mmseg_clipsurgery.preflight import build_dataset
+from mmseg_clipsurgery.evaluation import hooks
+from mmseg_clipsurgery.evaluation.preflight import build_dataset
 
 import numpy as np
 import pytest

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import mini_datasets
 import tiny
-from mmseg_clipsurgery import bars, cell_run, grid, leaderboard, tables
-from mmseg_clipsurgery.grid import Cell
+from mmseg_clipsurgery.leaderboard import bars, cell_run, grid, tables
+from mmseg_clipsurgery.leaderboard import run as leaderboard
+from mmseg_clipsurgery.leaderboard.grid import Cell
 
 import pytest
 from PIL import Image

@@ -2,7 +2,7 @@
 
 import pickle
 
-from mmseg_clipsurgery.loading import IGNORED, LoadDeepAnnotations
+from mmseg_clipsurgery.data_sets.loading import IGNORED, LoadDeepAnnotations
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 """`SegmentationMetric`: as MMSeg's IoUMetric, as one process, beyond 255 labels, and what it saves."""
 
-from mmseg_clipsurgery.metrics import SegmentationMetric, confusion_counts
-from mmseg_clipsurgery.predictions import common_folder, file_name
+from mmseg_clipsurgery.evaluation.metrics import SegmentationMetric, confusion_counts
+from mmseg_clipsurgery.evaluation.predictions import common_folder, file_name
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from pathlib import Path
 import mini_datasets
 import tiny
 from mmseg_clipsurgery import test as tool
-from mmseg_clipsurgery.protocols import entry, table
+from mmseg_clipsurgery.leaderboard.protocols import entry, table
 from mmseg_clipsurgery.shipped import config
 
 import numpy as np

@@ -277,6 +277,7 @@ def test_inferencer_with_one_word(tmp_path, photo, written):
     assert set(written) == {('background', 'cat')[label] for label in np.unique(labels)}
 
 
+@pytest.mark.filterwarnings('ignore:Failed to add:UserWarning')  # the visualiser without a folder
 def test_show_result(model, photo, written):
     result = inference_model(model, photo)
     picture = show_result_pyplot(model, photo, result, opacity=1.0, show=False, with_labels=False)

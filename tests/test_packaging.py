@@ -12,7 +12,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import mmseg_clipsurgery
-from mmseg_clipsurgery import environment, shipped
+from mmseg_clipsurgery import shipped
+from mmseg_clipsurgery.install import environment
 
 import pytest
 

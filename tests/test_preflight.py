@@ -4,8 +4,8 @@ import shutil
 import threading
 
 import mini_voc
-from mmseg_clipsurgery.mask_check import LabelRules, image_size, labels_of
-from mmseg_clipsurgery.preflight import check, patch_size
+from mmseg_clipsurgery.data_sets.mask_check import LabelRules, image_size, labels_of
+from mmseg_clipsurgery.evaluation.preflight import check, patch_size
 
 import numpy as np
 import pytest

@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from mmseg_clipsurgery.protocols import entry, protocol_of, protocol_settings, settings, table
+from mmseg_clipsurgery.leaderboard.protocols import entry, protocol_of, protocol_settings, settings, table
+from mmseg_clipsurgery.leaderboard.tables import published_rows
 from mmseg_clipsurgery.shipped import config
 from mmseg_clipsurgery.surgery import SURGERIES
-from mmseg_clipsurgery.tables import published_rows
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import pytest
@@ -173,10 +173,10 @@ def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, pr
     base = config(f'clipsurgery_{entry("data_sets", data_set)["config"]}')
     (tmp_path / 'mine.py').write_text(
         f'_base_ = {base!r}\n'
-        'from mmseg_clipsurgery.protocols import settings\n'
+        'from mmseg_clipsurgery.leaderboard.protocols import settings\n'
         f'globals().update(settings({method!r}, {data_set!r}, {protocol!r}))\n'
     )
-    from mmseg_clipsurgery.grid import Cell, run_config
+    from mmseg_clipsurgery.leaderboard.grid import Cell, run_config
 
     mine = Config.fromfile(tmp_path / 'mine.py')
     expected = run_config(Cell(method, data_set, protocol or protocol_of(method, data_set)))
@@ -186,7 +186,7 @@ def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, pr
 
 @pytest.mark.parametrize('data_set', DATA_SETS)
 def test_shipped_configs_are_cells(data_set):
-    from mmseg_clipsurgery.grid import Cell, run_config
+    from mmseg_clipsurgery.leaderboard.grid import Cell, run_config
 
     if data_set == 'scenes_heldout':
         pytest.skip('the config of scenes with another split')

@@ -6,7 +6,8 @@ import subprocess
 from typing import ClassVar
 
 import mini_voc
-from mmseg_clipsurgery import results, segmentor
+from mmseg_clipsurgery import segmentor
+from mmseg_clipsurgery.evaluation import results
 
 import numpy as np
 import pytest

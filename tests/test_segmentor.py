@@ -358,6 +358,8 @@ def test_feature_surgery_is_a_switch():
         (dict(mode='slide', crop_size=8, stride=0), r'stride \(0, 0\) must lie between'),
         (dict(logit_scale=0), 'logit_scale > 0'),
         (dict(window_batch=0), 'window_batch >= 1'),
+        (dict(prob_thd=10), 'prob_thd must lie between 0 and 1, or be None, got 10'),
+        (dict(area_thd=-0.1), 'area_thd must lie between 0 and 1, or be None, got -0.1'),
         (dict(pamr=True), r'pamr must be like dict\(iterations=10.*got True'),
         (dict(pamr=dict(iterations=10)), "pamr must be like .*'dilations'"),
         (dict(pamr=dict(iterations=10, dilations=(8, 16), dilation=3)), "pamr must be like .*'dilation'"),
@@ -675,6 +677,9 @@ def one_process(tmp_path) -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.filterwarnings(
+    'ignore:`broadcast_buffers` is deprecated:FutureWarning'
+)  # both stacks know this name
 def test_mmengines_distributed_wrapper(one_process):
     model = segmentors.word_segmentor()
     data = dict(inputs=[torch.zeros(3, 20, 20, dtype=torch.uint8)], data_samples=segmentors.samples({}))

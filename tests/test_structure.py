@@ -21,7 +21,7 @@ OPEN_MMLAB = {'mmcv', 'mmengine', 'mmseg'}
 
 
 class Layer(NamedTuple):
-    """Files (without .py; a folder stands for all of its files) and what they may import from elsewhere."""
+    """Modules (a folder stands for those of its files that are not named elsewhere) and the third parties they may use."""
 
     files: set[str]
     third_parties: set[str]
@@ -31,27 +31,42 @@ LAYERS = {
     'data': Layer(
         {
             'version',
-            'environment',
             'shipped',
-            'palette',
+            'whole_files',
             'surgery',
             'vocabulary',
-            'protocols',
-            'encodings',
-            'tables',
-            'word_lists',
+            'install',
+            'data_sets',
+            'data_sets.encodings',
+            'leaderboard',
+            'leaderboard.protocols',
+            'leaderboard.tables',
+            'evaluation',
+            'cli',
+            'api.word_lists',
         },
         set(),
     ),
     'pictures': Layer(
-        {'scenes', 'fonts', 'figures', 'figure_parts', 'drawing', 'predictions', 'mask_check', 'bars'},
+        {'pictures', 'scenes', 'evaluation.predictions', 'data_sets.mask_check', 'leaderboard.bars'},
         {'numpy', 'PIL', 'matplotlib'},
     ),
     'tensor maths': Layer(
-        {'structures', 'attention', 'similarity', 'explain', 'refine', 'windows', 'labels'}, TORCH
+        {
+            'structures',
+            'attention',
+            'similarity',
+            'explain',
+            'refine',
+            'mosaic',
+            'windows',
+            'labels',
+            'execution',
+        },
+        TORCH,
     ),
     'CLIP': Layer(
-        {'torchvision_shim', 'weights', 'text_cache', 'pretrained'},
+        {'install.torchvision_shim', 'weights', 'text_cache', 'pretrained'},
         TORCH | {'safetensors', 'huggingface_hub'},
     ),
     'MMSeg': Layer(
@@ -60,41 +75,30 @@ LAYERS = {
             'text_encoder',
             'head',
             'preprocessor',
+            'settings',
             'segmentor',
             'tta',
-            'loading',
-            'datasets',
-            'metrics',
-            'hooks',
-            'recognition',
-            'relevance',
-            'attention_maps',
+            'data_sets.loading',
+            'data_sets.datasets',
+            'evaluation.tally',
+            'evaluation.metrics',
+            'evaluation.explainability',
+            'evaluation.recognition',
+            'evaluation.hooks',
+            'evaluation.heat_map_hook',
         },
         TORCH | OPEN_MMLAB,
     ),
     'tools': Layer(
         {
-            'answers',
-            'images',
-            'views',
-            'reader',
+            'api.*',
             'api',
-            'sam',
-            'cli',
-            'command_line',
-            'dataset_check',
-            'converters',
-            'convert',
-            'check_dataset',
-            'grid',
-            'cell_run',
-            'leaderboard',
-            'preflight',
-            'results',
-            'distributed',
+            'cli.*',
+            'data_sets.*',
+            'evaluation.*',
+            'leaderboard.*',
+            'install.doctor',
             'test',
-            'export',
-            'doctor',
             '__main__',
             '__init__',
         },
@@ -104,9 +108,9 @@ LAYERS = {
 LONELY = {'surgery', 'vocabulary'}  # import nothing of ours either
 DOORS = {
     'pretrained': {'open_clip'},
-    'converters': {'scipy'},
-    'images': {'cv2'},
-    'sam': {'transformers'},
+    'data_sets.converters': {'scipy'},
+    'api.images': {'cv2'},
+    'api.sam': {'transformers'},
 }  # third parties that one file alone may import
 
 
@@ -120,10 +124,14 @@ MODULES = {module_of(path): path for path in sorted(ROOT.rglob('*.py')) if '.mim
 
 
 def layer_of(module: str) -> int:
-    """Position in `LAYERS`."""
-    places = [index for index, layer in enumerate(LAYERS.values()) if module.partition('.')[0] in layer.files]
-    assert len(places) == 1, f'{module}: give it one place in LAYERS of {Path(__file__).name}'
-    return places[0]
+    """Position in `LAYERS`: that of the module itself, else of `folder.*`, else of its folder."""
+    folder = module.partition('.')[0]
+    for name in (module, f'{folder}.*' if folder != module else '', folder):
+        places = [index for index, layer in enumerate(LAYERS.values()) if name in layer.files]
+        if places:
+            assert len(places) == 1, f'{name} has {len(places)} places in LAYERS of {Path(__file__).name}'
+            return places[0]
+    raise AssertionError(f'{module}: give it a place in LAYERS of {Path(__file__).name}')
 
 
 def imported_names(source: str, parents: list[str]) -> Iterator[str]:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import mini_voc
-from mmseg_clipsurgery import distributed, export
-from mmseg_clipsurgery.command_line import sentence
+from mmseg_clipsurgery.evaluation import distributed, export
+from mmseg_clipsurgery.evaluation.command_line import sentence
 from mmseg_clipsurgery.test import main
 
 import numpy as np
@@ -340,7 +340,7 @@ def test_more_processes_than_gpus():
         ('one\n  two', 'one two'),
         ('class `A` in a/b.py: class `B` in c.py: wrong', 'wrong'),
         ('Caught UnreadableFile in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  x\n'
-         'mmseg_clipsurgery.hooks.UnreadableFile: a.jpg could not be loaded: ValueError: no',
+         'mmseg_clipsurgery.evaluation.hooks.UnreadableFile: a.jpg could not be loaded: ValueError: no',
          'a.jpg could not be loaded: ValueError: no'),
     ],
     ids=['lines', 'registry', 'worker'],

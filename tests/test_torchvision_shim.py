@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmseg_clipsurgery import torchvision_shim
+from mmseg_clipsurgery.install import torchvision_shim
 
 import pytest
 import torch

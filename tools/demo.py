@@ -18,9 +18,9 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery import test
-from mmseg_clipsurgery.command_line import guarded, read_config
-from mmseg_clipsurgery.dataset_check import build_dataset
-from mmseg_clipsurgery.drawing import overlay, picture
+from mmseg_clipsurgery.data_sets.dataset_check import build_dataset
+from mmseg_clipsurgery.evaluation.command_line import guarded, read_config
+from mmseg_clipsurgery.pictures.drawing import overlay, picture
 
 import numpy as np
 from PIL import Image

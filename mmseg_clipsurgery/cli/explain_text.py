@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from ..answers import TextExplanation
-from ..relevance import words_of
+from ..api.answers import TextExplanation
+from ..api.relevance import words_of
 from .run import run
 from .task import Question, Task
 

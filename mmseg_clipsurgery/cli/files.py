@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..answers.base import write_json
-from ..images import SUFFIXES, ends_whole
+from ..api.answers.base import write_json
+from ..api.images import SUFFIXES, ends_whole
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from ..answers import HeatMaps
+from ..api.answers import HeatMaps
 from ..head import SIMILARITIES
 from .options import add_presence, add_words, read_words
 from .run import run

@@ -4,11 +4,11 @@ import argparse
 
 import torch
 
-from ..answers.base import OPACITY
-from ..api import SurgeryModel, load
+from ..api.answers.base import OPACITY
+from ..api.model import SurgeryModel, load
+from ..api.views import Side
 from ..pretrained import read_arch
 from ..surgery import SURGERIES
-from ..views import Side
 from ..vocabulary import Vocabulary, shipped
 
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'

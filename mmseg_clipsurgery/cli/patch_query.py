@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..answers import Answer, PatchAttention
-from ..api import SurgeryModel
+from ..api.answers import Answer, PatchAttention
+from ..api.model import SurgeryModel
 from .run import run
 from .task import Question, Task
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..answers import Answer, Points, PromptedMask
-from ..api import SurgeryModel
-from ..word_lists import texts_of
+from ..api.answers import Answer, Points, PromptedMask
+from ..api.model import SurgeryModel
+from ..api.word_lists import texts_of
 from .run import run
 from .task import Question, Task
 
@@ -34,7 +34,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
     settings = dict(among=arguments.among, threshold=arguments.threshold, downsample=arguments.downsample)
     sam = None
     if arguments.sam:
-        from ..sam import Sam
+        from ..api.sam import Sam
 
         sam = Sam(arguments.sam).to(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..answers import Recognition
-from ..answers.base import write_json
-from ..recognition import average_precision, class_rows, mean_of_occurring, table
+from ..api.answers import Recognition
+from ..api.answers.base import write_json
+from ..evaluation.recognition import average_precision, class_rows, mean_of_occurring, table
 from ..vocabulary import Vocabulary
 from .files import Photo
 from .options import add_words, read_words

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from ..answers import Answer
-from ..api import SurgeryModel
-from ..command_line import guarded, sentence
-from ..figures import check_opacity
-from ..images import read_image
+from ..api.answers import Answer
+from ..api.images import read_image
+from ..api.model import SurgeryModel
+from ..evaluation.command_line import guarded, sentence
+from ..pictures.figures import check_opacity
 from .files import Photo, find_photos, is_whole, keep_settings
 from .options import add_common, load_models, settings_of
 from .task import Progress, Question, Task, Writer

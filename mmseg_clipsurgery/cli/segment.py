@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from ..answers import Segmentation
+from ..api.answers import Segmentation
 from .options import add_presence, add_words, read_words
 from .run import run
 from .task import Question, Task

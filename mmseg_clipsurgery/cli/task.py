@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..answers import Answer, compare
-from ..answers.base import write_json
-from ..api import SurgeryModel
-from ..figures import save_picture
-from ..hooks import progress_line
+from ..api.answers import Answer, compare
+from ..api.answers.base import write_json
+from ..api.model import SurgeryModel
+from ..evaluation.hooks import progress_line
+from ..pictures.figures import save_picture
 from .files import Photo
 
 

@@ -1,0 +1,82 @@
+"""Whose words are whose: one vocabulary for all photos of a batch, or one for each.
+
+For a single photo the words are exactly what `Vocabulary.read` takes. For a list of photos their types alone decide:
+
+    ['cat', 'dog']                    all strings: one vocabulary, for every photo
+    {'sofa': ['sofa', 'couch'], ...}  a mapping, a Vocabulary, a shipped name or a file: likewise
+    [['cat', 'dog'], ['car']]         no strings: one vocabulary for each photo, as many as there are photos
+    ['cat', ['sofa', 'couch']]        both: refused, since it can be read either way; synonyms go into a mapping
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias, TypeVar
+
+from ..vocabulary import Vocabulary, VocabularySpec
+
+T = TypeVar('T')
+Words: TypeAlias = 'VocabularySpec | Sequence[VocabularySpec]'
+
+
+def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
+    """The vocabulary of each of `count` photos; `batch`: whether they came as a list.
+
+    Raises:
+        ValueError, FileNotFoundError: no words, as many lists as there are not photos, strings and lists mixed, or see
+            `Vocabulary.read`.
+    """
+    if not batch or not isinstance(words, list | tuple) or all(isinstance(item, str) for item in words):
+        return [read(words)] * count
+    strings = [isinstance(item, str) for item in words]
+    if any(strings):
+        raise ValueError(
+            'got strings and lists mixed as words of several photos; give synonyms as a mapping from class name to '
+            'words, or one list of words for each photo'
+        )
+    if len(words) != count:
+        raise ValueError(
+            f'got {len(words)} lists of words for {count} photos; give one for each, or one for all'
+        )
+    return [read(spec) for spec in words]
+
+
+def read(words: Words) -> Vocabulary:
+    vocabulary = Vocabulary.read(words)
+    if vocabulary is None:
+        raise ValueError("got no words; give a list such as ['cat', 'grass'], a shipped name or a text file")
+    return vocabulary
+
+
+def texts_for(text: str | Sequence[str], count: int, batch: bool) -> list[str]:
+    """A text for each photo: one for all, or, for a list of photos, a list with one for each.
+
+    Raises:
+        ValueError: as many texts as there are not photos, or no text.
+    """
+    if isinstance(text, str):
+        return [text] * count
+    if not batch or not isinstance(text, list | tuple) or not all(isinstance(one, str) for one in text):
+        raise ValueError(
+            f'got the text {text!r}; give a string (for a list of photos also one string for each)'
+        )
+    if len(text) != count:
+        raise ValueError(f'got {len(text)} texts for {count} photos; give one for each, or one for all')
+    return list(text)
+
+
+def texts_of(text: str) -> list[str]:
+    """'person+bench' -> its texts. Raises ValueError for none or an empty one."""
+    texts = [' '.join(part.split()) for part in text.split('+')]
+    if not all(texts):
+        raise ValueError(f"got the text {text!r}; give a word, or several joined by + such as 'person+bench'")
+    return texts
+
+
+def chunks(
+    items: Sequence[T], vocabularies: Sequence[Vocabulary], most: int
+) -> Iterator[tuple[list[T], Vocabulary]]:
+    """Neighbours that share a vocabulary, at most so many at once."""
+    start = 0
+    for stop in range(1, len(items) + 1):
+        if stop == len(items) or stop - start == most or vocabularies[stop] != vocabularies[start]:
+            yield list(items[start:stop]), vocabularies[start]
+            start = stop

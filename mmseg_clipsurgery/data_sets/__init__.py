@@ -1,0 +1,1 @@
+"""Data sets: the classes MMSeg lacks, loading, checks before a run, converters of masks."""

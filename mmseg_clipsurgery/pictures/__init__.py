@@ -1,0 +1,1 @@
+"""Everything drawn: colours, letters, panels, heat maps, keys."""
