@@ -1,0 +1,244 @@
+"""docs/performance.md and its figure from a measured file, and the table of the command. Nothing is typed by hand."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import aims, figures, page
+from .memory import ROOT
+
+PAGE = ROOT / 'docs' / 'performance.md'
+RESULTS = 'results/performance_cpu.json'
+PACKAGES = ('python', 'torch', 'open_clip', 'mmseg', 'mmengine')
+AIM_COLUMNS = ('what', 'aim', 'measured', 'kept')
+VARIANT_COLUMNS = ('variant', 'seconds', 'wall', 'to the plain forward', 'GFLOP', 'GB', 'GFLOP/s')
+KINDS = {
+    'plain': "open_clip's own forward",
+    'tower': 'our tower',
+    'labels': 'to labels, ours',
+    'published': 'to labels, published steps',
+    'window by window': 'to labels, one window at a time',
+}
+Section = Mapping[str, Any]
+
+
+def write(found: Mapping[str, Any], path: Path = PAGE) -> None:
+    """The page, and its figure beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text(found))
+    figures.write(found['sections'], path.parent)
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The aims and every variant, for a terminal."""
+    lines = list(aligned(AIM_COLUMNS, aims.rows(found['sections'])))
+    for name in ('image', 'slide'):
+        if name in found['sections']:
+            lines += ['', *aligned(VARIANT_COLUMNS, variant_rows(found['sections'][name]))]
+    return '\n'.join(lines)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        yield '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """The page."""
+    sections = found['sections']
+    measured = [part(sections[name], found) for name, part in PARTS.items() if name in sections]
+    return '\n\n'.join([head(found), *measured, page.GPU]) + '\n'
+
+
+def head(found: Mapping[str, Any]) -> str:
+    machine = found['machine']
+    versions = ', '.join(f'{name} {machine["versions"].get(name, "-")}' for name in PACKAGES)
+    return page.HEAD.format(
+        **{**machine, 'versions': versions},
+        **found['settings'],
+        file=RESULTS,
+        aims=markdown(AIM_COLUMNS, aims.rows(found['sections'])),
+    )
+
+
+def image(section: Section, found: Mapping[str, Any]) -> str:
+    def rate(name: str) -> float:
+        one = section['variants'][name]
+        return one['gflop'] / one['wall']['median'] / found['machine']['peak_gflops']
+
+    return page.IMAGE.format(
+        variants=markdown(VARIANT_COLUMNS, variant_rows(section)),
+        pairs=pairs(section),
+        difference=section['agreement']['largest difference of tokens'],
+        plain_rate=rate('plain'),
+        tower_rate=rate('tower, patches only'),
+    )
+
+
+def slide(section: Section, found: Mapping[str, Any]) -> str:
+    return page.SLIDE.format(
+        variants=markdown(VARIANT_COLUMNS, variant_rows(section)),
+        pairs=pairs(section),
+        same=section['agreement']['share of equal labels, window by window'],
+    )
+
+
+def variant_rows(section: Section) -> list[tuple[str, ...]]:
+    return [
+        (
+            in_words(name),
+            spread(one['seconds']),
+            f'{one["wall"]["median"]:.3g}',
+            spread(one['ratio']),
+            f'{one["gflop"]:.0f}',
+            f'{one["gbyte"]:.1f}',
+            f'{one["gflop"] / one["wall"]["median"]:.0f}',
+        )
+        for name, one in section['variants'].items()
+    ]
+
+
+def in_words(name: str) -> str:
+    """'labels, 59, noise image' -> 'to labels, ours, 59 classes, noise image'."""
+    kind, *rest = name.split(', ')
+    return ', '.join([KINDS[kind], *(f'{part} classes' if part.isdigit() else part for part in rest)])
+
+
+def pairs(section: Section) -> str:
+    return '\n'.join(f'- {name}: {spread(value)} x' for name, value in section['pairs'].items())
+
+
+def memory(section: Section, found: Mapping[str, Any]) -> str:
+    measured = ('weights', 'tower on one window batch', 'labels')
+    rows = [
+        (k, *(f'{one[key]:.0f}' for key in measured), f'{section["two full buffers"][k]:,.0f}')
+        for k, one in section['classes'].items()
+    ]
+    columns = (
+        'classes',
+        'weights',
+        'the tower alone on one batch',
+        'to labels',
+        'two full fp32 buffers (on paper)',
+    )
+    height, width = section['size']
+    return page.MEMORY.format(
+        width=width, height=height, window_batch=section['window batch'], rows=markdown(columns, rows)
+    )
+
+
+def text_part(section: Section, found: Mapping[str, Any]) -> str:
+    whole, second = section['whole list'], section['second start']
+    ways = {'class by class': 'class by class, full length', 'ours': 'ours'}
+    rows = [
+        (
+            way,
+            spread(section['seconds a class'][key]),
+            f'{section["seconds a class"][key]["median"] * whole["words"]:.0f}',
+        )
+        for key, way in ways.items()
+    ]
+    return page.TEXT.format(
+        rows=markdown(('way', 'seconds a class', 'seconds, scaled'), rows),
+        templates=section['templates'],
+        context=section['context length'],
+        tokens=section['mean tokens'],
+        group=section['words in a group'],
+        faster=spread(section['faster']),
+        difference=section['largest difference'],
+        second=spread(second['wall']),
+        second_difference=second['largest difference'],
+        **whole,
+    )
+
+
+def processes(section: Section, found: Mapping[str, Any]) -> str:
+    if 'left out' in section:
+        return f'## Processes\n\nLeft out: {section["left out"]}.'
+    rate, seconds = section['images a second'], section['seconds of the command']
+    rows = [(count, spread(rate[count]), spread(seconds[count])) for count in rate]
+    return page.PROCESSES.format(
+        images=section['images'],
+        rows=markdown(('processes', 'images a second', 'seconds of the whole command'), rows),
+        faster=spread(section['faster']),
+        command=spread(section['faster, whole command']),
+        same='the same' if section['same mIoU in every run'] else 'not the same',
+        memory=section['peak memory of a process, MiB'],
+    )
+
+
+def scaling(section: Section, found: Mapping[str, Any]) -> str:
+    return page.SCALING.format(
+        tokens=markdown(
+            (
+                'pixels',
+                'tokens',
+                'plain',
+                'our tower',
+                'to 59 classes',
+                'ratio',
+                'GFLOP plain',
+                'GFLOP ours',
+                'GFLOP/s',
+            ),
+            [token_row(one) for one in section['tokens']],
+        ),
+        classes=markdown(
+            ('classes', 'photo', 'white noise', 'GFLOP', 'GB'),
+            [
+                (
+                    f'{one["classes"]}',
+                    *(f'{1000 * one[key]["seconds"]["median"]:.0f}' for key in ('photo', 'noise')),
+                    *(f'{one["photo"][key]:.2g}' for key in ('gflop', 'gbyte')),
+                )
+                for one in section['classes']
+            ],
+        ),
+        words=section['templates'][0]['words'],
+        templates=markdown(
+            ('templates', 'seconds'),
+            [(f'{one["templates"]}', spread(one['seconds'])) for one in section['templates']],
+        ),
+        batches=markdown(
+            ('images', 'seconds'),
+            [(f'{one["images"]}', spread(one['seconds an image'])) for one in section['batches']],
+        ),
+        run=markdown(
+            ('images', 'seconds', 'MiB'),
+            [
+                (f'{one["images"]}', f'{one["seconds"]:.0f}', f'{one["peak_mib"]:.0f}')
+                for one in section['long run']
+            ],
+        ),
+    )
+
+
+def token_row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        f'{one["side"]} x {one["side"]}',
+        f'{one["tokens"]}',
+        *(f'{one[key]["seconds"]["median"]:.3g}' for key in ('plain', 'tower', 'labels')),
+        spread(one['ratio']),
+        *(f'{one[key]["gflop"]:.0f}' for key in ('plain', 'labels')),
+        f'{one["labels"]["gflop"] / one["labels"]["wall"]["median"]:.0f}',
+    )
+
+
+def spread(value: Mapping[str, float]) -> str:
+    """'1.03 (1.02 to 1.05)', to three digits."""
+    return f'{value["median"]:.3g} ({value["low"]:.3g} to {value["high"]:.3g})'
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (columns, ['---'] * len(columns), *rows))
+
+
+PARTS: Mapping[str, Callable[[Section, Mapping[str, Any]], str]] = {
+    'image': image,
+    'slide': slide,
+    'memory': memory,
+    'text': text_part,
+    'processes': processes,
+    'scaling': scaling,
+}

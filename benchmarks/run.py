@@ -1,0 +1,155 @@
+"""The command: sections, a table, a JSON file; or the page from such a file.
+
+    {"settings": {..}, "machine": {..}, "sections": {"image": {..}, ..}}
+
+An interval is {"median": .., "low": .., "high": .., "rounds": ..}. Seconds are of the processor (all threads) or of the
+device, unless they are called `wall`.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mmseg_clipsurgery.evaluation.command_line import guarded
+
+import torch
+
+from . import machine, memory, prediction, processes, report, scaling, text
+from .clock import Clock
+from .subjects import Photos, Subjects
+
+SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling')
+ARCH = 'ViT-B-16'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    arguments = parse(argv)
+    return guarded(lambda: run(arguments), arguments.debug)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='benchmark', description=(__doc__ or '').partition('\n\n')[0])
+    parser.add_argument(
+        '--photos', type=Path, metavar='DIR', help='a folder in VOC layout; default: the embedded scenes'
+    )
+    parser.add_argument(
+        '--only', choices=SECTIONS, action='append', help='this section (may be repeated); default: all'
+    )
+    parser.add_argument('--quick', action='store_true', help='3 rounds and small sizes: does it run?')
+    parser.add_argument('--rounds', type=int, help='rounds of interleaved variants; default: 15, quick: 3')
+    parser.add_argument(
+        '--runs', type=int, help='runs of each kind in section processes; default: 5, quick: 1'
+    )
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument(
+        '--threads', type=int, default=os.cpu_count(), help='threads of torch; default: all cores'
+    )
+    parser.add_argument(
+        '--out', type=Path, help='the JSON file; sections that it holds already are replaced or kept'
+    )
+    parser.add_argument(
+        '--report', type=Path, metavar='JSON', help='only write docs/performance.md from this file'
+    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = ARCH) -> dict[str, Any] | None:
+    """What the command does; the file's content.
+
+    Raises:
+        ValueError: a CUDA device where there is none, or no rounds.
+        FileNotFoundError: see `Photos`.
+    """
+    if arguments.report:
+        report.write(json.loads(arguments.report.read_text()))
+        return None
+    if arguments.device != 'cpu' and not torch.cuda.is_available():
+        raise ValueError(
+            f'--device {arguments.device}, but torch finds no CUDA device here; take --device cpu'
+        )
+    rounds = arguments.rounds or (3 if arguments.quick else 15)
+    if rounds < 1:
+        raise ValueError(f'--rounds must be at least 1, got {rounds}')
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    photos = Photos(arguments.photos)
+    subjects, clock = Subjects(arch, device, photos), Clock(device)
+    settings = {
+        'arch': arch if isinstance(arch, str) else 'given',
+        'weights': 'random',
+        'photos': photos.kind,
+        'rounds': rounds,
+        'quick': arguments.quick,
+        'date': datetime.now(timezone.utc).date().isoformat(),
+    }
+    described = machine.describe(clock)
+    found = {'settings': settings, 'machine': described, 'sections': kept_sections(arguments.out, described)}
+    todo = sections_of(arguments, subjects, clock, rounds)
+    for name in arguments.only or SECTIONS:
+        print(f'{name}', flush=True)
+        found['sections'][name] = todo[name]()
+        if arguments.out:
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            arguments.out.write_text(json.dumps(found, indent=1) + '\n')
+    print(report.table(found))
+    return found
+
+
+def kept_sections(path: Path | None, described: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections of a file that is there already, measured on such a machine.
+
+    Raises:
+        ValueError: it was another kind of machine.
+    """
+    if path is None or not path.is_file():
+        return {}
+    found = json.loads(path.read_text())
+    differing = [
+        key for key in ('processor', 'cores', 'device', 'threads') if found['machine'][key] != described[key]
+    ]
+    if differing:
+        raise ValueError(f'{path} is of a machine with another {differing[0]}: name another file with --out')
+    return found['sections']
+
+
+def sections_of(
+    arguments: argparse.Namespace, subjects: Subjects, clock: Clock, rounds: int
+) -> dict[str, Callable[[], Any]]:
+    """Section name -> what measures it."""
+    quick, photos = arguments.quick, subjects.photos
+    task = {
+        'arch': subjects.arch,
+        'device': str(subjects.device),
+        'threads': arguments.threads,
+        'photos': str(arguments.photos.resolve()) if arguments.photos else None,
+    }
+    size, window_batch = ((128, 256), 2) if quick else ((1024, 2048), 16)
+    few = dict(words=4, templates=5) if quick else {}
+    fewer = max(1, min(rounds, 7))
+
+    def scales() -> dict[str, Any]:
+        sides = scaling.SIDES[:2] if quick else scaling.SIDES
+        return {
+            'tokens': scaling.tokens(subjects, clock, fewer, sides),
+            'classes': scaling.classes(subjects, clock, rounds, 128 if quick else 512),
+            'templates': scaling.templates(subjects, clock, fewer, 2 if quick else 19),
+            'batches': [] if quick else scaling.batches(subjects, clock, fewer),
+            'long run': scaling.long_run({**task, 'images': 2 if quick else min(100, len(photos))}),
+        }
+
+    return {
+        'image': lambda: prediction.image(subjects, clock, rounds, 224 if quick else 512),
+        'slide': lambda: prediction.slide(subjects, clock, rounds, 240 if quick else 336),
+        'memory': lambda: memory.section({**task, 'size': size, 'window_batch': window_batch}),
+        'text': lambda: text.section({**task, **few}, clock, rounds),
+        'processes': lambda: processes.section(
+            photos, 4 if quick else min(100, len(photos)), arguments.runs or (1 if quick else 5)
+        ),
+        'scaling': scales,
+    }
