@@ -1,8 +1,9 @@
 """CLIP Surgery and its training-free neighbours inside MMSegmentation.
 
-Importing the package registers everything in MMSeg, after making sure that this can work here (`install.environment`) and
-that torchvision can be imported (`install.torchvision_shim`). So import it before open_clip and mmseg.apis. The doctor comes
-where none of that works: `python -m mmseg_clipsurgery doctor` gets the package without any of it.
+Importing the package registers everything in MMSeg, after making sure that this can work here
+(`install.environment`) and that torchvision can be imported (`install.torchvision_shim`). So import it before
+open_clip and mmseg.apis. The doctor comes where none of that works: `python -m mmseg_clipsurgery doctor` gets the
+package without any of it.
 """
 
 from mmseg_clipsurgery.install import environment

@@ -8,7 +8,6 @@ The order is that of the public leaderboard (SCLIP's evaluation code and its hei
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,122 +17,19 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from .execution import PRECISIONS, TowerRun
+from .execution import TowerRun
 from .labels import LabelRule, class_maximum
 from .mosaic import DenseLogits, Mosaic
 from .pictures.palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
 from .refine import pamr
+from .settings import InferenceSettings, check_thresholds, pair
 from .structures import TextQueries
 from .vocabulary import Vocabulary, read_templates
 from .weights import listed
 from .windows import read_images
 
 logger = logging.getLogger('mmseg_clipsurgery')
-
-
-@dataclass(frozen=True)
-class TestSettings:
-    """What `test_cfg` may say.
-
-    Args:
-        mode: 'whole' or 'slide'.
-        crop_size, stride: window and step in pixels, one number or (height, width); for 'slide'.
-        logit_scale: factor before the softmax over queries, > 0.
-        prob_thd: pixels whose best class score is below it become background.
-        area_thd: share of the foreground's area that a class must exceed to be kept.
-        window_batch: windows read at once.
-        pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
-        pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
-        scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
-        maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
-            explainability; `decode_head.similarity` says which similarity).
-        precision: 'fp32', 'bf16' or 'fp16': the tower's autocast.
-        compiled: run the tower through torch.compile, where that works.
-        strip_memory: bytes for the logits of one strip of rows; None: what suits the device.
-
-    Raises:
-        ValueError: an unknown setting or an illegal value.
-    """
-
-    mode: str = 'whole'
-    crop_size: tuple[int, int] | int | None = None
-    stride: tuple[int, int] | int | None = None
-    logit_scale: float = 40.0
-    prob_thd: float | None = None
-    area_thd: float | None = None
-    window_batch: int = 16
-    pad_windows: bool = False
-    pamr: Mapping | None = None
-    scores: bool = False
-    maps: bool = False
-    precision: str = 'fp32'
-    compiled: bool = False
-    strip_memory: int | None = None
-
-    @classmethod
-    def read(cls, test_cfg: Mapping | None, patch: int) -> 'TestSettings':
-        """Check a `test_cfg` against the tower's patch size in pixels."""
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(test_cfg or {}) - known)
-        if unknown:
-            raise ValueError(f'unknown test_cfg setting {unknown[0]!r}; there are {", ".join(sorted(known))}')
-        settings = cls(**(test_cfg or {}))
-        if settings.mode not in ('whole', 'slide'):
-            raise ValueError(f"test_cfg.mode must be 'whole' or 'slide', got {settings.mode!r}")
-        if settings.logit_scale <= 0 or settings.window_batch < 1:
-            raise ValueError(
-                f'test_cfg needs logit_scale > 0 and window_batch >= 1, got {settings.logit_scale} and '
-                f'{settings.window_batch}'
-            )
-        for name in ('prob_thd', 'area_thd'):
-            value = getattr(settings, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f'test_cfg.{name} must lie between 0 and 1, or be None, got {value}')
-        if settings.precision not in PRECISIONS:
-            raise ValueError(
-                f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'
-            )
-        if settings.pamr is not None:
-            try_pamr(settings.pamr)
-        return settings if settings.mode == 'whole' else settings.with_windows(patch)
-
-    def with_windows(self, patch: int) -> 'TestSettings':
-        """The same with crop and stride as pairs, checked."""
-        if self.crop_size is None or self.stride is None:
-            raise ValueError(
-                "test_cfg.mode='slide' needs crop_size and stride, for instance (224, 224) and (112, 112)"
-            )
-        crop, stride = (pair(value) for value in (self.crop_size, self.stride))
-        if min(crop) < patch:
-            raise ValueError(
-                f'test_cfg.crop_size {crop} is smaller than a patch ({patch} pixels); make it larger'
-            )
-        if min(stride) < 1 or stride[0] > crop[0] or stride[1] > crop[1]:
-            raise ValueError(
-                f'test_cfg.stride {stride} must lie between 1 and crop_size {crop}, or pixels are missed'
-            )
-        return replace(self, crop_size=crop, stride=stride)
-
-
-def try_pamr(settings: Mapping) -> None:
-    """Refuse settings that `pamr` would refuse later, by refining one pixel.
-
-    Raises:
-        ValueError: names the settings.
-    """
-    try:
-        pamr(torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 1, 1), **settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f'test_cfg.pamr must be like dict(iterations=10, dilations=(8, 16)), got {settings}: {error}'
-        ) from error
-
-
-def pair(value: int | Sequence[int]) -> tuple[int, int]:
-    """One number or two, as a config gives them, as (height, width)."""
-    height, width = (value, value) if isinstance(value, int) else value
-    return height, width
 
 
 @MODELS.register_module()
@@ -145,7 +41,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         text_encoder: config of `OpenCLIPTextEncoder`; its vocabulary sets the classes.
         decode_head: config of `SurgeryHead`.
         data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
-        test_cfg: see `TestSettings`.
+        test_cfg: see `InferenceSettings`.
         pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
         train_cfg: must stay None: nothing is trained.
 
@@ -174,7 +70,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         self.backbone = tower
         self.text_encoder = MODELS.build({**text_encoder, **weights})
         self.decode_head = MODELS.build(decode_head or dict(type='SurgeryHead'))
-        self.settings = TestSettings.read(test_cfg, tower.patch)
+        self.settings = InferenceSettings.read(test_cfg, tower.patch)
         self.test_cfg = test_cfg
         self.tower_run = TowerRun(self.settings.precision, self.settings.compiled)
         self._palette: Sequence | None = None
@@ -367,9 +263,9 @@ def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:
     """Find mistakes in words and settings before weights are fetched.
 
     Raises:
-        ValueError, FileNotFoundError: see `TestSettings`, `Vocabulary.read` and `read_templates`.
+        ValueError, FileNotFoundError: see `InferenceSettings`, `Vocabulary.read` and `read_templates`.
     """
-    TestSettings.read(test_cfg, patch=1)
+    InferenceSettings.read(test_cfg, patch=1)
     Vocabulary.read(text_encoder.get('vocabulary'))
     read_templates(text_encoder.get('templates', '{}'))
 
@@ -388,20 +284,6 @@ def check_state(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> No
             f"the checkpoint is not this model's: missing {listed(missing)}; unexpected {listed(unexpected)}; of "
             f"another shape {listed(other)}. Take the config it was made with; a CLIP's weights are given as "
             'pretrained in the config'
-        )
-
-
-def check_thresholds(settings: TestSettings, vocabulary: Vocabulary) -> None:
-    """Refuse thresholds that would give pixels to a class 0 that is no background.
-
-    Raises:
-        ValueError: prob_thd or area_thd with such a vocabulary.
-    """
-    used = [name for name in ('prob_thd', 'area_thd') if getattr(settings, name) is not None]
-    if used and not vocabulary.has_background:
-        raise ValueError(
-            f'test_cfg.{used[0]} gives pixels to class 0, which is {vocabulary.classes[0]!r} here; it needs a '
-            "vocabulary whose class 0 is 'background', so set it to None"
         )
 
 

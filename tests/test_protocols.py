@@ -139,12 +139,12 @@ def test_methods_are_the_surgeries():
 @pytest.mark.parametrize('protocol', PROTOCOLS)
 @pytest.mark.parametrize('data_set', DATA_SETS)
 def test_every_combination_is_legal(data_set, protocol):
-    from mmseg_clipsurgery.segmentor import TestSettings, check_thresholds
+    from mmseg_clipsurgery.settings import InferenceSettings, check_thresholds
 
     found = settings('clip', data_set, protocol)['model']
     vocabulary = Vocabulary.read(found['text_encoder']['vocabulary'])
     assert read_templates(found['text_encoder']['templates'])
-    check_thresholds(TestSettings.read(found['test_cfg'], patch=16), vocabulary)
+    check_thresholds(InferenceSettings.read(found['test_cfg'], patch=16), vocabulary)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import subprocess
 from typing import ClassVar
 
 import mini_voc
-from mmseg_clipsurgery import segmentor
 from mmseg_clipsurgery.evaluation import results
 
 import numpy as np
@@ -24,7 +23,7 @@ class Segmentor(nn.Module):
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(2, 2, dtype=torch.bfloat16)
-        self.settings = segmentor.TestSettings(
+        self.settings = InferenceSettings(
             'slide', 224, 112, logit_scale=50, pamr=dict(iterations=10)
         ).with_windows(16)
 

@@ -21,7 +21,7 @@ OPEN_MMLAB = {'mmcv', 'mmengine', 'mmseg'}
 
 
 class Layer(NamedTuple):
-    """Modules (a folder stands for those of its files that are not named elsewhere) and the third parties they may use."""
+    """Modules (a folder stands for its files not named elsewhere) and the third parties they may use."""
 
     files: set[str]
     third_parties: set[str]
@@ -62,6 +62,7 @@ LAYERS = {
             'windows',
             'labels',
             'execution',
+            'settings',
         },
         TORCH,
     ),
@@ -75,7 +76,6 @@ LAYERS = {
             'text_encoder',
             'head',
             'preprocessor',
-            'settings',
             'segmentor',
             'tta',
             'data_sets.loading',

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..backbone import ImageTower
 from ..evaluation.recognition import recognition_scores
 from ..head import SurgeryHead
-from ..segmentor import CLIPSurgerySegmentor, TestSettings, check_thresholds
+from ..segmentor import CLIPSurgerySegmentor
+from ..settings import InferenceSettings, check_thresholds
 from ..similarity import feature_surgery, normalize, single_text_surgery
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -119,13 +120,13 @@ class Reader:
         Args:
             vocabulary, queries: the words, and embedded.
             threshold: for one word alone.
-            test_cfg: settings of `TestSettings` beside those of the views.
+            test_cfg: settings of `InferenceSettings` beside those of the views.
 
         Raises:
             ValueError: settings that are out of range or don't fit the words.
         """
         test_cfg = {**self.views.inference(), 'window_batch': self.batch, **test_cfg}
-        settings = TestSettings.read(test_cfg, self.backbone.patch)
+        settings = InferenceSettings.read(test_cfg, self.backbone.patch)
         check_thresholds(settings, vocabulary)
         given, head = GivenQueries(queries), SurgeryHead(threshold=threshold)
         return changed(self.segmentor, settings=settings, text_encoder=given, decode_head=head)

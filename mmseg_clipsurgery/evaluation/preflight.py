@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from ..data_sets.dataset_check import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
 from ..data_sets.mask_check import check_files
 from ..pretrained import read_arch
-from ..segmentor import TestSettings, check_thresholds
+from ..settings import InferenceSettings, check_thresholds
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
 from .hooks import leaves
@@ -66,7 +66,9 @@ def check_model(model: Mapping[str, Any]) -> None:
     read_templates(text.get('templates', '{}'))
     if 'surgery' in backbone:
         Surgery.read(backbone['surgery'])
-    check_thresholds(TestSettings.read(model.get('test_cfg'), patch_size(backbone.get('arch'))), vocabulary)
+    check_thresholds(
+        InferenceSettings.read(model.get('test_cfg'), patch_size(backbone.get('arch'))), vocabulary
+    )
 
 
 def patch_size(arch: Any) -> int:
