@@ -20,12 +20,14 @@ import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import open_clip
 import open_clip.factory
 import open_clip.model
 import open_clip.pretrained
+import torch
 from torch import Tensor, nn
 
 from .install.environment import distribution_version
@@ -375,7 +377,8 @@ class Tokenizer:
         else:
             if source.folder and 'bpe_path' in settings:
                 settings['bpe_path'] = str(source.folder / settings['bpe_path'])
-            self.tokenize = open_clip.SimpleTokenizer(**settings)
+            simple = open_clip.SimpleTokenizer(**settings)
+            self.tokenize = simple if callable(simple) else partial(tokenize_simply, simple)
 
     def __call__(self, texts: list[str]) -> Tensor:
         """Texts -> ids "t l", int64, l the context length; longer texts are cut.
@@ -390,3 +393,13 @@ class Tokenizer:
                 'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path'
             )
         return ids
+
+
+def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:
+    """Ids "t l" with open_clip's own tokenizer, for releases (before 2.24) whose tokenizers only split words."""
+    start, end = tokenizer.all_special_ids[:2]
+    ids = torch.zeros(len(texts), context_length, dtype=torch.long)
+    for row, text in zip(ids, texts, strict=True):
+        tokens = [start, *tokenizer.encode(text)[: context_length - 2], end]
+        row[: len(tokens)] = torch.tensor(tokens)
+    return ids

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import mini_voc
 from mmseg_clipsurgery.evaluation import results
+from mmseg_clipsurgery.settings import InferenceSettings
 
 import numpy as np
 import pytest
