@@ -396,7 +396,7 @@ class Tokenizer:
 
 
 def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:
-    """Ids "t l" with open_clip's own tokenizer, for releases (before 2.24) whose tokenizers only split words."""
+    """Ids "t l" with open_clip's own tokenizer, for releases whose tokenizer only has `encode` (2.20)."""
     start, end = tokenizer.all_special_ids[:2]
     ids = torch.zeros(len(texts), context_length, dtype=torch.long)
     for row, text in zip(ids, texts, strict=True):

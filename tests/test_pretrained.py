@@ -415,6 +415,14 @@ def test_long_texts_are_cut_to_the_context(tmp_path):
     assert ids[0, -1] == 517
 
 
+@pytest.mark.parametrize('text', ['', 'the cat', 'the cat ' * 20, 'dogs & cats'])
+def test_tokenizers_of_older_releases_give_the_same_ids(text, tmp_path):
+    merges = write_merges(tmp_path / 'merges.txt.gz')
+    tokenizer = Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(merges)))))
+    plain = open_clip.SimpleTokenizer(bpe_path=str(merges))
+    assert torch.equal(tokenizer([text, text]), pretrained.tokenize_simply(plain, [text, text], 12))
+
+
 def test_a_vocabulary_that_does_not_fit():
     with pytest.raises(
         ValueError, match='ids up to 49407, the text tower knows 64; name the right merges file'
@@ -426,13 +434,11 @@ def test_a_hugging_face_text_tower(tmp_path):
     """From a folder that holds its config and tokenizer: nothing is fetched."""
     transformers = pytest.importorskip('transformers')
     folder = tmp_path / 'model'
-    text = {
-        'hf_model_name': str(folder),
-        'hf_tokenizer_name': 'org/none',
-        'hf_proj_type': 'linear',
-        'context_length': 8,
-    }
-    arch = PLAIN | {'text_cfg': text | {'hf_pooler_type': 'mean_pooler'}}
+    old = not hasattr(open_clip.CLIPTextCfg, 'hf_proj_type')
+    kinds = {'proj' if old else 'hf_proj_type': 'linear'}
+    kinds |= {'pooler_type' if old else 'hf_pooler_type': 'mean_pooler'}
+    text = {'hf_model_name': str(folder), 'hf_tokenizer_name': 'org/none', 'context_length': 8, **kinds}
+    arch = PLAIN | {'text_cfg': text}
     write_folder(folder, arch, weights=None)
     words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'cat', 'the']
     (folder / 'vocab.txt').write_text('\n'.join(words))

@@ -64,6 +64,7 @@ class SegmentationMetric(IoUMetric):
         self.per_image_rows: list[dict[str, Any]] = []
         self.confusion: Tensor | None = None
         self._saved: dict[str, str] = {}
+        self._rows: list[dict[str, Any]] = []
         self._reset()
 
     @property
@@ -119,7 +120,7 @@ class SegmentationMetric(IoUMetric):
 
     def _reset(self) -> None:
         self._tally = Tally()
-        self._rows: list[dict[str, Any]] = []
+        self._rows = []
 
     def _count(self, truth: Tensor, labels: Tensor, name: str) -> Tensor:
         if truth.shape != labels.shape:
