@@ -159,9 +159,9 @@ def test_overlaps_are_averaged_before_the_softmax():
 
 def test_the_threshold_keeps_what_equals_it():
     image = row(CLEAR_1)
-    score = predict(image, ONE_EACH, WORDS)[1][1].item()
-    assert predict(image, ONE_EACH, WORDS, prob_thd=score)[0].item() == 1
-    assert predict(image, ONE_EACH, WORDS, prob_thd=score + 1e-6)[0].item() == 0
+    score = predict(image, ONE_EACH, WORDS, logit_scale=2.0)[1][1].item()
+    assert predict(image, ONE_EACH, WORDS, logit_scale=2.0, prob_thd=score)[0].item() == 1
+    assert predict(image, ONE_EACH, WORDS, logit_scale=2.0, prob_thd=score + 1e-6)[0].item() == 0
 
 
 def test_a_class_of_just_the_share_is_dropped():
