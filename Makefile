@@ -10,7 +10,7 @@ INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py
 # One thread for each test process: the models are tiny, and threads would only wait for each other.
 TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-openmmlab doctor lint format wheel clean distclean
+.PHONY: demo test test-openmmlab test-open-clip-versions doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
@@ -21,6 +21,10 @@ test: $(VENV)/installed
 # The tests that face MMSegmentation, on OpenMMLab's mmsegmentation 1.2.2.
 test-openmmlab: $(VENV_OPENMMLAB)/installed
 	$(TEST) $(VENV_OPENMMLAB)/bin/python -m pytest -n $(JOBS) -m mmseg $(PYTEST_ARGS)
+
+# The tests that face open_clip, with several of its releases; fetches them from the package index.
+test-open-clip-versions: $(VENV)/installed
+	$(TEST) $(VENV)/bin/python tools/check_open_clip_versions.py $(PYTEST_ARGS)
 
 doctor: $(VENV)/installed
 	$(VENV)/bin/python -m mmseg_clipsurgery doctor
