@@ -1,9 +1,10 @@
-"""One run of the test tool for a leaderboard, in this process or in processes of its own."""
+"""One run of the test tool for a leaderboard, in this process or in others; what it prints goes to a file."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,12 @@ def run(cfg: Config, folder: Path, processes: int, preflight: bool = True) -> di
     results = folder / 'results.json'
     results.unlink(missing_ok=True)
     arguments = [str(path), '--work-dir', str(folder), *([] if preflight else ['--no-preflight'])]
+    output = folder / 'output.txt'
     if processes:
-        run_processes(arguments, processes, folder / 'output.txt')
+        run_processes(arguments, processes, output)
     else:
-        test.run(test.parse(arguments))
+        with output.open('w', encoding='utf-8') as file, redirect_stdout(file):
+            test.run(test.parse(arguments))
     return json.loads(results.read_text(encoding='utf-8'))
 
 
