@@ -71,7 +71,7 @@ class Sam:
                 f'there are no points for {points.text!r} (its map has no contrast), so nothing to draw a mask from'
             )
         inputs = self.processor(
-            images=points.pixels,
+            images=points.pixels.copy(),  # may be read-only, which torch warns of
             input_points=[[points.xy.astype(float).tolist()]],
             input_labels=[[points.labels.astype(int).tolist()]],
             return_tensors='pt',

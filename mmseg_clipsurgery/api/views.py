@@ -61,7 +61,7 @@ class Views:
         defaults: dict[str, Any] = dict(
             segment=round(1.5 * trained) if large else trained,
             window=window,
-            stride=None if window is None else max(1, window // 2),
+            stride=max(1, window // 2) if isinstance(window, int) else None,
             explain=round(trained * 16 / 7) if large else trained,
             recognise=trained,
         )

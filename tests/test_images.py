@@ -1,0 +1,160 @@
+"""Images of every kind become pixels as MMSeg would load them, or are refused by name."""
+
+import io
+
+import photos
+from mmseg_clipsurgery.api.images import read_image, read_images, to_uint8
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import LoadImageFromFile
+from PIL import Image
+
+pytestmark = pytest.mark.mmseg
+
+PHOTO = photos.photo(20, 32)
+
+
+def as_mmseg(path) -> np.ndarray:
+    """RGB pixels of a file through MMSeg's own loading step."""
+    return LoadImageFromFile()(dict(img_path=str(path)))['img'][..., ::-1]
+
+
+def test_files_are_read_as_mmseg_reads_them(tmp_path):
+    files = {
+        'a.jpg': dict(quality=90),
+        'b.png': {},
+        'c.bmp': {},
+        'd.tiff': {},
+        'e.webp': dict(quality=90),
+    }
+    for name, options in files.items():
+        path = photos.save(tmp_path / name, PHOTO, **options)
+        assert np.array_equal(read_image(path), as_mmseg(path)), name
+
+
+@pytest.mark.parametrize('mode', ['L', 'LA', 'RGBA', 'P', '1', 'CMYK'])
+def test_modes(tmp_path, mode):
+    image = Image.fromarray(PHOTO).convert('RGBA' if mode == 'LA' else 'RGB').convert(mode)
+    pixels = read_image(image)
+    assert pixels.shape == PHOTO.shape
+    assert pixels.dtype == np.uint8
+    if mode in ('RGBA', 'CMYK'):
+        assert np.abs(pixels.astype(int) - PHOTO).max() <= 1
+    if mode == 'CMYK':
+        return
+    path = tmp_path / 'image.png'
+    image.save(path)
+    assert np.array_equal(read_image(path), pixels)
+    assert np.array_equal(pixels, as_mmseg(path))
+
+
+def test_16_bits_keep_their_high_byte(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (20, 32, 3), np.uint16)
+    path = tmp_path / 'deep.png'
+    assert cv2.imwrite(str(path), deep[..., ::-1])
+    assert np.array_equal(read_image(path), deep >> 8)
+    assert np.array_equal(read_image(deep), deep >> 8)
+    grey = Image.fromarray(deep[..., 0])
+    assert grey.mode == 'I;16'
+    assert np.array_equal(read_image(grey), np.repeat(deep[..., :1] >> 8, 3, axis=2))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_exif_turns_paths_and_pil_images_alike(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = photos.save(tmp_path / 'photo.jpg', PHOTO, quality=95, exif=exif)
+    pixels = read_image(path)
+    assert pixels.shape[:2] == ((20, 32) if orientation < 5 else (32, 20))
+    opened = read_image(Image.open(path))
+    assert pixels.shape == opened.shape
+    assert np.abs(pixels.astype(int) - opened).mean() < 3  # two decoders
+
+
+def test_arrays_and_tensors():
+    tensor = torch.from_numpy(PHOTO.copy()).movedim(2, 0)
+    same = [
+        PHOTO,
+        PHOTO[..., ::-1][..., ::-1],
+        np.dstack([PHOTO, PHOTO[..., :1]]),
+        tensor,
+        tensor.contiguous(),
+        PHOTO / 255.0,
+        (PHOTO / 255.0).astype(np.float32),
+        tensor / 255,
+    ]
+    for image in same:
+        pixels = read_image(image)
+        assert pixels.flags.c_contiguous
+        assert np.array_equal(to_uint8(pixels), PHOTO)
+    for grey in (PHOTO[..., 0], PHOTO[..., :1], tensor[0], tensor[:1]):
+        assert np.array_equal(read_image(grey), np.repeat(PHOTO[..., :1], 3, axis=2))
+    assert np.abs(to_uint8(read_image((tensor / 255).bfloat16())).astype(int) - PHOTO).max() <= 1
+    assert read_image(PHOTO / 255.0).dtype == np.float32
+
+
+def test_batches():
+    assert read_images(PHOTO)[1] is False
+    for batch in ([PHOTO, PHOTO], (PHOTO, PHOTO), np.stack([PHOTO, PHOTO]), torch.zeros(2, 3, 4, 5)):
+        pixels, batched = read_images(batch)
+        assert batched
+        assert len(pixels) == 2
+
+
+def test_a_file_that_ends_too_early_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name in ('cut.jpg', 'cut.png'):
+        path = photos.save(tmp_path / name, noise)
+        path.write_bytes(path.read_bytes()[:-2000])
+        with pytest.raises(ValueError, match=rf'{name} is no image that can be read \(.*\); check or remove'):
+            read_image(path)
+
+
+def test_bytes_after_the_end_do_no_harm(tmp_path):
+    path = photos.save(tmp_path / 'long.jpg', PHOTO, quality=95)
+    whole = read_image(path)
+    path.write_bytes(path.read_bytes() + b'appended')
+    assert np.abs(read_image(path).astype(int) - whole).mean() < 3
+
+
+def file_with(content: bytes):
+    def make(tmp_path):
+        path = tmp_path / 'file.jpg'
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+ERRORS = {
+    'missing': (lambda tmp: tmp / 'missing.jpg', 'missing.jpg does not exist; check the path'),
+    'folder': (lambda tmp: tmp, 'is a folder; give its files'),
+    'text': (file_with(b'no image'), r'file.jpg is no image that can be read \(it is of no known format\)'),
+    'empty': (file_with(b''), r'no image that can be read \(it is empty\)'),
+    'none': (lambda tmp: None, 'got an image of type NoneType; give a path'),
+    'bytes': (lambda tmp: io.BytesIO(), 'type BytesIO'),
+    'channels first': (lambda tmp: np.zeros((3, 8, 8), np.uint8), r'"H W 3".*\(3, 8, 8\).*to the end'),
+    'channels last': (lambda tmp: torch.zeros(8, 8, 3), r'"3 H W".*\(8, 8, 3\).*to the front'),
+    'two channels': (lambda tmp: np.zeros((8, 8, 2), np.uint8), '"H W 3"'),
+    'no pixels': (lambda tmp: np.zeros((0, 8, 3), np.uint8), 'without pixels'),
+    'normalised': (lambda tmp: torch.randn(3, 8, 8), 'must be in .0, 1. and not normalised'),
+    'grey levels as floats': (lambda tmp: np.full((8, 8, 3), 128.0), 'from 128 to 128; they must be'),
+    'NaN': (lambda tmp: torch.full((3, 8, 8), torch.nan), 'from nan to nan'),
+    'int64': (lambda tmp: np.zeros((8, 8, 3), np.int64), 'type int64; give uint8'),
+    'bool': (lambda tmp: np.zeros((8, 8, 3), bool), 'type bool; give uint8'),
+    '32 bits': (lambda tmp: Image.new('I', (8, 8)), "mode 'I' .32 bits.*convert it to 8 bits"),
+}
+
+
+@pytest.mark.parametrize(('make', 'message'), ERRORS.values(), ids=ERRORS.keys())
+def test_what_is_no_image_is_refused_by_name(tmp_path, make, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_image(make(tmp_path))
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match='empty list of images'):
+        read_images([])
