@@ -94,6 +94,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
 
     def _fit_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Make head and settings agree with the vocabulary, or say why they don't."""
+        if vocabulary.num_classes == 1 and vocabulary.has_background:
+            raise ValueError('the vocabulary is background alone, so there is nothing to find; add a word')
         head, count = self.decode_head, len(self.class_names)
         if head.num_classes not in (None, count):
             raise ValueError(

@@ -292,6 +292,11 @@ def test_any_synonym_is_enough():
     assert segmentors.labels(model.predict([image]))[0].tolist() == [[0, 1, 1]]
 
 
+def test_background_alone_is_refused():
+    with pytest.raises(ValueError, match='nothing to find'):
+        segmentors.word_segmentor(['background'])
+
+
 def test_one_word_has_two_names():
     model = segmentors.word_segmentor(['cat'])
     assert model.dataset_meta['classes'] == ('background', 'cat')
