@@ -19,8 +19,11 @@ def transformers():
 
 @pytest.fixture(scope='module')
 def sam_folder(transformers, tmp_path_factory):
-    """A SAM of 64 pixels."""
-    folder = tmp_path_factory.mktemp('sam')
+    return make_sam(transformers, tmp_path_factory.mktemp('sam'))
+
+
+def make_sam(transformers, folder):
+    """A SAM of 64 pixels in a folder."""
     vision = dict(hidden_size=32, output_channels=16, num_hidden_layers=2, num_attention_heads=2, mlp_dim=32)
     vision |= dict(image_size=64, patch_size=8, window_size=4, global_attn_indexes=[1], num_pos_feats=8)
     config = transformers.SamConfig(
