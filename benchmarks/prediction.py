@@ -97,7 +97,7 @@ def slide(subjects: Subjects, clock: Clock, rounds: int, short: int = 336) -> di
     noise = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     ours, worst = (subjects.segmentor('voc21', noise=worst, **SLIDE) for worst in (False, True))
     windows = [windows_of(subjects.normalised(photo, size)) for photo in chosen]
-    visual, queries = subjects.tower.visual, ours.text_encoder.queries
+    plain, queries = subjects.plain((224, 224)), ours.text_encoder.queries
 
     def predict(model: Any, image: Tensor, shape: tuple[int, ...]) -> Tensor:
         data = dict(inputs=[image], data_samples=[SegDataSample(metainfo=dict(ori_shape=shape))])
@@ -112,8 +112,8 @@ def slide(subjects: Subjects, clock: Clock, rounds: int, short: int = 336) -> di
 
     costs = clock.rounds(
         {
-            'plain': lambda r: visual(windows[r]),
-            'plain, one by one': lambda r: [visual(window[None]) for window in windows[r]],
+            'plain': lambda r: plain(windows[r]),
+            'plain, one by one': lambda r: [plain(window[None]) for window in windows[r]],
             'labels': lambda r: predict(ours, raw[r], shapes[r]),
             'labels, noise image': lambda r: predict(ours, noise, shapes[r]),
             'labels, noise logits': lambda r: predict(worst, raw[r], shapes[r]),

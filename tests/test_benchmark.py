@@ -1,0 +1,215 @@
+"""The benchmark: what it compares with is right, its counts are, and a small run gives a file and a page."""
+
+import json
+import math
+from pathlib import Path
+
+import mini_voc
+import tiny
+from benchmarks import aims, clock, counts, memory, page, processes, published, report, run, scaling, text
+from benchmarks.subjects import Photos, Subjects
+from mmseg_clipsurgery.similarity import feature_surgery, normalize
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+pytestmark = pytest.mark.mmseg
+
+ARCH = mini_voc.TINY_CLIP
+SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling')
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory) -> Path:
+    return mini_voc.make(tmp_path_factory.mktemp('voc') / 'VOC2012')
+
+
+@pytest.fixture(scope='module')
+def subjects(photos) -> Subjects:
+    return Subjects(ARCH, torch.device('cpu'), Photos(photos))
+
+
+@pytest.fixture(scope='module')
+def measured(photos, tmp_path_factory) -> dict:
+    """A quick run of every section with a tiny CLIP; what would start processes runs in this one."""
+    here = {'memory': memory.measure, 'text': text.second_start, 'scaling': scaling.follow}
+    out = tmp_path_factory.mktemp('out') / 'performance.json'
+
+    def in_this_process(module: str, task: dict) -> dict:
+        return json.loads(json.dumps(here[module.removeprefix('benchmarks.')](task)))
+
+    def one_run(photos, images, cores, folder, options):
+        return dict(
+            images_per_second=len(cores), metrics=dict(mIoU=1.0), peak_memory_mib=dict(process=1.0)
+        ), 1.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (memory, text, scaling):
+            patch.setattr(module, 'in_fresh_process', in_this_process)
+        patch.setattr(processes, 'run', one_run)
+        patch.setattr(processes.os, 'sched_getaffinity', lambda _: {0, 1}, raising=False)
+        run.run(
+            run.parse(
+                ['--quick', '--rounds', '1', '--photos', str(photos), '--threads', '1', '--out', str(out)]
+            ),
+            ARCH,
+        )
+    return json.loads(out.read_text())
+
+
+def test_a_run_measures_every_section(measured):
+    assert list(measured) == ['settings', 'machine', 'sections']
+    assert set(measured['sections']) == set(SECTIONS)
+    assert measured['settings']['rounds'] == 1
+    assert measured['settings']['weights'] == 'random'
+    assert {'processor', 'cores', 'threads', 'versions', 'commit', 'peak_gflops'} <= set(measured['machine'])
+
+
+def test_no_name_of_a_machine_and_no_path_is_written(measured, photos):
+    written = json.dumps(measured)
+    assert str(photos) not in written
+    assert str(Path.home()) not in written
+    assert __import__('platform').node() not in written
+
+
+@pytest.mark.parametrize('section', ['image', 'slide'])
+def test_variants_have_seconds_ratios_and_counts(measured, section):
+    found = measured['sections'][section]
+    assert found['variants'][found['baseline']]['ratio']['median'] == 1
+    for variant in found['variants'].values():
+        assert set(variant) == {'seconds', 'wall', 'ratio', 'gflop', 'gbyte'}
+        assert set(variant['seconds']) == {'median', 'low', 'high', 'rounds'}
+        assert variant['seconds']['low'] <= variant['seconds']['median'] <= variant['seconds']['high']
+
+
+def test_what_is_compared_agrees(measured):
+    sections = measured['sections']
+    assert sections['image']['agreement']['largest difference of tokens'] < 1e-5
+    assert sections['slide']['agreement']['share of equal labels, window by window'] > 0.999
+    assert sections['text']['largest difference'] < 1e-5
+    assert sections['text']['second start']['largest difference'] < 1e-5
+
+
+def test_every_aim_finds_its_figure(measured):
+    assert len(aims.rows(measured['sections'])) == len(aims.AIMS)
+
+
+def test_aims_say_whether_they_are_kept():
+    sections = {'text': {'faster': {'median': 6.4}, 'largest difference': 1e-7}}
+    rows = {what: (wanted, found, kept) for what, wanted, found, kept in aims.rows(sections)}
+    assert rows['text, 85 templates: class by class at full length to ours'] == ('>= 6.5 x', '6.4 x', 'no')
+    assert rows['text, largest difference to class by class'] == ('<= 1e-05', '1e-07', 'yes')
+    assert len(rows) == 2
+
+
+def test_page_and_figure_are_made_of_the_file(measured, tmp_path):
+    report.write(measured, tmp_path / 'performance.md')
+    written = (tmp_path / 'performance.md').read_text()
+    assert written.count('\n## ') == len(SECTIONS) + 2  # aims and GPU
+    assert page.GPU in written
+    assert 'None' not in written
+    assert (tmp_path / 'performance_scaling.svg').read_text().startswith('<?xml')
+
+
+def test_the_table_names_every_variant(measured):
+    table = report.table(measured)
+    assert 'to labels, published steps, 171 classes' in table
+    assert 'to labels, one window at a time' in table
+
+
+@pytest.mark.skipif(not (report.ROOT / report.RESULTS).is_file(), reason='nothing measured yet')
+def test_the_page_is_that_of_the_committed_file():
+    found = json.loads((report.ROOT / report.RESULTS).read_text())
+    assert report.PAGE.read_text() == report.text(found), 'run tools/benchmark.py --report'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['--rounds', '-1'], '--rounds must be at least 1, got -1'),
+        (
+            ['--photos', 'nowhere'],
+            '--photos nowhere has no ImageSets/Segmentation/val.txt; give a VOC folder',
+        ),
+        (['--device', 'cuda'], '--device cuda, but torch finds no CUDA device here'),
+    ],
+    ids=['rounds', 'photos', 'device'],
+)
+def test_mistakes_end_in_a_sentence(arguments, sentence, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert run.main(arguments) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_file_of_another_machine_is_not_added_to(measured, tmp_path):
+    path = tmp_path / 'performance.json'
+    path.write_text(json.dumps(measured))
+    assert run.kept_sections(path, measured['machine']) == measured['sections']
+    with pytest.raises(ValueError, match='of a machine with another cores'):
+        run.kept_sections(path, {**measured['machine'], 'cores': 64})
+
+
+@pytest.mark.parametrize(('count', 'ranks'), [(3, (1, 3)), (6, (1, 6)), (15, (4, 12)), (25, (8, 18))])
+def test_intervals_are_those_of_the_binomial(count, ranks):
+    """The 95 % interval of a median by order statistics, as tables give it."""
+    assert clock.interval([float(value) for value in range(count, 0, -1)]) == ranks
+
+
+def test_rounds_interleave_and_turn():
+    calls = []
+    variants = {name: lambda r, name=name: calls.append((name, r)) for name in 'abc'}
+    costs = clock.Clock(torch.device('cpu')).rounds(variants, 3)
+    assert ''.join(name for name, _ in calls) == 'cab' + 'abc' + 'bca' + 'cab'
+    assert {name: len(of_one) for name, of_one in costs.items()} == {'a': 3, 'b': 3, 'c': 3}
+
+
+def test_published_tokens_are_those_of_our_tower(subjects):
+    """Grids other than the trained one, and not square."""
+    images = tiny.images(2, 3, 40, 56)
+    with torch.inference_mode():
+        ours = subjects.tower(images)
+        theirs = published.surgery_tokens(subjects.tower.visual, images, subjects.tower.heads)
+    patches = normalize(ours.patch_tokens.flatten(2).transpose(1, 2))
+    torch.testing.assert_close(theirs[:, 1:], patches, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(theirs[:, 0], normalize(ours.cls_token), rtol=1e-4, atol=1e-5)
+
+
+def test_published_feature_surgery_is_the_released_form():
+    tokens, words = normalize(torch.randn(2, 7, 5)), normalize(torch.randn(4, 5))
+    expected = feature_surgery(tokens[:, 0], tokens, words, 'released')
+    torch.testing.assert_close(published.feature_surgery(tokens, words), expected * 1.0)
+
+
+@pytest.mark.parametrize('size', [(32, 32), (64, 48)])
+def test_counted_operations_are_those_torch_counts(subjects, size):
+    """All but what torch does not count: norms, activations, sums."""
+    paper, image = counts.Tower.of(subjects.tower), torch.zeros(1, 3, *size)
+    plain, tower = subjects.plain(size), subjects.tower
+    calls = {
+        paper.plain(size).flop: lambda: plain(image),
+        paper.surgery(size, 6).flop: lambda: tower(image, class_token=False),
+        paper.surgery(size, 6, class_token=True).flop: lambda: tower(image),
+        paper.published(size, 6).flop: lambda: published.surgery_tokens(tower.visual, image, tower.heads),
+    }
+    for expected, call in calls.items():
+        # Without gradients, attention takes kernels that torch has no count for.
+        with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+            call()
+        assert counted.get_total_flops() == pytest.approx(expected, rel=0.02)
+
+
+def test_peak_memory_sees_an_allocation():
+    found: dict[str, float] = {}
+    with memory.peak(torch.device('cpu'), found, 'ones'):
+        torch.ones(64 << 18).sum()
+    assert found['ones'] == pytest.approx(64, abs=8)
+
+
+def test_scenes_serve_where_there_are_no_photos(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path))
+    photos = Photos(None)
+    assert photos.kind == f'{len(photos)} embedded scenes'
+    assert photos[0].ndim == 3
+    assert math.prod(photos[len(photos)].shape) > 0  # starts again behind the last one
