@@ -113,7 +113,7 @@ def leaderboard_table(cells: Iterable[Mapping[str, Any]]) -> str:
             OURS if row.origin == 'ours' else f'published ({sources.index(row.source) + 1})',
             *([row.backbone] if backbones else []),
             ', '.join(part for part in (row.post_processing, row.other_models) if part),
-            *(_figure(row.mIoU.get(name)) for name in data_sets),
+            *(_figure(row.mIoU.get(name), row.origin) for name in data_sets),
         ]
         for row in rows
     ]
@@ -149,7 +149,9 @@ def csv_table(cells: Iterable[Mapping[str, Any]]) -> str:
     writer.writerow([*heads, 'data_set', 'mIoU'])
     for row in [*own_rows(cells), *published_rows()]:
         stated = [getattr(row, head) or '' for head in heads]
-        writer.writerows([*stated, data_set, _figure(figure)] for data_set, figure in row.mIoU.items())
+        writer.writerows(
+            [*stated, data_set, _figure(figure, row.origin)] for data_set, figure in row.mIoU.items()
+        )
     return text.getvalue()
 
 
@@ -204,5 +206,8 @@ def with_blocks(text: str, contents: Mapping[str, str]) -> str:
     return BLOCK.sub(lambda match: f'{match[1]}{contents[match[2]]}{match[4]}', text)
 
 
-def _figure(value: float | None) -> str:
-    return '' if value is None else str(round(value, 2))
+def _figure(value: float | None, origin: str = 'ours') -> str:
+    """Two digits for what we measured, the digits of the source for what was published."""
+    if value is None:
+        return ''
+    return f'{value:.2f}' if origin == 'ours' else str(value)
