@@ -224,26 +224,34 @@ def test_synonyms_share_a_map(model):
     np.testing.assert_allclose(shared.similarity, [np.maximum(maps[0], maps[1]), maps[2]], atol=1e-6)
 
 
+def presence(model, image, words) -> np.ndarray:
+    """Probability of each word against the empty string, from one-word recognitions."""
+    return np.array([model.recognise(image, [word]).scores[0] for word in words])
+
+
 def test_absent_words_are_dropped(model):
     image = photos.photo()
-    scores = model.recognise(image, WORDS).scores
-    second = np.sort(scores)[-2] / scores.max()
-    kept = [word for word, score in zip(WORDS, scores, strict=True) if score >= second * scores.max()]
-    answer = model.segment(image, WORDS, min_presence=float(second) * 0.999)
+    scores = presence(model, image, WORDS)
+    second, third = np.sort(scores)[[-2, -3]]
+    between = float((second + third) / 2)
+    kept = [word for word, score in zip(WORDS, scores, strict=True) if score > between]
+    assert len(kept) == 2
+    answer = model.segment(image, WORDS, min_presence=between)
     assert answer.classes == tuple(WORDS)
     assert set(answer.shares()) <= set(kept)
-    assert len(kept) == 2
-    assert model.heatmaps(image, WORDS, min_presence=float(second) * 0.999).words == tuple(kept)
+    assert model.heatmaps(image, WORDS, min_presence=between).words == tuple(kept)
     best = model.segment(image, WORDS, min_presence=1.0)
     assert (best.labels == scores.argmax()).all()
-    assert_same(model.segment(image, WORDS, min_presence=1e-37), model.segment(image, WORDS))
+    assert_same(model.segment(image, WORDS, min_presence=0), model.segment(image, WORDS))
+    synonyms = {'first': kept[0], 'others': [word for word in WORDS if word != kept[0]]}
+    assert model.heatmaps(image, synonyms, min_presence=between).words == ('first', 'others')
 
 
-def test_background_and_one_word_are_never_dropped(model):
+def test_background_and_the_best_word_are_never_dropped(model):
     vocabulary = {'background': ['sky'], 'cat': ['cat'], 'dog': ['dog']}
     words = model.heatmaps(photos.photo(), vocabulary, min_presence=1.0).words
-    assert words[0] == 'background'
-    assert len(words) == 2
+    best = ('cat', 'dog')[presence(model, photos.photo(), ['cat', 'dog']).argmax()]
+    assert words == ('background', best)
     assert model.heatmaps(photos.photo(), ['cat'], min_presence=1.0).words == ('cat',)
     one = model.segment(photos.photo(), ['cat'], min_presence=1.0)
     assert one.classes == ('background', 'cat')
@@ -254,13 +262,16 @@ def test_recognition(model):
     cls = normalize(model.reader.tokens([image], 24)[0].cls_token)
     text = model.reader.text_encoder.embed_words([*WORDS, ''])
     surgery = feature_surgery(cls, cls[:, None], text[:-1], 'released')[0, 0]
+    scale = 1 / 0.07  # the weights' own
     answer = model.recognise(image, WORDS)
-    np.testing.assert_allclose(answer.scores, (100 * surgery).softmax(0), atol=1e-5)
+    np.testing.assert_allclose(answer.scores, (scale * surgery).softmax(0), atol=1e-5)
     assert list(answer.best(2)) == [WORDS[k] for k in answer.scores.argsort()[::-1][:2]]
     plain = model.recognise(image, WORDS, form='paper')
-    np.testing.assert_allclose(plain.scores, (100 * (cls @ text[:-1].T)[0]).softmax(0), atol=1e-5)
+    np.testing.assert_allclose(plain.scores, (scale * (cls @ text[:-1].T)[0]).softmax(0), atol=1e-5)
     one = model.recognise(image, WORDS[:1])
-    np.testing.assert_allclose(one.scores, (100 * (cls @ (text[:1] - text[-1:]).T)[0]).sigmoid(), atol=1e-5)
+    np.testing.assert_allclose(one.scores, (scale * (cls @ (text[:1] - text[-1:]).T)[0]).sigmoid(), atol=1e-5)
+    sharp = model.recognise(image, WORDS, logit_scale=100)
+    np.testing.assert_allclose(sharp.scores, (100 * surgery).softmax(0), atol=1e-5)
 
 
 def test_sentence(model):
@@ -336,7 +347,7 @@ ERRORS = {
         lambda m: m.segment(PHOTO, WORDS, prob_thd=0.1),
         'needs a vocabulary whose',
     ),
-    'presence': (lambda m: m.segment(PHOTO, WORDS, min_presence=50), r'in \(0, 1\], got 50'),
+    'presence': (lambda m: m.segment(PHOTO, WORDS, min_presence=50), r'a probability, in \[0, 1\], got 50'),
     'form': (lambda m: m.heatmaps(PHOTO, WORDS, form='best'), "got 'best'"),
     'recognition scale': (lambda m: m.recognise(PHOTO, WORDS, logit_scale=-1), 'above 0, got -1'),
     'empty part': (lambda m: m.points(PHOTO, 'cat+'), "got the text 'cat\\+'"),

@@ -1,5 +1,7 @@
 """Multi-label recognition: average precision against the plain definition, labels from masks, the whole test loop."""
 
+import math
+
 import mini_voc
 import photos
 import tiny
@@ -8,7 +10,9 @@ from mmseg_clipsurgery.evaluation.recognition import (
     average_precision,
     classes_present,
     mean_of_occurring,
+    own_logit_scale,
     recognition_scores,
+    word_presence,
 )
 from mmseg_clipsurgery.structures import TextQueries
 
@@ -82,6 +86,27 @@ def test_scores_are_a_softmax_over_queries_and_the_best_of_a_class():
     one = TextQueries(text[:1], torch.zeros(1, dtype=torch.long), text[1:2])
     expected = (10 * normalize(cls, dim=1) @ (text[0] - text[1])).sigmoid()
     torch.testing.assert_close(recognition_scores(cls, one, logit_scale=10.0)[:, 0], expected)
+
+
+def test_the_models_own_scale(tmp_path):
+    assert own_logit_scale(None) == 100
+    assert own_logit_scale(tiny.weights_file(photos.ARCH, photos.SEED)) == pytest.approx(1 / 0.07)
+    for name, tensors, expected in (
+        ('none', {'proj': torch.zeros(2)}, 100),
+        ('large', {'logit_scale': torch.tensor(9.0)}, 100),
+        ('half', {'module.logit_scale': torch.tensor(2.0).half()}, math.exp(2)),
+    ):
+        torch.save(tensors, tmp_path / f'{name}.pt')
+        assert own_logit_scale(tmp_path / f'{name}.pt') == pytest.approx(expected)
+
+
+def test_presence_is_of_each_word_by_itself():
+    random = torch.Generator().manual_seed(1)
+    cls, text = torch.randn(3, 8, generator=random), normalize(torch.randn(4, 8, generator=random), dim=1)
+    queries = TextQueries(text[:3], torch.tensor([0, 1, 1]))
+    found = word_presence(cls, queries, text[3:], 5.0)
+    expected = (5 * normalize(cls, dim=1) @ (text[:3] - text[3]).T).sigmoid()
+    torch.testing.assert_close(found, torch.stack([expected[:, 0], expected[:, 1:].amax(1)], 1))
 
 
 def test_classes_come_from_masks():
@@ -169,7 +194,9 @@ def test_test_loop(tmp_path):
     model = MODELS.build(cfg.model)
     queries = model.text_encoder()
     scores = [
-        recognition_scores(model.backbone(image[None]).cls_token, queries)[0].detach().numpy()
+        recognition_scores(model.backbone(image[None]).cls_token, queries, logit_scale=1 / 0.07)[0]
+        .detach()
+        .numpy()
         for image in normalised_images(cfg, model)
     ]
     present = [classes_present(mask, 21, 255) for mask in masks(cfg)]

@@ -22,7 +22,7 @@ import torch
 from mmseg.registry import MODELS
 
 from .. import explain
-from ..evaluation.recognition import LOGIT_SCALE, recognition_scores
+from ..evaluation.recognition import recognition_scores
 from ..head import HeadSimilarity, SurgeryHead
 from ..labels import class_maximum
 from ..pretrained import read_arch, tower_kind
@@ -137,8 +137,9 @@ class SurgeryModel:
                 class 'background'.
             threshold: what a pixel's similarity must exceed for one word alone.
             scores: also give class scores.
-            min_presence: drop words that the class token finds absent: those whose score (`recognise`) is below this
-                share of the best word's; 'background' stays, and so does one word alone. None: keep all.
+            min_presence: drop words that the class token finds absent: those whose probability against the empty
+                string (`recognition.word_presence`) is below this; 0.5 is where the photo is as near to one as to the
+                other. The best word stays, and so does 'background'. None: keep all.
 
         Raises:
             ValueError, FileNotFoundError: no words, no photo, or settings out of range.
@@ -204,16 +205,23 @@ class SurgeryModel:
         words: Words,
         *,
         form: SurgeryForm = 'released',
-        logit_scale: float = LOGIT_SCALE,
+        logit_scale: float | None = None,
     ) -> Recognition | list[Recognition]:
-        """Which words the photo holds, by its class token; form and scale as in `recognition.recognition_scores`."""
+        """Which words the photo holds, by its class token.
+
+        Args:
+            images, words: as `segment`.
+            form: of feature surgery, see `evaluation.recognition`.
+            logit_scale: before the softmax; None: the model's own.
+        """
+        scale = self.reader.logit_scale if logit_scale is None else logit_scale
 
         def answer(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
             answers = []
             for one, tokens in zip(
                 pixels, self.reader.tokens(pixels, self.reader.views.recognise), strict=True
             ):
-                found = recognition_scores(tokens.cls_token, queries, form, logit_scale)[0]
+                found = recognition_scores(tokens.cls_token, queries, form, scale)[0]
                 answers.append(Recognition(to_uint8(one), vocabulary.classes, found.cpu().numpy()))
             return answers
 

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..backbone import ImageTower
-from ..evaluation.recognition import recognition_scores
+from ..evaluation.recognition import own_logit_scale, word_presence
 from ..head import SurgeryHead
 from ..segmentor import CLIPSurgerySegmentor
 from ..settings import InferenceSettings, check_thresholds
@@ -49,6 +49,11 @@ class Reader:
     def text_encoder(self) -> OpenCLIPTextEncoder:
         return self.segmentor.text_encoder
 
+    @property
+    def logit_scale(self) -> float:
+        """What the model's own training multiplied cosines by."""
+        return own_logit_scale(self.text_encoder.source.weights)
+
     def normalised(self, pixels: Pixels) -> Tensor:
         """Pixels "H W 3" (RGB) -> "3 H W", on the towers' device."""
         bgr = torch.from_numpy(pixels[..., ::-1].copy()).movedim(2, 0)
@@ -81,20 +86,19 @@ class Reader:
         """Which classes of each photo are kept, "k" bool, None for all: see `SurgeryModel.segment` for the rule.
 
         Raises:
-            ValueError: a share outside (0, 1].
+            ValueError: a probability outside [0, 1].
         """
-        if min_presence is None or vocabulary.num_classes == 1:
+        if min_presence is None:
             return [None] * len(pixels)
-        if not 0 < min_presence <= 1:
-            raise ValueError(
-                f"min_presence is a share of the best word's score, in (0, 1], got {min_presence}"
-            )
+        if not 0 <= min_presence <= 1:
+            raise ValueError(f'min_presence is a probability, in [0, 1], got {min_presence}')
+        empty = self.text_encoder.embed_words([''])
         kept: list[Tensor | None] = []
         for tokens in self.tokens(pixels, self.views.recognise):
-            scores = recognition_scores(tokens.cls_token, queries)[0]
-            own = slice(int(vocabulary.has_background), None)
-            keep = torch.ones_like(scores, dtype=torch.bool)
-            keep[own] = scores[own] >= min_presence * scores[own].max()
+            presence = word_presence(tokens.cls_token, queries, empty, self.logit_scale)[0]
+            keep = presence >= min_presence
+            keep[int(vocabulary.has_background) :][presence[int(vocabulary.has_background) :].argmax()] = True
+            keep[: int(vocabulary.has_background)] = True
             kept.append(keep)
         return kept
 

@@ -72,8 +72,9 @@ def add_presence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--min-presence',
         type=float,
-        metavar='SHARE',
-        help="drop words that the class token finds absent: below this share of the best word's score (default: off)",
+        metavar='P',
+        help='drop words that the class token finds absent: less probable than this against the empty string, for '
+        'instance 0.5 (default: off)',
     )
 
 

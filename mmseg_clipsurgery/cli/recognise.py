@@ -31,9 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--form', choices=('released', 'paper'), default='released', help='of feature surgery'
     )
-    parser.add_argument(
-        '--logit-scale', type=float, default=100.0, help='before the softmax (default: %(default)s)'
-    )
+    parser.add_argument('--logit-scale', type=float, help="before the softmax (default: the model's own)")
     parser.add_argument('--labels', metavar='CSV', help='what the photos hold: also report mAP')
 
 

@@ -19,7 +19,10 @@ Source: CLIP Surgery (arXiv 2304.05653), multi-label recognition; average precis
 interpolation.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,12 +38,13 @@ from ..preprocessor import unpadded
 from ..segmentor import CLIPSurgerySegmentor
 from ..similarity import SurgeryForm, feature_surgery, normalize, single_text_surgery
 from ..structures import TextQueries
+from ..weights import read_weights
 
-LOGIT_SCALE = 100.0  # CLIP's, at which its training clips it
+MOST_LOGIT_SCALE = 100.0  # at which CLIP's training clips it, and where OpenAI's models all end
 
 
 def recognition_scores(
-    cls: Tensor, queries: TextQueries, form: SurgeryForm = 'released', logit_scale: float = LOGIT_SCALE
+    cls: Tensor, queries: TextQueries, form: SurgeryForm = 'released', logit_scale: float = MOST_LOGIT_SCALE
 ) -> Tensor:
     """Class scores of images.
 
@@ -55,14 +59,36 @@ def recognition_scores(
     """
     if logit_scale <= 0:
         raise ValueError(f'logit_scale must be above 0, got {logit_scale}')
-    cls, text = normalize(cls.float()), queries.embeddings.float()
     if queries.empty is not None:
-        scores = single_text_surgery(cls[:, None], text, queries.empty.float())[:, 0]
-        scores = (logit_scale * scores).sigmoid()
-    else:
-        scores = (logit_scale * feature_surgery(cls, cls[:, None], text, form)[:, 0]).softmax(dim=-1)
-    count = int(queries.class_of.max()) + 1
-    return class_maximum(scores, queries.class_of, count)
+        return word_presence(cls, queries, queries.empty, logit_scale)
+    cls, text = normalize(cls.float()), queries.embeddings.float()
+    scores = (logit_scale * feature_surgery(cls, cls[:, None], text, form)[:, 0]).softmax(dim=-1)
+    return class_maximum(scores, queries.class_of, int(queries.class_of.max()) + 1)
+
+
+def word_presence(cls: Tensor, queries: TextQueries, empty: Tensor, logit_scale: float) -> Tensor:
+    """Each class against the empty string, whatever the others: sigmoid(logit scale * <F_0, T - T_empty>).
+
+    Args:
+        cls: class tokens "b c", not normalised.
+        queries: embedded words.
+        empty: "1 c", the empty string through the same templates, L2-normalised.
+        logit_scale: > 0.
+
+    Returns:
+        "b k" in [0, 1], fp32, the maximum over a class's words; above 0.5 the image is nearer to the word.
+    """
+    nearness = single_text_surgery(normalize(cls.float())[:, None], queries.embeddings.float(), empty.float())
+    presence = (logit_scale * nearness[:, 0]).sigmoid()
+    return class_maximum(presence, queries.class_of, int(queries.class_of.max()) + 1)
+
+
+@lru_cache(maxsize=16)
+def own_logit_scale(weights: Path | None) -> float:
+    """exp(logit_scale) of a CLIP's file, at most 100; 100 where there is no file or it holds none."""
+    tensors = {} if weights is None else read_weights(weights)
+    found = [float(value) for name, value in tensors.items() if name.rpartition('.')[2] == 'logit_scale']
+    return min(math.exp(found[0]), MOST_LOGIT_SCALE) if found else MOST_LOGIT_SCALE
 
 
 @MODELS.register_module()
@@ -71,14 +97,16 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
 
     Args:
         form: of feature surgery, 'released' or 'paper'.
-        logit_scale: factor before the softmax.
+        logit_scale: factor before the softmax; None: the model's own.
         **settings: as `CLIPSurgerySegmentor`.
     """
 
-    def __init__(self, form: SurgeryForm = 'released', logit_scale: float = LOGIT_SCALE, **settings: Any):
+    def __init__(self, form: SurgeryForm = 'released', logit_scale: float | None = None, **settings: Any):
         super().__init__(**settings)
         self.form = form
-        self.logit_scale = logit_scale
+        self.logit_scale = (
+            own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale
+        )
 
     @torch.inference_mode()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:

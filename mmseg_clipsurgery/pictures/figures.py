@@ -24,6 +24,7 @@ WIDE = 2.2  # width / height of a panorama
 PAGE = 1.5  # width / height of a figure at best
 MARGIN = 10
 TITLE_LINES = 2
+COLOURS = (0.06, 0.96)  # of turbo, whose ends are nearly black
 DOTS_PER_INCH = 300
 POSITIVE, NEGATIVE = '#0a9c3c', '#d7263d'
 
@@ -63,7 +64,7 @@ def check_opacity(opacity: float) -> float:
 @lru_cache
 def heat_colours() -> np.ndarray:
     """Colours of 0 to 1 in 256 steps, "256 3" uint8."""
-    return (matplotlib.colormaps['turbo'](np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
+    return (matplotlib.colormaps['turbo'](np.linspace(*COLOURS, 256))[:, :3] * 255).round().astype(np.uint8)
 
 
 def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
