@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
+from torch import multiprocessing
 from torch.nn.functional import normalize, one_hot
 
 pytestmark = pytest.mark.mmseg
@@ -152,6 +153,41 @@ def test_the_samplers_repetition_is_dropped():
         made.process(None, [sample([0.9, 0.1, 0.0, 0.0], 0)])
     assert made.evaluate(1) == {'mAP': 100}
     assert made.per_class[0]['images'] == 1
+
+
+DIVISIONS = [(7, True), (7, False), (6, True), (1, True), (1, False)]  # images, whether the sampler fills up
+
+
+def numbered(index: int) -> dict:
+    scores = np.random.default_rng(index).random(4).tolist()
+    return sample(scores, 0, *({1, 2} if index % 2 else {3}))
+
+
+def _one_of_two_processes(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    results = {}
+    for images, round_up in DIVISIONS:
+        indices = list(range(rank, images, 2))
+        if round_up and len(indices) < -(-images // 2):
+            indices.append(0)  # what DefaultSampler repeats
+        made = metric(without=())
+        made.process(None, [numbered(index) for index in indices])
+        results[images, round_up] = made.evaluate(images)
+    torch.save(results, f'{folder}/{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path):
+    multiprocessing.start_processes(_one_of_two_processes, (str(tmp_path),), nprocs=2, start_method='spawn')
+    for images, round_up in DIVISIONS:
+        made = metric(without=())
+        made.process(None, [numbered(index) for index in range(images)])
+        expected = made.evaluate(images)
+        for rank in range(2):
+            results = torch.load(tmp_path / f'{rank}.pt', weights_only=True)
+            assert results[images, round_up] == expected, (images, round_up, rank)
 
 
 @pytest.mark.parametrize(
