@@ -36,7 +36,11 @@ def test_one_colour_for_each_name(name):
 
 
 def test_scenes_have_colours_of_their_own():
-    assert len({tuple(colour) for colour in datasets.SCENES_PALETTE}) == len(scenes.CLASSES) == 14
+    assert (
+        len({tuple(colour) for colour in datasets.ScenesDataset.METAINFO['palette']})
+        == len(scenes.CLASSES)
+        == 14
+    )
 
 
 def test_names_follow_mmseg():

@@ -14,18 +14,12 @@ from mmseg.datasets import BaseSegDataset, COCOStuffDataset, PascalVOCDataset
 from mmseg.registry import DATASETS
 
 from .. import scenes
+from ..scenes.voc import MASK_COLOURS
 from ..pictures.palette import voc_palette
 from ..vocabulary import DATA, read_lines
 from .loading import IGNORED
 
 COCO_THINGS = 80  # the first classes of COCO-Stuff
-
-SCENES_PALETTE = [
-    *([230, 25, 75], [0, 0, 200], [245, 130, 48], [0, 110, 60]),  # objects
-    *([20, 20, 20], [255, 200, 25], [240, 50, 230], [70, 240, 240]),
-    *([150, 200, 110], [225, 205, 150], [110, 160, 215]),  # grounds, near their own colours
-    *([235, 240, 250], [130, 128, 125], [145, 95, 60]),
-]
 
 
 @DATASETS.register_module()
@@ -36,7 +30,9 @@ class ScenesDataset(BaseSegDataset):
     data_root: a folder of scenes; None draws them, once, into the package's cache.
     """
 
-    METAINFO: ClassVar[dict[str, Any]] = dict(classes=scenes.CLASSES, palette=SCENES_PALETTE)
+    METAINFO: ClassVar[dict[str, Any]] = dict(
+        classes=scenes.CLASSES, palette=[list(MASK_COLOURS[name]) for name in scenes.CLASSES]
+    )
 
     def __init__(
         self,
