@@ -14,8 +14,8 @@ from mmseg.datasets import BaseSegDataset, COCOStuffDataset, PascalVOCDataset
 from mmseg.registry import DATASETS
 
 from .. import scenes
-from ..scenes.voc import MASK_COLOURS
 from ..pictures.palette import voc_palette
+from ..scenes.voc import MASK_COLOURS
 from ..vocabulary import DATA, read_lines
 from .loading import IGNORED
 
