@@ -54,11 +54,9 @@ class LabelRule:
 
         The best class is that of the best query, so the scores of the classes need not be made.
         """
-        labels = torch.empty(logits.size, dtype=torch.int64, device=self.class_of.device)
         if self.prob_thd is None and self.area_thd is None:
-            for rows, strip in logits.strips(memory):
-                labels[rows] = self.class_of[strip.argmax(dim=-1)]
-            return labels
+            return self.class_of[logits.best_queries(memory)]
+        labels = torch.empty(logits.size, dtype=torch.int64, device=self.class_of.device)
         best = torch.empty(logits.size, device=labels.device)
         for rows, strip in logits.strips(memory):
             best[rows], query = self.query_scores(strip).max(dim=-1)

@@ -16,6 +16,7 @@ worked out in float32, as `F.interpolate` does, everything after them in float64
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ from torch import Tensor
 Size = tuple[int, int]
 CPU_STRIP = 2 << 20  # bytes; stays in a processor's cache
 ACCELERATOR_STRIP = 256 << 20  # bytes; few, large launches
+BLOCK = (32, 128)  # pixels that are searched for their best query together: rows at most, columns
+MANY_QUERIES = 40  # from here on it pays on a CPU to ask first which ones can win
+ROUNDING = 1e-6  # of the largest logit
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,38 @@ class Mosaic:
             logits = torch.mm(weights[:, used].to(tiles), sources, out=room[: len(weights)])
             yield strip, logits.unflatten(1, (width, queries))
 
+    def best_queries(self, memory: int | None = None) -> Tensor:
+        """Index of each pixel's largest logit, the first of equals: "H W", int64; `memory` as in `strips`.
+
+        Of many queries only those are drawn in a block of pixels that can win there (see `contenders`). An accelerator
+        would wait longer for the answer which ones these are than for all of them.
+        """
+        tiles, columns = self.tiles.detach(), self.columns.to(self.tiles)
+        best = torch.empty(self.size, dtype=torch.int64, device=tiles.device)
+        if tiles.shape[2] < MANY_QUERIES or tiles.device.type != 'cpu':
+            for rows, logits in self.strips(memory):
+                best[rows] = logits.argmax(dim=-1)
+            return best
+        strip_height(len(columns) * tiles.shape[2] * tiles.element_size(), memory, tiles.device)
+        slack = ROUNDING * float(tiles.abs().max())
+        for rows, used in self.runs():
+            weights = self.rows[rows][:, used].to(tiles)
+            sources = columns @ tiles[used]
+            for block, queries in contenders(sources, slack):
+                drawn = sources[:, block].index_select(2, queries)
+                logits = (weights @ drawn.flatten(1)).unflatten(1, drawn.shape[1:])
+                best[rows, block] = queries[logits.argmax(dim=-1)]
+        return best
+
+    def runs(self) -> Iterator[tuple[slice, Tensor]]:
+        """Consecutive rows, at most `BLOCK[0]`, that are drawn from the same tile rows: (rows, indices of those)."""
+        drawn_from = self.rows.ne(0)
+        changes = (drawn_from[1:] != drawn_from[:-1]).any(dim=1).nonzero().flatten().add(1).tolist()
+        for start, stop in pairwise([0, *changes, len(drawn_from)]):
+            used = drawn_from[start].nonzero().flatten()
+            for top in range(start, stop, BLOCK[0]):
+                yield slice(top, min(top + BLOCK[0], stop)), used
+
     def full(self) -> Tensor:
         """All logits at once, "q H W"."""
         out = self.tiles.new_empty(self.tiles.shape[2], *self.size)
@@ -101,11 +137,28 @@ class DenseLogits:
     def size(self) -> Size:
         return self.logits.shape[0], self.logits.shape[1]
 
+    def best_queries(self, memory: int | None = None) -> Tensor:
+        """Index of each pixel's largest logit: "H W", int64."""
+        return self.logits.argmax(dim=-1)
+
     def strips(
         self, memory: int | None = None, wanted: Tensor | None = None
     ) -> Iterator[tuple[slice, Tensor]]:
         """All rows at once: they are in memory anyway."""
         yield slice(0, len(self.logits)), self.logits
+
+
+def contenders(sources: Tensor, slack: float) -> Iterator[tuple[slice, Tensor]]:
+    """The queries that can have the largest logit somewhere, for each block of columns: (columns, indices of queries).
+
+    A logit is a mean of its column's sources "r W q", so a query none of whose sources reaches the smallest source of
+    another one is never the largest. `slack` allows for rounding.
+    """
+    floor = sources.amin(dim=0).amax(dim=-1, keepdim=True) - slack
+    possible = sources.amax(dim=0) >= floor
+    for left in range(0, sources.shape[1], BLOCK[1]):
+        block = slice(left, left + BLOCK[1])
+        yield block, possible[block].any(dim=0).nonzero().flatten()
 
 
 def strip_height(row_bytes: int, memory: int | None, device: torch.device) -> int:
