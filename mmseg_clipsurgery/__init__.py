@@ -21,7 +21,7 @@ if not environment.running_doctor():
 
     # Each of these registers its classes in MMSeg.
     from mmseg_clipsurgery import backbone, head, preprocessor, segmentor, text_encoder, tta  # noqa: F401
-    from mmseg_clipsurgery.api.model import load
+    from mmseg_clipsurgery.api.loading import load
     from mmseg_clipsurgery.data_sets import datasets, loading  # noqa: F401
     from mmseg_clipsurgery.evaluation import explainability, heat_map_hook, hooks, metrics, recognition  # noqa: F401
 

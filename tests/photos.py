@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import tiny
-from mmseg_clipsurgery.api.model import SurgeryModel, load
+from mmseg_clipsurgery.api.loading import load
+from mmseg_clipsurgery.api.model import SurgeryModel
 
 import numpy as np
 from PIL import Image

@@ -7,7 +7,7 @@ import golden_weights
 import mmseg_clipsurgery
 import photos
 import tiny
-from mmseg_clipsurgery.api.model import load
+from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.similarity import feature_surgery, normalize, single_text_surgery
 
 import numpy as np

@@ -8,9 +8,9 @@ from pathlib import Path
 import photos
 import tiny
 from mmseg_clipsurgery.__main__ import main
-from mmseg_clipsurgery.api.model import load
+from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.cli import files
-from mmseg_clipsurgery.evaluation.recognition import average_precision
+from mmseg_clipsurgery.evaluation.average_precision import average_precision
 
 import numpy as np
 import pytest

@@ -5,11 +5,10 @@ import math
 import mini_voc
 import photos
 import tiny
+from mmseg_clipsurgery.evaluation.average_precision import average_precision, mean_of_occurring
 from mmseg_clipsurgery.evaluation.recognition import (
     RecognitionMAP,
-    average_precision,
     classes_present,
-    mean_of_occurring,
     own_logit_scale,
     recognition_scores,
     word_presence,

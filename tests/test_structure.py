@@ -53,6 +53,7 @@ LAYERS = {
     ),
     'tensor maths': Layer(
         {
+            'evaluation.average_precision',
             'structures',
             'attention',
             'similarity',

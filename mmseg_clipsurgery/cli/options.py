@@ -5,7 +5,8 @@ import argparse
 import torch
 
 from ..api.answers.base import OPACITY
-from ..api.model import SurgeryModel, load
+from ..api.loading import load
+from ..api.model import SurgeryModel
 from ..api.views import Side
 from ..pretrained import read_arch
 from ..surgery import SURGERIES

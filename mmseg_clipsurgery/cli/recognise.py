@@ -18,7 +18,7 @@ import numpy as np
 
 from ..api.answers import Recognition
 from ..api.answers.base import write_json
-from ..evaluation.recognition import average_precision, class_rows, mean_of_occurring, table
+from ..evaluation.average_precision import average_precision, class_rows, mean_of_occurring, table
 from ..vocabulary import Vocabulary
 from .files import Photo
 from .options import add_words, read_words
