@@ -124,7 +124,7 @@ def words_by_class(vocabulary: Vocabulary) -> dict[str, list[str]]:
 
 def class_names(data_set: str) -> tuple[str, ...]:
     """MMSeg's own names; ADE20K's 'bed ' has a blank too many there."""
-    import mmseg_clipsurgery.datasets  # noqa: F401, registers ours
+    import mmseg_clipsurgery  # noqa: F401, registers ours
 
     from mmseg.registry import DATASETS
 
