@@ -220,20 +220,25 @@ class CLIPSurgeryResNet(ImageTower):
         for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = layer(x)
         grid = (x.shape[2], x.shape[3])
-        tokens = self.read_pool(x.flatten(2).transpose(1, 2), grid)
+        tokens = self.read_pool(x.flatten(2).permute(2, 0, 1), grid)
         patch_tokens = tokens[:, 1:].transpose(1, 2).unflatten(2, grid)
         return ImageTokens(tokens[:, 0] if class_token else None, patch_tokens)
 
     def read_pool(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Feature map "b n d" -> tokens "b 1+n c", the class token first."""
+        """Feature map "n b d" -> tokens "b 1+n c", the class token first.
+
+        Tokens lie outermost in memory and A is held as a whole, as in the published code (for CLIP's own pool: images
+        outermost, as in open_clip): where affinities are sharp, the rounding of another order shows.
+        """
         pool = self.visual.attnpool
         table = resize_position_table(
             pool.positional_embedding, self.trained_grid, grid, self.surgery.position
         )
-        x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + table.to(x.dtype)
+        x = torch.cat([x.mean(dim=0, keepdim=True), x]) + table[:, None].to(x.dtype)
+        x = x.transpose(0, 1) if self.surgery.last_blocks else x.transpose(0, 1).contiguous()
         q, k, v = (split_heads(part(x), pool.num_heads) for part in (pool.q_proj, pool.k_proj, pool.v_proj))
         affinity = self.surgery.affinity if self.surgery.last_blocks else 'qk'
-        p = Projections(q, k, v, x, grid, attend_plainly)  # few tokens: room for A as a whole
+        p = Projections(q, k, v, x, grid, attend_plainly)
         read = AFFINITY_READS[affinity](p, slice(1 if self.sharpened else None))
         if self.sharpened:
             read = torch.cat([read, SHARPENED_READS[affinity](p)], dim=2)
