@@ -3,8 +3,8 @@
 Labels are the classes of the masks; 'background' is a query, but is left out of the mean. Images are read whole, short
 side 336.
 
-Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653 (it measures other
-data sets).
+Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-training, arXiv 2304.05653,
+which measures other data sets.
 Command: python tools/test.py configs/recognise/clipsurgery_voc.py
 Plain CLIP: the same with --cfg-options model.form=paper (which a softmax does not see)
 """
