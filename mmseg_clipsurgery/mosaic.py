@@ -16,7 +16,6 @@ worked out in float32, as `F.interpolate` does, everything after them in float64
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -99,25 +98,17 @@ class Mosaic:
             for rows, logits in self.strips(memory):
                 best[rows] = logits.argmax(dim=-1)
             return best
-        strip_height(len(columns) * tiles.shape[2] * tiles.element_size(), memory, tiles.device)
+        row = len(columns) * tiles.shape[2]
+        room = row * strip_height(row * tiles.element_size(), memory, tiles.device)
         slack = ROUNDING * float(tiles.abs().max())
-        for rows, used in self.runs():
-            weights = self.rows[rows][:, used].to(tiles)
-            sources = columns @ tiles[used]
-            for block, queries in contenders(sources, slack):
-                drawn = sources[:, block].index_select(2, queries)
-                logits = (weights @ drawn.flatten(1)).unflatten(1, drawn.shape[1:])
-                best[rows, block] = queries[logits.argmax(dim=-1)]
+        across = list(blocks(columns, BLOCK[1]))
+        for rows, used, down in blocks(self.rows.to(tiles), BLOCK[0]):
+            near = tiles[used]
+            for place, used_columns, weights in across:
+                sources = weights @ near[:, used_columns]
+                queries = contenders(sources, slack)
+                best[rows, place] = queries[largest(down, sources.index_select(2, queries), room)]
         return best
-
-    def runs(self) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive rows, at most `BLOCK[0]`, that are drawn from the same tile rows: (rows, indices of those)."""
-        drawn_from = self.rows.ne(0)
-        changes = (drawn_from[1:] != drawn_from[:-1]).any(dim=1).nonzero().flatten().add(1).tolist()
-        for start, stop in pairwise([0, *changes, len(drawn_from)]):
-            used = drawn_from[start].nonzero().flatten()
-            for top in range(start, stop, BLOCK[0]):
-                yield slice(top, min(top + BLOCK[0], stop)), used
 
     def full(self) -> Tensor:
         """All logits at once, "q H W"."""
@@ -148,17 +139,31 @@ class DenseLogits:
         yield slice(0, len(self.logits)), self.logits
 
 
-def contenders(sources: Tensor, slack: float) -> Iterator[tuple[slice, Tensor]]:
-    """The queries that can have the largest logit somewhere, for each block of columns: (columns, indices of queries).
+def blocks(weights: Tensor, length: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Rows of weights "H Y" in blocks of `length`: (rows, which of Y they are drawn from, their weights for those)."""
+    for start in range(0, len(weights), length):
+        rows = slice(start, min(start + length, len(weights)))
+        used = weights[rows].ne(0).any(dim=0).nonzero().flatten()
+        yield rows, used, weights[rows][:, used]
+
+
+def contenders(sources: Tensor, slack: float) -> Tensor:
+    """Indices of the queries that can have the largest logit somewhere in a block of pixels.
 
     A logit is a mean of its column's sources "r W q", so a query none of whose sources reaches the smallest source of
     another one is never the largest. `slack` allows for rounding.
     """
     floor = sources.amin(dim=0).amax(dim=-1, keepdim=True) - slack
-    possible = sources.amax(dim=0) >= floor
-    for left in range(0, sources.shape[1], BLOCK[1]):
-        block = slice(left, left + BLOCK[1])
-        yield block, possible[block].any(dim=0).nonzero().flatten()
+    hopeless = sources.amax(dim=0) < floor
+    return hopeless.all(dim=0).logical_not().nonzero().flatten()
+
+
+def largest(weights: Tensor, sources: Tensor, room: int) -> Tensor:
+    """Index of the largest logit that weights "h r" draw from sources "r W q": "h W"; at most `room` logits at once."""
+    parts = weights.split(max(1, room // sources[0].numel()))
+    return torch.cat(
+        [(part @ sources.flatten(1)).unflatten(1, sources.shape[1:]).argmax(dim=-1) for part in parts]
+    )
 
 
 def strip_height(row_bytes: int, memory: int | None, device: torch.device) -> int:

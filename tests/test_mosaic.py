@@ -7,7 +7,7 @@ from pathlib import Path
 import segmentors
 from benchmarks.memory import MIB, peak
 from mmseg_clipsurgery.labels import LabelRule
-from mmseg_clipsurgery.mosaic import BLOCK, MANY_QUERIES, Mosaic, window_weights
+from mmseg_clipsurgery.mosaic import MANY_QUERIES, Mosaic, window_weights
 from mmseg_clipsurgery.windows import read_images
 from tensor_sizes import LargestTensor
 
@@ -160,13 +160,12 @@ def test_the_best_of_many_queries_is_the_best_of_all(mosaic):
 
 
 def test_most_of_many_queries_are_never_drawn():
-    """A few that stand out everywhere among 300: no tensor holds a block of pixels for all of them."""
-    mosaic = random_mosaic(0, grid=(4, 4), size=(64, 256), queries=300, spread=0.01)
+    """A few stand out everywhere among 300: nothing as large as a row of all of them is made."""
+    mosaic = random_mosaic(0, grid=(4, 4), size=(256, 512), queries=300, spread=0.01)
     mosaic.tiles[..., :5] += 1
-    row = 256 * 300
     with LargestTensor() as seen:
         mosaic.best_queries()
-    assert seen.elements <= 4 * row < math.prod(BLOCK) * 300 / 3
+    assert seen.elements < 512 * 300
 
 
 def through_scores(rule: LabelRule, mosaic: Mosaic) -> Tensor:
@@ -239,13 +238,13 @@ LABEL_WAYS = pytest.mark.parametrize('thresholds', RULES, ids=['none', 'probabil
 
 @LABEL_WAYS
 def test_no_tensor_grows_with_classes_times_pixels(thresholds):
-    """The largest are a row or block of logits and what it is drawn from."""
+    """The largest are a strip of logits and what it is drawn from."""
     size, queries = (300, 400), 900
     mosaic = random_mosaic(0, grid=(8, 10), size=size, queries=queries)
     row = size[1] * queries
     with LargestTensor() as seen:
         LabelRule(torch.arange(queries), 3.0, *thresholds).label_logits(mosaic)
-    assert seen.elements <= max(3 * row, math.prod(BLOCK) * queries) < math.prod(size) * queries / 10
+    assert seen.elements <= 3 * row < math.prod(size) * queries / 50
 
 
 @LABEL_WAYS
@@ -263,3 +262,10 @@ def test_peak_memory_does_not_grow_with_classes_times_pixels(thresholds):
     assert measured['labels'] < 48
     assert measured['scores'] > 500, 'the measure itself sees nothing'
     assert MIB == 2**20
+
+
+def test_numbers_that_are_none_do_not_end_the_search():
+    """Half precision may overflow; a label map of some kind comes out, as without a search."""
+    mosaic = random_mosaic(0, queries=MANY_QUERIES)
+    mosaic.tiles[2, 2, 3] = torch.nan
+    assert mosaic.best_queries().shape == (37, 23)
