@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,31 @@ def describe(clock: Clock) -> dict[str, Any]:
         'versions': versions(),
         'commit': commit(),
     }
+
+
+class Others:
+    """How busy other processes keep the cores meanwhile: 0 to 1 of all of them (None where /proc/stat is not there)."""
+
+    def __init__(self) -> None:
+        self.begun = self.now()
+
+    def share(self) -> float | None:
+        """Since this was made."""
+        (begun, busy, own), (ended, busier, owner) = self.begun, self.now()
+        if busy is None or busier is None:
+            return None
+        theirs = (busier - busy) - (owner - own)
+        return rounded(min(max(theirs / ((ended - begun) * (os.cpu_count() or 1)), 0.0), 1.0))
+
+    @staticmethod
+    def now() -> tuple[float, float | None, float]:
+        """Seconds: on the wall, of all processes, of this one and its children that have ended."""
+        own = sum(os.times()[:4])
+        path = Path('/proc/stat')
+        if not path.is_file():
+            return time.monotonic(), None, own
+        user, nice, system = map(int, path.read_text().splitlines()[0].split()[1:4])
+        return time.monotonic(), (user + nice + system) / os.sysconf('SC_CLK_TCK'), own
 
 
 def processor() -> str:

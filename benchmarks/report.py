@@ -58,8 +58,15 @@ def head(found: Mapping[str, Any]) -> str:
         **{**machine, 'versions': versions},
         **found['settings'],
         file=RESULTS,
+        others=' to '.join(f'{share:.0%}' for share in least_and_most(found['sections'])),
         aims=markdown(AIM_COLUMNS, aims.rows(found['sections'])),
     )
+
+
+def least_and_most(sections: Mapping[str, Any]) -> list[float]:
+    """The smallest and the largest share of the cores that others had in a section; one where they are the same."""
+    shares = [section['others'] for section in sections.values() if section.get('others') is not None]
+    return sorted({round(share, 2) for share in (min(shares), max(shares))}) if shares else []
 
 
 def image(section: Section, found: Mapping[str, Any]) -> str:

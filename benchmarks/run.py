@@ -3,7 +3,7 @@
     {"settings": {..}, "machine": {..}, "sections": {"image": {..}, ..}}
 
 An interval is {"median": .., "low": .., "high": .., "rounds": ..}. Seconds are of the processor (all threads) or of the
-device, unless they are called `wall`.
+device, unless they are called `wall`. `others` is the share of all cores that other processes took meanwhile.
 """
 
 import argparse
@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = ARCH) -> 
     todo = sections_of(arguments, subjects, clock, rounds)
     for name in arguments.only or SECTIONS:
         print(f'{name}', flush=True)
-        found['sections'][name] = todo[name]()
+        others = machine.Others()
+        found['sections'][name] = {**todo[name](), 'others': others.share()}
         if arguments.out:
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             arguments.out.write_text(json.dumps(found, indent=1) + '\n')

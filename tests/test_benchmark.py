@@ -28,7 +28,9 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def subjects(photos) -> Subjects:
-    return Subjects(ARCH, torch.device('cpu'), Photos(photos))
+    made = Subjects(ARCH, torch.device('cpu'), Photos(photos))
+    assert made.tower  # not only in inference mode, whose tensors don't serve outside it
+    return made
 
 
 @pytest.fixture(scope='module')
@@ -64,6 +66,7 @@ def test_a_run_measures_every_section(measured):
     assert set(measured['sections']) == set(SECTIONS)
     assert measured['settings']['rounds'] == 1
     assert measured['settings']['weights'] == 'random'
+    assert all(0 <= section['others'] <= 1 for section in measured['sections'].values())
     assert {'processor', 'cores', 'threads', 'versions', 'commit', 'peak_gflops'} <= set(measured['machine'])
 
 
