@@ -1,6 +1,8 @@
 """Every model config of the installed open_clip: supported towers are built (on the meta device: shapes, no numbers),
 all others are refused by name. The count is printed, `pytest -rA tests/test_towers.py` shows it."""
 
+from pathlib import Path
+
 import tiny
 from mmseg_clipsurgery.backbone import CLIPSurgeryResNet, CLIPSurgeryViT
 from mmseg_clipsurgery.install.environment import at_least, distribution_version
@@ -16,6 +18,15 @@ SUPPORTED = {kind: supported_archs(kind) for kind in TOWERS}
 REFUSED = sorted({*MODELS} - {name for names in SUPPORTED.values() for name in names})
 OPENAI = ('RN50', 'RN101', 'RN50x4', 'RN50x16', 'RN50x64')
 OPENAI += ('ViT-B-32', 'ViT-B-16', 'ViT-L-14', 'ViT-L-14-336')
+
+
+@pytest.mark.skipif(
+    not open_clip.__version__.startswith('3.3'), reason='the README counts those of open_clip 3.3'
+)
+def test_the_readme_has_the_count():
+    counts = {kind: len(names) for kind, names in SUPPORTED.items()}
+    said = f'{counts["vit"]} ViTs and {counts["resnet"]} ResNets of its {len(MODELS)} model configs'
+    assert said in (Path(__file__).parents[1] / 'README.md').read_text(encoding='utf-8')
 
 
 def test_count():
