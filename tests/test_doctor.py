@@ -1,7 +1,7 @@
 """The doctor, run as a user runs it where something is broken, and check by check."""
 
 import sys
-from pathlib import Path
+from importlib import import_module
 
 from mmseg_clipsurgery import __main__
 from mmseg_clipsurgery.install import doctor, environment
@@ -127,6 +127,5 @@ def test_usage_lists_every_command(capsys, arguments, code, stream):
 
 
 def test_every_command_has_its_module():
-    folder = Path(doctor.__file__).parent
     for module, _ in __main__.COMMANDS.values():
-        assert (folder / f'{module.rpartition(".")[2]}.py').is_file()
+        assert callable(import_module(module).main)
