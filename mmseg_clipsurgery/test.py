@@ -13,6 +13,7 @@ A user's mistake ends in one sentence and exit code 1; `--debug` or MMSEG_CLIPSU
 
 import argparse
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any] | None:
     if not arguments.no_preflight:
         check_on_all_processes(cfg)
     checkpoint, cfg.load_from, cfg.resume = cfg.get('load_from'), None, False
+    show_own_log()
     runner = Runner.from_cfg(cfg)
     segmentor = results.unwrap(runner.model)
     if checkpoint:
@@ -101,6 +103,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any] | None:
     runner.logger.info('the first batch takes longer: words are embedded with it, unless the cache has them')
     name_saved_files(runner)
     return write_results(runner, settings, runner.test())
+
+
+def show_own_log() -> None:
+    """Print what the package logs (which weights, which activation, what is clipped) on the first process."""
+    logger = logging.getLogger('mmseg_clipsurgery')
+    if not logger.handlers and get_dist_info()[0] == 0:
+        logger.addHandler(logging.StreamHandler(sys.stdout))
+        logger.setLevel(logging.INFO)
 
 
 def configure(arguments: argparse.Namespace) -> Config:
