@@ -593,7 +593,7 @@ def test_without_a_compiler_the_plain_tower_serves(monkeypatch, caplog):
     (image,) = segmentors.images((64, 96))
     model = golden_model(compiled=True, window_batch=1, **SLIDE)
     assert torch.equal(one(model, image)[1], one(golden_model(window_batch=1, **SLIDE), image)[1])
-    assert [message for message in caplog.messages if 'no compiler here' in message] == caplog.messages[:1]
+    assert len([message for message in caplog.messages if 'no compiler here' in message]) == 1
 
 
 # State.
