@@ -2,7 +2,8 @@
 
 One block on n tokens of width d:       q, k, v 6 n d^2    attention 4 n^2 d    output 2 n d^2    MLP 16 n d^2
 side read of one block:                 attention 4 n^2 d    output 2 n d^2
-last block under a surgery:             q, k, v, the side read, and one token of all else (none without class token)
+last block under a surgery:             those of q, k, v that it reads, 2 n d^2 each; the side read; and one token of all
+                                        else (none without class token)
 labels of H x W pixels, q queries:      each row of tiles to the image's width, then `sources` of them for each pixel
 
 Bytes: weights are read once for each window batch; every operator of a block reads its inputs and writes its outputs
@@ -65,10 +66,11 @@ class Tower(NamedTuple):
         return Count(2 * n * d**2 + 4 * n**2 * d, FP32 * SIDE_PASSES * n * d)
 
     def last_block(self, n: int, class_token: bool) -> Count:
-        """What a surgery needs of the last block: q, k, v, and the class token's way where it is wanted."""
+        """What `clip_surgery` needs of the last block: v alone; with the class token also k and one token's way."""
         d = self.width
-        one = 18 * d**2 + 4 * n * d if class_token else 0
-        return Count(6 * n * d**2 + one, FP32 * 6 * n * d)
+        one = 20 * d**2 + 4 * n * d if class_token else 0
+        made = 2 if class_token else 1
+        return Count(2 * made * n * d**2 + one, FP32 * (3 + made) * n * d)
 
     def projection(self, n: int) -> Count:
         return Count(2 * n * self.width * self.joint, FP32 * n * (3 * self.width + self.joint))
@@ -82,7 +84,7 @@ class Tower(NamedTuple):
     def surgery(
         self, size: tuple[int, int], last_blocks: int, class_token: bool = False, windows: int = 1
     ) -> Count:
-        """The tower under a surgery without MLP."""
+        """The tower under `clip_surgery`, or fewer of its blocks."""
         n = self.tokens(size)
         whole = self.embedding(n) + self.block(n).times(self.blocks - 1) + self.last_block(n, class_token)
         one = whole + self.side(n).times(last_blocks) + self.projection(n)

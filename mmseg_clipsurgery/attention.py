@@ -26,6 +26,7 @@ GAUSS_STD = 5.0  # patches, NACLIP
 class Projections(NamedTuple):
     """What an affinity may read: q, k, v "b a n e", the normed stream they came from "b n d", the grid (h, w).
 
+    Those that nothing reads may be left empty, "0" (see `project`).
     Token 0 is the class token; the patches follow row by row. `attend(q, k, v, attn_mask=None, scale=None)` is the
     attention to read with: torch's, which never holds A, or `attend_plainly`.
     """
@@ -85,6 +86,18 @@ AFFINITY_READS: dict[str, Callable[[Projections, slice], Tensor]] = {
     'gem': gem_read,
 }
 
+# What each of them reads of q, k and v.
+AFFINITY_PARTS = {
+    'identity': 'v',
+    'qk': 'qkv',
+    'qq': 'qv',
+    'kk': 'kv',
+    'vv': 'v',
+    'qq+kk': 'qkv',
+    'kk+gauss': 'kv',
+    'gem': 'qkv',
+}
+
 
 # All that a block may hold for `run_block` and `side_read` to be its whole truth.
 BLOCK_PARAMETERS = {
@@ -109,12 +122,30 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-def project(block: nn.Module, x: Tensor, heads: int, grid: tuple[int, int] = (0, 0)) -> Projections:
-    """q, k, v of one block from its input stream x "b n d"."""
+def project(
+    block: nn.Module, x: Tensor, heads: int, grid: tuple[int, int] = (0, 0), parts: str = 'qkv'
+) -> Projections:
+    """q, k, v of one block from its input stream x "b n d".
+
+    Their weights lie one below the other, so `parts`, those that are read, decide where to begin: 'v' leaves q and k
+    out, 'kv' q; they are empty then.
+    """
     stream = block.ln_1(x)
-    qkv = F.linear(stream, block.attn.in_proj_weight, block.attn.in_proj_bias)
-    q, k, v = (split_heads(part, heads) for part in qkv.chunk(3, dim=-1))
+    first = min(map('qkv'.index, parts))
+    skipped = first * x.shape[-1]
+    weight, bias = block.attn.in_proj_weight[skipped:], block.attn.in_proj_bias[skipped:]
+    made = F.linear(stream, weight, bias).chunk(3 - first, dim=-1)
+    q, k, v = [stream.new_empty(0)] * first + [split_heads(part, heads) for part in made]
     return Projections(q, k, v, stream, grid)
+
+
+def first_query(block: nn.Module, p: Projections) -> Tensor:
+    """The class token's q, "b a 1 e"."""
+    if p.q.numel():
+        return p.q[:, :, :1]
+    width = p.stream.shape[-1]
+    weight, bias = block.attn.in_proj_weight[:width], block.attn.in_proj_bias[:width]
+    return split_heads(F.linear(p.stream[:, :1], weight, bias), p.v.shape[1])
 
 
 def attend_out(block: nn.Module, read: Tensor) -> Tensor:
@@ -141,8 +172,8 @@ def run_block(block: nn.Module, x: Tensor, heads: int, causal: bool = False) -> 
 
 
 def run_class_token(block: nn.Module, x: Tensor, p: Projections) -> Tensor:
-    """CLIP's own block for the class token alone: one query, one MLP token. -> "b 1 d"."""
-    read = F.scaled_dot_product_attention(p.q[:, :, :1], p.k, p.v)
+    """CLIP's own block for the class token alone: one query, one MLP token; k and v are read. -> "b 1 d"."""
+    read = F.scaled_dot_product_attention(first_query(block, p), p.k, p.v)
     return feed_forward(block, x[:, :1] + attend_out(block, read))
 
 

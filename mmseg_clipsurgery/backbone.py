@@ -5,7 +5,8 @@
     last n blocks:              y = y + O(A v) [+ MLP],  x = block(x);  the very last one for x's class token alone
     result:                     class token from x, patches from y, both through the final LayerNorm and projection
 
-Nothing reads x after the last block but its class token, hence the short cut. q, k, v of a block serve both streams.
+Nothing reads x after the last block but its class token, hence the short cut: there only those of q, k, v are made that
+the affinity or the class token reads. q, k, v of a block serve both streams.
 CLIP Surgery, arXiv 2304.05653, section 3.2; rows of other papers in `surgery.SURGERIES`.
 """
 
@@ -20,6 +21,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .attention import (
+    AFFINITY_PARTS,
     AFFINITY_READS,
     Projections,
     attend_out,
@@ -155,7 +157,8 @@ class CLIPSurgeryViT(ImageTower):
             p = project(block, x, self.heads, grid)
             y = side_read(block, y, p, self.surgery.affinity, self.surgery.ffn)
             x = feed_forward(block, x + attend_out(block, AFFINITY_READS['qk'](p, slice(None))))
-        p = project(blocks[-1], x, self.heads, grid)
+        parts = AFFINITY_PARTS[self.surgery.affinity] + ('k' if class_token else '')
+        p = project(blocks[-1], x, self.heads, grid, parts)
         y = side_read(blocks[-1], y, p, self.surgery.affinity, self.surgery.ffn)
         return self.finish(run_class_token(blocks[-1], x, p) if class_token else None, y, grid)
 

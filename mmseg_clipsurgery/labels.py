@@ -6,10 +6,11 @@
 
 Both rules give pixels to class 0, so they mean something only where class 0 is the background. Without them the softmax
 changes no label and is left out. The area rule needs all labels first: strips with pixels of a class that it drops are
-drawn a second time.
+drawn a second time, unless one strip was the whole image. What decides the way is known on the host: an accelerator is
+not waited for, but for that second time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,16 +28,21 @@ class LabelRule:
         prob_thd: pixels whose best class score is below it become class 0; None: no such rule.
         area_thd: a foreground class whose area among the argmax labels is not greater than this share of the whole
             foreground's gets score 0; None: no such rule.
+        hosted: `class_of` in the host's memory, fetched once.
     """
 
     class_of: Tensor
     logit_scale: float
     prob_thd: float | None = None
     area_thd: float | None = None
+    hosted: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'hosted', tuple(self.class_of.tolist()))
 
     @property
     def num_classes(self) -> int:
-        return int(self.class_of.max()) + 1
+        return max(self.hosted) + 1
 
     def query_scores(self, logits: Tensor) -> Tensor:
         """Softmax over queries of the scaled logits, "... q"."""
@@ -47,7 +53,13 @@ class LabelRule:
 
         The scores of a pixel do not sum to 1 where classes have several queries.
         """
-        return class_maximum(self.query_scores(logits), self.class_of, self.num_classes)
+        return self.over_classes(self.query_scores(logits))
+
+    def over_classes(self, values: Tensor) -> Tensor:
+        """The maximum over each class's queries: "... q" -> "... k"; the values themselves where each has one."""
+        if self.hosted == tuple(range(len(self.hosted))):
+            return values
+        return class_maximum(values, self.class_of, self.num_classes)
 
     def label_logits(self, logits: Mosaic | DenseLogits, memory: int | None = None) -> Tensor:
         """Labels "H W", int64, without holding all of a mosaic's logits; `memory` as in `Mosaic.strips`.
@@ -59,14 +71,19 @@ class LabelRule:
         labels = torch.empty(logits.size, dtype=torch.int64, device=self.class_of.device)
         best = torch.empty(logits.size, device=labels.device)
         for rows, strip in logits.strips(memory):
-            best[rows], query = self.query_scores(strip).max(dim=-1)
+            scores = self.query_scores(strip)
+            best[rows], query = scores.max(dim=-1)
             labels[rows] = self.class_of[query]
         if self.area_thd is not None:
             dropped = small_classes(labels, self.area_thd, self.num_classes)
             kept_queries = 1.0 - dropped[self.class_of].float()
-            for rows, strip in logits.strips(memory, dropped[labels].any(dim=1)):
-                best[rows], query = (self.query_scores(strip) * kept_queries).max(dim=-1)
-                labels[rows] = self.class_of[query]
+            if len(scores) == len(labels):
+                best, query = (scores * kept_queries).max(dim=-1)
+                labels = self.class_of[query]
+            else:
+                for rows, strip in logits.strips(memory, dropped[labels].any(dim=1).cpu()):
+                    best[rows], query = (self.query_scores(strip) * kept_queries).max(dim=-1)
+                    labels[rows] = self.class_of[query]
         return labels if self.prob_thd is None else labels.masked_fill(best < self.prob_thd, 0)
 
     def label_scores(self, scores: Tensor) -> Tensor:
@@ -80,10 +97,6 @@ class LabelRule:
 
 def class_maximum(values: Tensor, class_of: Tensor, num_classes: int) -> Tensor:
     """The maximum over each class's queries: "... q" -> "... k"."""
-    if values.shape[-1] == num_classes and torch.equal(
-        class_of, torch.arange(num_classes, device=class_of.device)
-    ):
-        return values
     index = class_of.expand_as(values)
     out = values.new_full((*values.shape[:-1], num_classes), float('-inf'))
     return out.scatter_reduce_(-1, index, values, 'amax')
@@ -91,8 +104,19 @@ def class_maximum(values: Tensor, class_of: Tensor, num_classes: int) -> Tensor:
 
 def small_classes(labels: Tensor, area_thd: float, num_classes: int) -> Tensor:
     """Which foreground classes the area rule drops: "k", bool; labels "H W"."""
-    areas = labels.flatten().bincount(minlength=num_classes)
+    areas = occurrences(labels, num_classes)
     areas[0] = 0
     dropped = areas <= area_thd * areas.sum()
     dropped[0] = False
     return dropped
+
+
+def occurrences(values: Tensor, count: int) -> Tensor:
+    """How often each of 0 .. count - 1 occurs: "count" int64. As `bincount`, which makes an accelerator be waited for.
+
+    Args:
+        values: int64, any shape, all within the range.
+    """
+    flat = values.flatten()
+    ones = torch.ones((), dtype=torch.int64, device=flat.device).expand_as(flat)
+    return torch.zeros(count, dtype=torch.int64, device=flat.device).scatter_add_(0, flat, ones)

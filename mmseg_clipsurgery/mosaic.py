@@ -11,7 +11,8 @@ apart. So an image's logits at any size are one product, and the big tensor need
 
 Each output row meets a handful of tile rows (two in each window that sees it), so a strip of rows costs little more
 than writing it. Queries come last: the softmax and the maximum over them run over contiguous memory. Positions are
-worked out in float32, as `F.interpolate` does, everything after them in float64.
+worked out in float32, as `F.interpolate` does, everything after them in float64. Weights stay on the CPU, whatever the
+tiles' device: they say which tiles a strip is drawn from, and a device would have to be waited for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,12 @@ ROUNDING = 1e-6  # of the largest logit
 
 @dataclass(frozen=True)
 class Mosaic:
-    """Averaged logits of one image; see the module's head for `tiles`, `rows` and `columns` (both float64)."""
+    """Averaged logits of one image.
+
+    Attributes:
+        tiles: "Y X q", on the tower's device.
+        rows, columns: "H Y" and "W X", float64, on the CPU; see the module's head.
+    """
 
     tiles: Tensor
     rows: Tensor
@@ -62,7 +68,7 @@ class Mosaic:
 
         Args:
             memory: bytes of one strip's logits; None: a size that suits the device, at least one row.
-            wanted: "H", bool; strips without a wanted row are left out.
+            wanted: "H", bool, on the CPU; strips without a wanted row are left out.
 
         Raises:
             ValueError: `memory` is less than one row's logits.
@@ -81,7 +87,9 @@ class Mosaic:
             weights = self.rows[strip]
             used = weights.ne(0).any(dim=0).nonzero().flatten().tolist()
             if used != list(drawn):
-                drawn = {i: drawn[i] if i in drawn else (columns @ tiles[i]).flatten() for i in used}
+                new = [i for i in used if i not in drawn]
+                fresh = dict(zip(new, (columns @ tiles[new]).flatten(1), strict=True)) if new else {}
+                drawn = {i: fresh[i] if i in fresh else drawn[i] for i in used}
                 sources = torch.stack(list(drawn.values()))
             logits = torch.mm(weights[:, used].to(tiles), sources, out=room[: len(weights)])
             yield strip, logits.unflatten(1, (width, queries))

@@ -7,7 +7,7 @@ The order is that of the public leaderboard (SCLIP's evaluation code and its hei
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from .execution import TowerRun
-from .labels import LabelRule, class_maximum
+from .labels import LabelRule
 from .mosaic import DenseLogits, Mosaic
 from .pictures.palette import voc_palette
 from .preprocessor import check_preprocessor, unpadded
@@ -183,36 +183,49 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         images = unpadded(inputs, [sample.metainfo for sample in data_samples])
         with exact(images):
             queries = self.text_encoder()
+        rule = self.rule(queries)
         mosaics = self.read(images, queries)
         with exact(images):
             for image, mosaic, sample in zip(images, mosaics, data_samples, strict=True):
-                self.fill(sample, mosaic, image, queries)
+                self.fill(sample, mosaic, image, queries.empty is not None, rule)
         return data_samples
 
-    def fill(self, sample: SegDataSample, mosaic: Mosaic, image: Tensor, queries: TextQueries) -> None:
+    def fill(
+        self, sample: SegDataSample, mosaic: Mosaic, image: Tensor, one_word: bool, rule: LabelRule
+    ) -> None:
         """Labels, and scores where wanted, of one image into its sample."""
         dims = flipped_dims(sample.metainfo)
         size = tuple(sample.metainfo.get('ori_shape', mosaic.size))[:2]
         mosaic = mosaic.flipped(dims).resized(size)
         refine = self.settings.pamr is not None
         logits = self.refined(mosaic, image.flip(dims) if dims else image) if refine else mosaic
-        if self.settings.scores or queries.empty is not None:
-            scores = self.scores(logits, queries)
+        if self.settings.scores or one_word:
+            # One word alone has a single score: its similarity, as it is.
+            scores = self.class_maps(logits, rule.over_classes if one_word else rule.class_scores, rule)
             labels = self.labels(scores)
         else:
-            labels = self.rule(queries).label_logits(logits, self.settings.strip_memory)[None]
+            labels = rule.label_logits(logits, self.settings.strip_memory)[None]
         sample.set_data({'pred_sem_seg': PixelData(data=labels)})
         if self.settings.scores:
             sample.set_data({'seg_logits': PixelData(data=scores)})
         if self.settings.maps:
-            sample.set_data({'class_maps': PixelData(data=self.class_maps(logits, queries))})
+            maps = self.class_maps(logits, rule.over_classes, rule)
+            sample.set_data({'class_maps': PixelData(data=maps)})
 
-    def class_maps(self, logits: Mosaic | DenseLogits, queries: TextQueries) -> Tensor:
-        """Similarity of each class, the maximum over its queries, on the scale of the head: "k H W"."""
-        count = len(queries.class_of.unique())
-        maps = queries.embeddings.new_empty(count, *logits.size, dtype=torch.float32)
+    def class_maps(
+        self, logits: Mosaic | DenseLogits, to_classes: Callable[[Tensor], Tensor], rule: LabelRule
+    ) -> Tensor:
+        """A map of each class, "k H W" fp32, drawn strip by strip.
+
+        Args:
+            logits: of the image.
+            to_classes: from a strip's logits "r W q" to "r W k": the rule's scores, or its maximum over queries, on
+                the scale of the head.
+            rule: how many classes there are.
+        """
+        maps = torch.empty(rule.num_classes, *logits.size, dtype=torch.float32, device=rule.class_of.device)
         for rows, strip in logits.strips(self.settings.strip_memory):
-            maps[:, rows] = class_maximum(strip, queries.class_of, count).permute(2, 0, 1)
+            maps[:, rows] = to_classes(strip).permute(2, 0, 1)
         return maps
 
     def read(self, images: Sequence[Tensor], queries: TextQueries) -> list[Mosaic]:
@@ -237,16 +250,6 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     def rule(self, queries: TextQueries) -> LabelRule:
         settings = self.settings
         return LabelRule(queries.class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
-
-    def scores(self, logits: Mosaic | DenseLogits, queries: TextQueries) -> Tensor:
-        """Class scores "k H W" before thresholds; for one word its single-text similarity "1 H W"."""
-        rule = self.rule(queries)
-        scores = queries.embeddings.new_empty(rule.num_classes, *logits.size, dtype=torch.float32)
-        for rows, strip in logits.strips(self.settings.strip_memory):
-            one_word = queries.empty is not None
-            part = strip.amax(dim=-1, keepdim=True) if one_word else rule.class_scores(strip)
-            scores[:, rows] = part.permute(2, 0, 1)
-        return scores
 
     def labels(self, scores: Tensor) -> Tensor:
         """Class scores "k H W" -> labels "1 H W"; one word: 1 where its similarity exceeds the head's threshold."""

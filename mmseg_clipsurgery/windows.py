@@ -132,4 +132,4 @@ def mosaic(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: i
         grid = grids[0][0].shape[side]
         weights.append(window_weights(image.shape[1 + side], spans, grid, before, before + length + after))
     tiles = torch.cat([torch.cat(row, dim=1) for row in grids])
-    return Mosaic(tiles.contiguous(), *(weight.to(tiles.device) for weight in weights))
+    return Mosaic(tiles.contiguous(), *weights)

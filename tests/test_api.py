@@ -160,13 +160,18 @@ def golden_model(monkeypatch, name: str):
     return model, [np.full((*size, 3), index, np.uint8) for index in range(count)]
 
 
+# Its similarities span 0.0034, which min-max stretches to 1: the golden map itself is 1.5e-5 from what float64 gives.
+MAP_TOLERANCES = {'cs_rn_dev_128x128': 3e-5}
+
+
 @pytest.mark.parametrize('name', golden.names('cs_*'))
 def test_golden_maps(monkeypatch, name):
     model, images = golden_model(monkeypatch, name)
     reference = golden.load(name)
     answers = model.heatmaps(images, list('01234'))
     maps = np.stack([answer.maps() for answer in answers])
-    golden.assert_close(torch.from_numpy(maps).permute(0, 2, 3, 1)[:, ::4, ::4], reference['similarity_map'])
+    shown = torch.from_numpy(maps).permute(0, 2, 3, 1)[:, ::4, ::4]
+    golden.assert_close(shown, reference['similarity_map'], MAP_TOLERANCES.get(name, golden.TOLERANCE))
     similarity = torch.stack([torch.from_numpy(answer.similarity).flatten(1).T for answer in answers])
     golden.assert_close(similarity, reference['similarity'][:, 1:])
     single = [torch.from_numpy(answer.similarity).flatten(1).T for answer in model.heatmaps(images, ['0'])]

@@ -7,7 +7,8 @@ Differences from `IoUMetric`, whose table and names of results are kept:
 - one matrix instead of four tensors for every image, summed over processes once, at the end, without the images that a
   sampler repeats (see `tally`); integers, so that any number of processes gives the same digits;
 - labels above 255; masks saved in 16 bits where needed, and under names that are unique over folders;
-- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel.
+- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel; where labels
+  are on an accelerator they are checked some images later, so that it is not waited for at each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,11 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ..labels import occurrences
 from .predictions import file_name, write_labels, write_scores
 from .tally import Tally
+
+MOST_UNCHECKED = 32  # images on an accelerator
 
 
 @METRICS.register_module()
@@ -65,6 +69,7 @@ class SegmentationMetric(IoUMetric):
         self.confusion: Tensor | None = None
         self._saved: dict[str, str] = {}
         self._rows: list[dict[str, Any]] = []
+        self._unchecked: list[tuple[str, Tensor]] = []
         self._reset()
 
     @property
@@ -79,7 +84,12 @@ class SegmentationMetric(IoUMetric):
             check_classes(meta['classes'], self.ignore_index, self.groups)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count a batch: `pred_sem_seg` and, unless `format_only`, `gt_sem_seg` ("1 h w") of each sample."""
+        """Count a batch: `pred_sem_seg` and, unless `format_only`, `gt_sem_seg` ("1 h w") of each sample.
+
+        Raises:
+            ValueError: a mask of another size, or a label that is neither a class nor ignored, in one of these samples
+                or, where labels are on an accelerator, in an earlier one; the message names the image.
+        """
         for sample in data_samples:
             labels = sample['pred_sem_seg']['data'][0]
             if not self.format_only:
@@ -98,8 +108,9 @@ class SegmentationMetric(IoUMetric):
         """Results over the `size` images of the data set, the same on every process.
 
         Raises:
-            ValueError: this process saw more images than its share and one repetition.
+            ValueError: this process saw more images than its share and one repetition, or see `process`.
         """
+        self._check()
         if self.format_only:
             print_log(f'predictions are saved in {self.output_dir}', 'current')
             self._reset()
@@ -121,6 +132,7 @@ class SegmentationMetric(IoUMetric):
     def _reset(self) -> None:
         self._tally = Tally()
         self._rows = []
+        self._unchecked = []
 
     def _count(self, truth: Tensor, labels: Tensor, name: str) -> Tensor:
         if truth.shape != labels.shape:
@@ -128,10 +140,25 @@ class SegmentationMetric(IoUMetric):
             raise ValueError(
                 f'the mask and the prediction of {name} have different sizes (height x width): {sizes}'
             )
-        try:
-            return confusion_counts(truth, labels, self._classes, self.ignore_index)
-        except ValueError as error:
-            raise ValueError(f'{name}: {error}') from None
+        self._unchecked.append((name, extremes(truth, labels, self.ignore_index)))
+        if labels.device.type == 'cpu' or len(self._unchecked) == MOST_UNCHECKED:
+            self._check()
+        return confusion_counts(truth, labels, self._classes, self.ignore_index)
+
+    def _check(self) -> None:
+        """Refuse labels of images not checked yet that are neither a class nor ignored."""
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked:
+            return
+        names, values = zip(*unchecked, strict=True)
+        for name, (truth_low, truth_high, low, high) in zip(names, torch.stack(values).tolist(), strict=True):
+            for kind, ends in (('mask', (truth_low, truth_high)), ('prediction', (low, high))):
+                for label in ends:
+                    if not 0 <= label < self._classes:
+                        raise ValueError(
+                            f'{name}: the {kind} holds label {label} and there are {self._classes} classes '
+                            f'(0..{self._classes - 1}; ignored: {self.ignore_index})'
+                        )
 
     def _add(self, counts: Tensor, sample: dict) -> None:
         self._tally.add(counts)
@@ -174,25 +201,25 @@ class SegmentationMetric(IoUMetric):
 
 
 def confusion_counts(truth: Tensor, labels: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """Pixels of each class by predicted class, "k k" int64: rows truth, columns prediction, ignored pixels left out.
+    """Pixels of each class by predicted class, "k k" int64: rows truth, columns prediction.
+
+    Pixels whose truth is ignored are left out, and so are those with an index outside [0, classes): see `extremes`.
 
     Args:
         truth: "h w" class indices or `ignore_index`, any integer type.
         labels: "h w" class indices.
-
-    Raises:
-        ValueError: an index outside [0, classes) where the truth is not ignored.
     """
+    left_out = classes * classes
+    truth, labels = truth.long(), labels.long()
+    inside = (truth >= 0) & (truth < classes) & (labels >= 0) & (labels < classes) & (truth != ignore_index)
+    pairs = (truth * classes + labels).where(inside, left_out)
+    return occurrences(pairs, left_out + 1)[:left_out].view(classes, classes)
+
+
+def extremes(truth: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """The lowest and highest label of the truth and of the prediction, "4", where the truth is not ignored, and 0."""
     kept = truth != ignore_index
-    truth, labels = truth[kept].long(), labels[kept].long()
-    for name, values in (('mask', truth), ('prediction', labels)):
-        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-        if low < 0 or high >= classes:
-            raise ValueError(
-                f'the {name} holds label {low if low < 0 else high} and there are {classes} classes '
-                f'(0..{classes - 1}; ignored: {ignore_index})'
-            )
-    return torch.bincount(truth * classes + labels, minlength=classes * classes).view(classes, classes)
+    return torch.stack([end for one in (truth, labels) for end in one.long().where(kept, 0).aminmax()])
 
 
 def areas_of(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
