@@ -2,8 +2,8 @@
 
 One block on n tokens of width d:       q, k, v 6 n d^2    attention 4 n^2 d    output 2 n d^2    MLP 16 n d^2
 side read of one block:                 attention 4 n^2 d    output 2 n d^2
-last block under a surgery:             those of q, k, v that it reads, 2 n d^2 each; the side read; and one token of all
-                                        else (none without class token)
+last block under a surgery:             those of q, k, v that it reads, 2 n d^2 each; the side read; and one
+                                        token of all else (none without class token)
 labels of H x W pixels, q queries:      each row of tiles to the image's width, then `sources` of them for each pixel
 
 Bytes: weights are read once for each window batch; every operator of a block reads its inputs and writes its outputs

@@ -120,6 +120,7 @@ def configure(arguments: argparse.Namespace) -> Config:
         if not cfg.get(part):
             raise ValueError(f'the config {arguments.config} has no {part}: it is not a config of a test run')
     cfg.setdefault('test_cfg', dict(type='TestLoop'))
+    cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())
     cfg.work_dir = (
         arguments.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(arguments.config).stem))
     )

@@ -38,6 +38,7 @@ LAYERS = {
             'install',
             'data_sets',
             'data_sets.encodings',
+            'data_sets.workers',
             'leaderboard',
             'leaderboard.protocols',
             'leaderboard.tables',

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from ..data_sets.workers import loading_workers
 from ..vocabulary import DATA, Vocabulary, shipped
 
 TABLE = DATA / 'protocols.json'
@@ -68,7 +69,8 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
         protocol: one of the protocols; None: that of `protocol_of`.
 
     Returns:
-        `model`, `test_pipeline`, `tta_pipeline` and `test_dataloader`, as in a config.
+        `model`, `test_pipeline`, `tta_pipeline` and `test_dataloader`, as in a config; its workers are set for the
+        machine.
 
     Raises:
         ValueError: an unknown name.
@@ -85,7 +87,10 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
             test_cfg=test_cfg(found),
         ),
         **pipelines,
-        test_dataloader=dict(dataset=dict(pipeline=pipelines['test_pipeline'], **split)),
+        test_dataloader=dict(
+            num_workers=loading_workers(),
+            dataset=dict(pipeline=pipelines['test_pipeline'], **split),
+        ),
     )
 
 

@@ -2,7 +2,6 @@
 
 test_dataloader = dict(
     batch_size=1,
-    num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ADE20KDataset',

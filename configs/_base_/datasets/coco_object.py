@@ -5,7 +5,6 @@ Its masks are made from those of COCO-Stuff 164k and lie beside them.
 
 test_dataloader = dict(
     batch_size=1,
-    num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='COCOObjectDataset',

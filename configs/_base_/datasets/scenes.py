@@ -5,7 +5,6 @@ Held-out colour-object pairs (100 images): ann_file='ImageSets/Segmentation/held
 
 test_dataloader = dict(
     batch_size=16,
-    num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='ScenesDataset', data_root=None, ann_file='ImageSets/Segmentation/val.txt'),
 )
