@@ -4,11 +4,15 @@ fp32          as the weights are
 bf16, fp16    torch.autocast around the tower; tokens are normalised and compared in fp32 all the same
 compiled      torch.compile of the tower's forward; where that fails (no compiler, say) the plain tower serves,
               which is said once
+
+Autocast converts a tower's matrices anew at every call. So a twin of the tower holds them converted, and shares
+everything else with it: the same numbers to the last bit, without the conversions, for half a tower's memory more.
 """
 
 import contextlib
+import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -37,16 +41,30 @@ class TowerRun:
         self.dtype = PRECISIONS[precision]
         self.compiled = compiled
         self._forward: Callable[..., Any] | None = None
+        self._tower: nn.Module | None = None  # whose these are:
+        self._twin: nn.Module | None = None
+        self._stamp: tuple = ()
 
     def __call__(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
         """The tower's tokens of images "b 3 H W"."""
+        if tower is not self._tower:
+            self._tower, self._twin, self._forward = tower, None, None
         with self.autocast(images.device.type):
+            tower = tower if self.dtype is None else self.converted(tower)
             if self.compiled:
                 return self.run_compiled(tower, images, class_token)
             return tower(images, class_token=class_token)
 
     def autocast(self, device: str) -> contextlib.AbstractContextManager:
         return torch.autocast(device, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
+
+    def converted(self, tower: nn.Module) -> nn.Module:
+        """The tower's twin, made anew when a weight of the tower has changed."""
+        assert self.dtype is not None
+        stamp = weights_stamp(tower)
+        if self._twin is None or self._stamp != stamp:
+            self._twin, self._stamp, self._forward = twin(tower, self.dtype), stamp, None
+        return self._twin
 
     def run_compiled(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
         """As compiled; where that fails but the plain tower works, plain from then on."""
@@ -62,3 +80,28 @@ class TowerRun:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             logger.warning('torch.compile does not work here (%s); going on without it', reason)
             return tokens
+
+
+def twin(tower: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A module like the tower whose matrices are of another dtype; all other weights are the tower's own."""
+    with torch.inference_mode(False), torch.no_grad():
+        ours = {id(value): value for value in (*tower.parameters(), *tower.buffers())}
+        ours |= {id(value): nn.Parameter(value.to(dtype), requires_grad=False) for value in matrices(tower)}
+        return copy.deepcopy(tower, ours)
+
+
+def matrices(tower: nn.Module) -> Iterator[nn.Parameter]:
+    """What autocast converts for matrix products and convolutions, biases included."""
+    for module in tower.modules():
+        products = isinstance(module, (nn.Linear, nn.Conv2d))
+        for name, value in module.named_parameters(recurse=False):
+            if products or name in ('in_proj_weight', 'in_proj_bias', 'proj'):
+                yield value
+
+
+def weights_stamp(module: nn.Module) -> tuple:
+    """Changes whenever a weight is replaced, or written other than through `.data`."""
+    return tuple(
+        (id(value), value.data_ptr(), 0 if value.is_inference() else value._version)
+        for value in module.parameters()
+    )

@@ -20,6 +20,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from .attention import run_block, unknown_parameters
+from .execution import weights_stamp
 from .pretrained import Tokenizer, build_text_tower, resolve
 from .structures import TextQueries
 from .text_cache import TextCache
@@ -98,7 +99,7 @@ class OpenCLIPTextEncoder(BaseModule):
     def embed_words(self, words: Sequence[str]) -> Tensor:
         """Words -> "q c", L2-normalised, averaged over the templates; fp32, on the tower's device."""
         device = self.text_device
-        key = (tuple(words), device, self._weights_stamp())
+        key = (tuple(words), device, weights_stamp(self.text))
         if key not in self._kept:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
@@ -107,12 +108,6 @@ class OpenCLIPTextEncoder(BaseModule):
             with torch.inference_mode(False), torch.no_grad(), exact:
                 self._kept[key] = self._cached_embeddings(words).to(device)
         return self._kept[key]
-
-    def _weights_stamp(self) -> tuple:
-        """Changes whenever a weight is replaced, or written other than through `.data`."""
-        return tuple(
-            (id(p), p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.text.parameters()
-        )
 
     @property
     def text_device(self) -> torch.device:
