@@ -7,7 +7,8 @@ clock       CPU or device seconds, rounds of interleaved variants, medians and t
 subjects    towers of random weights, real encoded words, photos
 published   the published steps, written out from their formulas
 counts      floating-point operations and bytes, on paper
-prediction, memory, text, processes, scaling      the sections
+prediction, memory, text, processes, scaling, loop      the sections
+yardstick   what two cores give to a tower alone
 aims        what is promised, and whether it is kept
 report      the page
 """

@@ -72,12 +72,13 @@ PROCESSES = """## Processes
 
 `tools/test.py` on {images} photos with the settings of `configs/clipsurgery_voc.py`; every process has a core
 of its own and one thread; runs alternate. Images a second are those of the test loop; the command also starts
-Python, makes random weights and gathers results.
+Python, makes random weights and gathers results. What two cores give at best is shown by the plain tower alone
+on six windows, without data, metrics or a process group, in the same rounds.
 
 {rows}
 
-- two to one: {faster} x; the whole command {command} x; mIoU is {same} in every run
-- peak memory of a process: {memory:.0f} MiB, weights included"""
+- two to one: {faster} x; the whole command {command} x; the plain tower alone {tower} x
+- mIoU is {same} in every run; peak memory of a process: {memory:.0f} MiB, weights included"""
 
 SCALING = """## Cost against size
 
@@ -104,7 +105,28 @@ weights:
 
 {run}"""
 
+LOOP = """## From photos on disk to figures
+
+`tools/test.py` with the settings of `configs/clipsurgery_voc.py` in {precision}, loader and metrics included,
+{images} images ({photos} photos, {windows:.3g} windows each) in batches of {batch}, {window_batch} windows at
+once; against open_clip's own forward alone of the same windows, and against the plain loop that reads one
+window at a time ({looped} images, loaded before). Images a second on the wall, {rounds} rounds.
+
+{rows}
+
+- the test tool to the plain tower alone: {tower} x
+- the test tool to one window at a time: {one} x"""
+
 GPU = """## GPU
 
-Filled in when a machine with one is at hand: `python tools/benchmark.py --device cuda --photos VOC_FOLDER
---out results/performance_cuda.json`."""
+Not measured: no machine with one was at hand. `python tools/benchmark.py --device cuda --photos VOC_FOLDER --out
+results/performance_cuda.json` measures all of the above there, and `--report` adds it here."""
+
+GPU_MEASURED = """## GPU
+
+{device}, torch {torch}; measured on {date} by `python tools/benchmark.py --device cuda --photos VOC_FOLDER --out
+{file}`. Seconds are those of the device.
+
+{aims}
+
+{parts}"""

@@ -1,5 +1,6 @@
 """docs/performance.md and its figure from a measured file, and the table of the command. Nothing is typed by hand."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from .memory import ROOT
 
 PAGE = ROOT / 'docs' / 'performance.md'
 RESULTS = 'results/performance_cpu.json'
+RESULTS_GPU = 'results/performance_cuda.json'
 PACKAGES = ('python', 'torch', 'open_clip', 'mmseg', 'mmengine')
 AIM_COLUMNS = ('what', 'aim', 'measured', 'kept')
 VARIANT_COLUMNS = ('variant', 'seconds', 'wall', 'to the plain forward', 'GFLOP', 'GB', 'GFLOP/s')
@@ -23,15 +25,16 @@ Section = Mapping[str, Any]
 
 
 def write(found: Mapping[str, Any], path: Path = PAGE) -> None:
-    """The page, and its figure beside it."""
+    """The page, and its figure beside it; what was measured on a GPU is added where its file is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text(found))
+    path.write_text(text(found, measured_on_gpu()))
     figures.write(found['sections'], path.parent)
 
 
 def table(found: Mapping[str, Any]) -> str:
     """The aims and every variant, for a terminal."""
-    lines = list(aligned(AIM_COLUMNS, aims.rows(found['sections'])))
+    device = 'cpu' if found['machine']['device'] == 'cpu' else 'cuda'
+    lines = list(aligned(AIM_COLUMNS, aims.rows(found['sections'], device)))
     for name in ('image', 'slide'):
         if name in found['sections']:
             lines += ['', *aligned(VARIANT_COLUMNS, variant_rows(found['sections'][name]))]
@@ -44,11 +47,32 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         yield '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def text(found: Mapping[str, Any]) -> str:
+def measured_on_gpu() -> Mapping[str, Any] | None:
+    """What the file of the GPU holds; None where there is none."""
+    path = ROOT / RESULTS_GPU
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def text(found: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None) -> str:
     """The page."""
-    sections = found['sections']
-    measured = [part(sections[name], found) for name, part in PARTS.items() if name in sections]
-    return '\n\n'.join([head(found), *measured, page.GPU]) + '\n'
+    return '\n\n'.join([head(found), *parts(found), gpu(on_gpu) if on_gpu else page.GPU]) + '\n'
+
+
+def parts(found: Mapping[str, Any]) -> list[str]:
+    """What was measured, section by section."""
+    return [part(found['sections'][name], found) for name, part in PARTS.items() if name in found['sections']]
+
+
+def gpu(found: Mapping[str, Any]) -> str:
+    """All of it on a GPU, a level deeper."""
+    return page.GPU_MEASURED.format(
+        device=found['machine']['device'],
+        torch=found['machine']['versions']['torch'],
+        date=found['settings']['date'],
+        file=RESULTS_GPU,
+        aims=markdown(AIM_COLUMNS, aims.rows(found['sections'], 'cuda')),
+        parts='\n\n'.join(parts(found)).replace('## ', '### '),
+    )
 
 
 def head(found: Mapping[str, Any]) -> str:
@@ -170,8 +194,23 @@ def processes(section: Section, found: Mapping[str, Any]) -> str:
         rows=markdown(('processes', 'images a second', 'seconds of the whole command'), rows),
         faster=spread(section['faster']),
         command=spread(section['faster, whole command']),
+        tower=spread(section['faster, plain tower alone']),
         same='the same' if section['same mIoU in every run'] else 'not the same',
         memory=section['peak memory of a process, MiB'],
+    )
+
+
+def loop(section: Section, found: Mapping[str, Any]) -> str:
+    rates = section['images a second']
+    rows = [(name, spread(rate)) for name, rate in rates.items()]
+    keys = ('precision', 'images', 'photos', 'batch', 'window_batch', 'looped')
+    return page.LOOP.format(
+        **{key: section[key] for key in keys},
+        windows=section['windows an image'],
+        rounds=rates['the test tool']['rounds'],
+        rows=markdown(('what', 'images a second'), rows),
+        tower=spread(section['to the tower']),
+        one=spread(section['to one window at a time']),
     )
 
 
@@ -247,5 +286,6 @@ PARTS: Mapping[str, Callable[[Section, Mapping[str, Any]], str]] = {
     'memory': memory,
     'text': text_part,
     'processes': processes,
+    'loop': loop,
     'scaling': scaling,
 }

@@ -18,11 +18,11 @@ from mmseg_clipsurgery.evaluation.command_line import guarded
 
 import torch
 
-from . import machine, memory, prediction, processes, report, scaling, text
+from . import loop, machine, memory, prediction, processes, report, scaling, text
 from .clock import Clock
 from .subjects import Photos, Subjects
 
-SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling')
+SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling', 'loop')
 ARCH = 'ViT-B-16'
 
 
@@ -43,7 +43,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--quick', action='store_true', help='3 rounds and small sizes: does it run?')
     parser.add_argument('--rounds', type=int, help='rounds of interleaved variants; default: 15, quick: 3')
     parser.add_argument(
-        '--runs', type=int, help='runs of each kind in section processes; default: 5, quick: 1'
+        '--runs', type=int, help='runs of each kind in sections processes and loop; default: 5, quick: 1'
     )
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument(
@@ -150,7 +150,15 @@ def sections_of(
         'memory': lambda: memory.section({**task, 'size': size, 'window_batch': window_batch}),
         'text': lambda: text.section({**task, **few}, clock, rounds),
         'processes': lambda: processes.section(
-            photos, 4 if quick else min(100, len(photos)), arguments.runs or (1 if quick else 5)
+            photos,
+            4 if quick else min(100, len(photos)),
+            arguments.runs or (1 if quick else 5),
+            {'arch': subjects.arch, 'times': 2 if quick else 12},
         ),
         'scaling': scales,
+        'loop': lambda: loop.section(
+            subjects,
+            loop.QUICK if quick else loop.LOADS[subjects.device.type],
+            arguments.runs or (1 if quick else 5),
+        ),
     }

@@ -1,7 +1,7 @@
 """A GPU that is not there: tensors that say they are on another device, computed by the CPU, with a GPU's rules.
 
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         model.predict([on_gpu(image)])    # an operation that mixes devices fails, as it would on a GPU
         gpu.waits                         # the operations for which the host waited for the device, in order
 
@@ -13,7 +13,7 @@ It stands on torch's Python backends (from 2.10 on); `AVAILABLE` says whether th
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
@@ -98,15 +98,21 @@ class PretendGpu(TorchDispatchMode):
         # torch.tensor(list, device=...) makes a CPU tensor first, which an operation that is seen then moves.
         self.lifted = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
+        # Modules that move get new parameters: those they have can't be turned into tensors of another class.
+        self.overwrites = torch.__future__.get_overwrite_module_params_on_conversion()
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         torch._C._set_only_lift_cpu_tensors(self.lifted)
+        torch.__future__.set_overwrite_module_params_on_conversion(self.overwrites)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name
+        if name == 'aten::_has_compatible_shallow_copy_type':
+            return False
         leaves = tree_flatten((args, kwargs))[0]
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         there = [leaf for leaf in tensors if isinstance(leaf, OnGpu)]
@@ -129,18 +135,6 @@ class PretendGpu(TorchDispatchMode):
         """Count anew."""
         self.waits.clear()
         self.launches = 0
-
-    def move(self, module: nn.Module) -> None:
-        """Put a module's parameters and buffers on the GPU, and let MMEngine's preprocessors send data there."""
-        for part in module.modules():
-            for name, value in part._parameters.items():
-                if value is not None:
-                    part._parameters[name] = nn.Parameter(on_gpu(value.detach()), requires_grad=False)
-            for name, value in part._buffers.items():
-                if value is not None:
-                    part._buffers[name] = on_gpu(value.detach())
-            if hasattr(part, '_device'):
-                part._device = self.device
 
 
 def refuse_a_mixture(func: Any, tensors: list[Tensor]) -> None:

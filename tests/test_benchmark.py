@@ -6,11 +6,28 @@ import platform
 from pathlib import Path
 
 import mini_voc
+import pretend_gpu
 import tiny
-from benchmarks import aims, clock, counts, memory, page, processes, published, report, run, scaling, text
+from benchmarks import (
+    aims,
+    clock,
+    counts,
+    loop,
+    memory,
+    page,
+    prediction,
+    processes,
+    published,
+    report,
+    run,
+    scaling,
+    text,
+    yardstick,
+)
 from benchmarks.subjects import Photos, Subjects
 from mmseg_clipsurgery.similarity import feature_surgery, normalize
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -19,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 pytestmark = pytest.mark.mmseg
 
 ARCH = mini_voc.TINY_CLIP
-SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling')
+SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'loop', 'scaling')
 
 
 @pytest.fixture(scope='module')
@@ -52,6 +69,7 @@ def measured(photos, tmp_path_factory) -> dict:
         for module in (memory, text, scaling):
             patch.setattr(module, 'in_fresh_process', in_this_process)
         patch.setattr(processes, 'run', one_run)
+        patch.setattr(yardstick, 'rate', lambda task, cores: 1.5 * len(cores))
         patch.setattr(processes.os, 'sched_getaffinity', lambda _: {0, 1}, raising=False)
         run.run(
             run.parse(
@@ -97,7 +115,8 @@ def test_what_is_compared_agrees(measured):
 
 
 def test_every_aim_finds_its_figure(measured):
-    assert len(aims.rows(measured['sections'])) == len(aims.AIMS)
+    rows = [*aims.rows(measured['sections'], 'cpu'), *aims.rows(measured['sections'], 'cuda')]
+    assert len(rows) == len(aims.AIMS)
 
 
 def test_aims_say_whether_they_are_kept():
@@ -117,6 +136,37 @@ def test_page_and_figure_are_made_of_the_file(measured, tmp_path):
     assert (tmp_path / 'performance_scaling.svg').read_text().startswith('<?xml')
 
 
+def test_what_was_measured_on_a_gpu_is_added(measured):
+    on_gpu = {**measured, 'machine': {**measured['machine'], 'device': 'a GPU'}}
+    written = report.text(measured, on_gpu)
+    assert page.GPU not in written
+    assert 'a GPU, torch' in written
+    assert written.count('\n### ') == len(SECTIONS)
+    assert 'to one window at a time' in report.table(on_gpu)
+
+
+def test_the_loop_measures_three_ways(measured):
+    found = measured['sections']['loop']
+    assert set(found['images a second']) == {'the test tool', 'the plain tower', 'window by window'}
+    rates = {name: rate['median'] for name, rate in found['images a second'].items()}
+    assert found['to the tower']['median'] == pytest.approx(
+        rates['the test tool'] / rates['the plain tower'], rel=1e-3
+    )
+
+
+def test_photos_are_resized_as_the_pipeline_does(subjects):
+    for size, expected in (((375, 500), (336, 448)), ((500, 333), (505, 336)), ((50, 800), (128, 2048))):
+        assert tuple(loop.resized(subjects, np.zeros((*size, 3), np.uint8)).shape[1:]) == expected
+
+
+def test_a_yardstick_waits_for_the_word(monkeypatch, capsys):
+    words = iter(['go'])
+    monkeypatch.setattr('sys.stdin.readline', lambda: next(words))
+    assert yardstick.measure({'arch': ARCH, 'times': 2}) > 0
+    assert capsys.readouterr().out == 'ready\n'
+    assert list(words) == []
+
+
 def test_the_table_names_every_variant(measured):
     table = report.table(measured)
     assert 'to labels, published steps, 171 classes' in table
@@ -126,7 +176,9 @@ def test_the_table_names_every_variant(measured):
 @pytest.mark.skipif(not (report.ROOT / report.RESULTS).is_file(), reason='nothing measured yet')
 def test_the_page_is_that_of_the_committed_file():
     found = json.loads((report.ROOT / report.RESULTS).read_text())
-    assert report.PAGE.read_text() == report.text(found), 'run tools/benchmark.py --report'
+    assert report.PAGE.read_text() == report.text(found, report.measured_on_gpu()), (
+        'run tools/benchmark.py --report'
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,3 +269,25 @@ def test_scenes_serve_where_there_are_no_photos(tmp_path, monkeypatch):
     assert photos.kind == f'{len(photos)} embedded scenes'
     assert photos[0].ndim == 3
     assert math.prod(photos[len(photos)].shape) > 0  # starts again behind the last one
+
+
+GPU_SECTIONS = {
+    'image': lambda subjects, timer: prediction.image(subjects, timer, 1, 64),
+    'slide': lambda subjects, timer: prediction.slide(subjects, timer, 1, 240),
+    'classes': lambda subjects, timer: scaling.classes(subjects, timer, 1, 64),
+    'templates': lambda subjects, timer: scaling.templates(subjects, timer, 1, 2),
+    'batches': lambda subjects, timer: scaling.batches(subjects, timer, 1),
+    'loop': lambda subjects, timer: loop.section(subjects, loop.QUICK, 1),
+}
+
+
+@pytest.mark.skipif(not pretend_gpu.AVAILABLE, reason='this torch has no Python backends')
+@pytest.mark.parametrize('section', GPU_SECTIONS)
+def test_sections_run_on_a_gpu(photos, monkeypatch, section):
+    """A pretended one, which refuses to mix devices."""
+    monkeypatch.setattr(processes, 'run', lambda *_: (dict(images_per_second=1.0), 1.0))
+    with pretend_gpu.PretendGpu() as gpu:
+        found = GPU_SECTIONS[section](
+            Subjects(ARCH, gpu.device, Photos(photos)), clock.Clock(torch.device('cpu'))
+        )
+    assert found

@@ -66,7 +66,7 @@ def test_labels_are_those_of_the_cpu(settings):
     model = segmentors.word_segmentor(**settings)
     expected = predict(model)
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         found = predict(model, place=on_gpu)
     assert all(map(torch.equal, found, expected))
 
@@ -80,7 +80,7 @@ def test_other_similarities(words, head):
     model = MODELS.build(segmentors.word_config(words) | {'decode_head': dict(type='SurgeryHead', **head)})
     expected = predict(model)
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         assert all(map(torch.equal, predict(model, place=on_gpu), expected))
 
 
@@ -89,7 +89,7 @@ def test_flips_are_undone():
     metas = [meta | flip for meta in ORIGINAL]
     expected = predict(model, metas=metas)
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         assert all(map(torch.equal, predict(model, metas=metas, place=on_gpu), expected))
 
 
@@ -100,7 +100,7 @@ def test_towers(kind, size, surgery):
     with torch.inference_mode():
         expected = tower(images)
         with PretendGpu() as gpu:
-            gpu.move(tower)
+            tower.to(gpu.device)
             found = tower(on_gpu(images))
     for one, other in zip(found, expected, strict=True):
         assert one.device == gpu.device
@@ -116,7 +116,7 @@ def test_texts_are_encoded_and_cached(tmp_path):
     with PretendGpu() as gpu:
         for _ in range(2):  # the second time from the disk
             model = MODELS.build(config)
-            gpu.move(model)
+            model.to(gpu.device)
             torch.testing.assert_close(on_cpu(model.text_encoder().embeddings), expected)
 
 
@@ -125,7 +125,7 @@ def test_the_python_interface(call):
     words = 'fish' if call == 'points' else ['fish', 'water']
     model, photo = load('scenes'), np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     with PretendGpu() as gpu:
-        gpu.move(model.reader.segmentor)
+        model.reader.segmentor.to(gpu.device)
         getattr(model, call)(photo, words)
         model.explain_text(photo, 'a fish in the water')
 
@@ -146,7 +146,7 @@ def test_metrics(metric):
     metric.dataset_meta = dict(classes=list(model.class_names))
     expected = measured(model, metric)
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         assert measured(model, metric) == expected
 
 
@@ -179,14 +179,14 @@ def test_recognition():
     metric.dataset_meta = dict(classes=['background', 'cat', 'dog', 'red car'])
     expected = measured(model, metric)
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         assert measured(model, metric) == expected
 
 
 def waits_of(model, sizes, metas) -> int:
     """How often the host waits in a prediction, words embedded before."""
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         predict(model, sizes, metas, on_gpu)
         gpu.start()
         predict(model, sizes, metas, on_gpu)
@@ -214,7 +214,7 @@ def test_the_metric_waits_now_and_then():
     model, metric = segmentors.word_segmentor(), SegmentationMetric()
     metric.dataset_meta = dict(classes=list(model.class_names))
     with PretendGpu() as gpu:
-        gpu.move(model)
+        model.to(gpu.device)
         run(model, metric, 1)
         gpu.start()
         run(model, metric, 2 * MOST_UNCHECKED)
