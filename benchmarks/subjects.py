@@ -43,7 +43,7 @@ class Photos:
 
     def __init__(self, root: str | os.PathLike | None):
         self.real = root is not None
-        self.root = Path(root) if root is not None else scenes.ensure()
+        self.root = Path(root).resolve() if root is not None else scenes.ensure()
         listed = self.root / 'ImageSets' / 'Segmentation' / 'val.txt'
         if not listed.is_file():
             raise FileNotFoundError(
