@@ -4,6 +4,7 @@ One block on n tokens of width d:       q, k, v 6 n d^2    attention 4 n^2 d    
 side read of one block:                 attention 4 n^2 d    output 2 n d^2
 last block under a surgery:             those of q, k, v that it reads, 2 n d^2 each; the side read; and one
                                         token of all else (none without class token)
+text tower:                             its blocks, on texts cut to the longest of their batch
 labels of H x W pixels, q queries:      each row of tiles to the image's width, then `sources` of them for each pixel
 
 Bytes: weights are read once for each window batch; every operator of a block reads its inputs and writes its outputs
@@ -11,9 +12,11 @@ once (`BLOCK_PASSES` times n d values, attention matrices never written); logits
 makes labels of them, strip by strip, so most of that stays in a cache.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mmseg_clipsurgery.backbone import CLIPSurgeryViT
+from mmseg_clipsurgery.text_encoder import OpenCLIPTextEncoder
 
 FP32 = 4
 # LN 2, q k v 1 + 3, attention 3 + 1, output 1 + 1, sum 3; LN 2, MLP 1 + 4, activation 4 + 4, 4 + 1, sum 3
@@ -100,6 +103,30 @@ class Tower(NamedTuple):
 
     def weights(self) -> Count:
         return Count(0, FP32 * self.parameters)
+
+
+class TextTower(NamedTuple):
+    """Sizes of a text tower."""
+
+    width: int
+    blocks: int
+    joint: int
+    parameters: int
+
+    @classmethod
+    def of(cls, encoder: OpenCLIPTextEncoder) -> 'TextTower':
+        text: dict[str, Any] = encoder.source.config['text_cfg']
+        parameters = sum(value.numel() for value in encoder.text.transformer.parameters())
+        return cls(text['width'], text['layers'], encoder.source.config['embed_dim'], parameters)
+
+    def encode(self, batches: Sequence[tuple[int, int]]) -> Count:
+        """Batches of (texts, tokens of each); causal attention counted in full."""
+        d, total = self.width, Count(0, 0)
+        for texts, n in batches:
+            block = Count(24 * n * d**2 + 4 * n**2 * d, FP32 * BLOCK_PASSES * n * d)
+            ends = Count(2 * d * self.joint, FP32 * (4 * n * d + self.joint))
+            total += (block.times(self.blocks) + ends).times(texts) + Count(0, FP32 * self.parameters)
+        return total
 
 
 def similarity(patches: int, queries: int, joint: int) -> Count:

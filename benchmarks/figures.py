@@ -1,4 +1,4 @@
-"""The figure of docs/performance.md: cost against tokens, classes, templates, images."""
+"""The figure of docs/performance.md: cost against tokens, classes, templates, images and processes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,12 +25,14 @@ def write(sections: Mapping[str, Any], folder: Path) -> None:
         return
     points = sections['scaling']
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 6.2), layout='constrained')
-        panels = figure.subplots(2, 2)
+        figure = Figure(figsize=(9, 8.6), layout='constrained')
+        panels = figure.subplots(3, 2)
         tokens(panels[0, 0], points['tokens'])
         classes(panels[0, 1], points['classes'])
-        templates(panels[1, 0], points['templates'])
-        images(panels[1, 1], points['batches'], points['long run'])
+        memory(panels[1, 0], sections.get('memory', {}))
+        templates(panels[1, 1], points['templates'])
+        images(panels[2, 0], points['batches'], points['long run'])
+        processes(panels[2, 1], sections.get('processes', {}))
         figure.savefig(folder / FILE, metadata={'Date': None})
 
 
@@ -81,7 +83,7 @@ def templates(panel: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 def images(panel: Axes, batches: Sequence[Mapping[str, Any]], run: Sequence[Mapping[str, float]]) -> None:
     if batches:
-        seconds = [one['seconds an image'] for one in batches]
+        seconds = [one['seconds'] for one in batches]
         line(
             panel,
             [one['images'] for one in batches],
@@ -99,3 +101,34 @@ def images(panel: Axes, batches: Sequence[Mapping[str, Any]], run: Sequence[Mapp
         label='one after the other',
     )
     finish(panel, 'images', 'processor seconds an image')
+
+
+def memory(panel: Axes, section: Mapping[str, Any]) -> None:
+    counts = list(section.get('classes', {}))
+    if not counts:
+        panel.set_axis_off()
+        return
+    x = [int(count) for count in counts]
+    for colour, label, values in (
+        ('worst', 'two full fp32 buffers (on paper)', [section['two full buffers'][k] for k in counts]),
+        ('ours', 'ours, labels alone', [section['classes'][k]['labels'] for k in counts]),
+    ):
+        panel.plot(x, values, marker='o', markersize=4, color=COLOURS[colour], label=label)
+    height, width = section['size']
+    panel.set(xlabel=f'classes, image of {width} x {height}', ylabel='MiB above the weights', yscale='log')
+    panel.set(xlim=(0, None))
+    panel.legend(frameon=False)
+
+
+def processes(panel: Axes, section: Mapping[str, Any]) -> None:
+    rates = section.get('images a second')
+    if not rates:
+        panel.set_axis_off()
+        return
+    x = [int(count) for count in rates]
+    line(panel, x, list(rates.values()), 'ours', 'the test tool')
+    one = rates['1']['median']
+    tower = section['faster, plain tower alone']['median']
+    panel.plot(x, [one, one * tower], '--', color=COLOURS['plain'], label='as the plain tower alone')
+    panel.set_xticks(x)
+    finish(panel, 'processes, a core each', 'images a second')

@@ -82,26 +82,31 @@ on six windows, without data, metrics or a process group, in the same rounds.
 
 SCALING = """## Cost against size
 
-![processor seconds against tokens, classes, templates and images](performance_scaling.svg)
+![cost against tokens, classes, templates, images and processes](performance_scaling.svg)
 
-Whole images, seconds:
+Counts are those of `benchmarks/counts.py`; what bounds a part shows in how near its GFLOP/s (wall) are to the
+{peak_gflops:.0f} of a large matrix product, and its GB/s to the {copy_gb_per_s:.0f} of a copy.
+
+Whole images, seconds. Arithmetic bounds them, and attention grows with the square of the tokens:
 
 {tokens}
 
-From grid logits to labels of a 512 x 512 image, milliseconds; GB are logits written and read again, in cache:
+From grid logits to labels of a 512 x 512 image, milliseconds. GB are logits written and read again, in cache if all
+goes well. Neither arithmetic nor memory is near its bound: the search for the largest logit is, one value after the
+other, and where photos rule out most queries in a block of pixels few are drawn at all:
 
 {classes}
 
-{words} words times templates, seconds:
+{words} words times templates, seconds. Arithmetic bounds them, once there are enough texts for large products:
 
 {templates}
 
-Photos in one batch of the data loader, slide protocol, seconds an image:
+Photos in one batch of the data loader, slide protocol, seconds an image. Arithmetic bounds them; a batch does not
+make an image cheaper, since six windows fill the cores already:
 
 {batches}
 
-Photos one after the other, slide protocol, in a fresh process; memory is the high-water mark above the
-weights:
+Photos one after the other, slide protocol, in a fresh process; memory is the high-water mark above the weights:
 
 {run}"""
 

@@ -140,15 +140,30 @@ def windows_of(image: Tensor, crop: int = 224, stride: int = 112) -> Tensor:
 
 
 def slide_counts(
-    subjects: Subjects, windows: tuple[int, ...], shape: tuple[int, ...], queries: int
+    subjects: Subjects,
+    windows: tuple[int, ...],
+    shape: tuple[int, ...],
+    queries: int,
+    images: int = 1,
+    window_batch: int = 16,
 ) -> dict[str, Count]:
+    """Counts of the variants of `slide`.
+
+    Args:
+        subjects: has the tower.
+        windows: shape "b 3 h w" of the windows of all images, three columns of two rows each.
+        shape: (H, W) of the labels.
+        queries: text queries.
+        images: how many.
+        window_batch: windows for which the weights are read once.
+    """
     tower, blocks = Tower.of(subjects.tower), subjects.tower.surgery.last_blocks
     count, size = windows[0], (windows[2], windows[3])
     side = size[0] // tower.patch
-    read = tower.surgery(size, blocks, windows=count)
-    labels = counts.similarity(count * side**2, queries, tower.joint) + counts.strips(
-        (2 * side, 3 * side), (shape[0], shape[1]), queries, sources=4
-    )
+    again = tower.weights().times(-(-count // window_batch) - 1)
+    read = tower.surgery(size, blocks, windows=count) + again
+    strips = counts.strips((2 * side, 3 * side), (shape[0], shape[1]), queries, sources=4)
+    labels = counts.similarity(count * side**2, queries, tower.joint) + strips.times(images)
     return {
         'plain': tower.plain(size, count),
         'plain, one by one': tower.plain(size).times(count),

@@ -21,6 +21,7 @@ KINDS = {
     'published': 'to labels, published steps',
     'window by window': 'to labels, one window at a time',
 }
+COST_COLUMNS = ('seconds', 'GFLOP', 'GB', 'GFLOP/s', 'GB/s')
 Section = Mapping[str, Any]
 
 
@@ -226,29 +227,32 @@ def scaling(section: Section, found: Mapping[str, Any]) -> str:
                 'ratio',
                 'GFLOP plain',
                 'GFLOP ours',
+                'GB ours',
                 'GFLOP/s',
             ),
             [token_row(one) for one in section['tokens']],
         ),
         classes=markdown(
-            ('classes', 'photo', 'white noise', 'GFLOP', 'GB'),
+            ('classes', 'photo', 'white noise', 'GFLOP', 'GB', 'GFLOP/s', 'GB/s'),
             [
                 (
                     f'{one["classes"]}',
                     *(f'{1000 * one[key]["seconds"]["median"]:.0f}' for key in ('photo', 'noise')),
                     *(f'{one["photo"][key]:.2g}' for key in ('gflop', 'gbyte')),
+                    *per_second(one['photo']),
                 )
                 for one in section['classes']
             ],
         ),
         words=section['templates'][0]['words'],
+        **{key: found['machine'][key] for key in ('peak_gflops', 'copy_gb_per_s')},
         templates=markdown(
-            ('templates', 'seconds'),
-            [(f'{one["templates"]}', spread(one['seconds'])) for one in section['templates']],
+            ('templates', *COST_COLUMNS),
+            [(f'{one["templates"]}', *cost_cells(one)) for one in section['templates']],
         ),
         batches=markdown(
-            ('images', 'seconds'),
-            [(f'{one["images"]}', spread(one['seconds an image'])) for one in section['batches']],
+            ('images', *COST_COLUMNS),
+            [(f'{one["images"]}', *cost_cells(one)) for one in section['batches']],
         ),
         run=markdown(
             ('images', 'seconds', 'MiB'),
@@ -267,8 +271,21 @@ def token_row(one: Mapping[str, Any]) -> tuple[str, ...]:
         *(f'{one[key]["seconds"]["median"]:.3g}' for key in ('plain', 'tower', 'labels')),
         spread(one['ratio']),
         *(f'{one[key]["gflop"]:.0f}' for key in ('plain', 'labels')),
-        f'{one["labels"]["gflop"] / one["labels"]["wall"]["median"]:.0f}',
+        f'{one["labels"]["gbyte"]:.1f}',
+        per_second(one['labels'])[0],
     )
+
+
+def cost_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells of `COST_COLUMNS`."""
+    counted = (f'{one[key]:.3g}' for key in ('gflop', 'gbyte'))
+    return (spread(one['seconds']), *counted, *per_second(one))
+
+
+def per_second(one: Mapping[str, Any]) -> tuple[str, str]:
+    """GFLOP and GB a second on the wall."""
+    gflops, gbytes = (one[key] / one['wall']['median'] for key in ('gflop', 'gbyte'))
+    return f'{gflops:.0f}', f'{gbytes:.2g}'
 
 
 def spread(value: Mapping[str, float]) -> str:

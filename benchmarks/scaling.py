@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from mmseg_clipsurgery.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch
@@ -21,7 +22,7 @@ from . import counts
 from .clock import Clock, Cost, ratios, rounded, summary
 from .counts import Tower
 from .memory import MIB, give_back, in_fresh_process, resident
-from .prediction import SLIDE
+from .prediction import SLIDE, slide_counts
 from .subjects import Photos, Subjects, indices, pixels
 from .text import TEMPLATES, averaged, token_ids
 
@@ -103,15 +104,22 @@ def templates(subjects: Subjects, clock: Clock, rounds: int, words: int = 19) ->
     """Words times a growing number of templates, neither kept nor cached."""
     every = read_templates(TEMPLATES)
     names = Vocabulary.read('coco_stuff164k').queries[:words]
-    variants, encoder = {}, subjects.text
+    variants, on_paper, encoder = {}, {}, subjects.text
     for count in TEMPLATE_COUNTS:
         ids = token_ids(encoder, names, every[:count])
         variants[str(count)] = lambda r, ids=ids: averaged(encoder, ids)
+        on_paper[count] = counts.TextTower.of(encoder).encode(text_batches(encoder, ids))
     costs = clock.rounds(variants, rounds, 'templates')
     return [
-        {'templates': count, 'words': words, 'seconds': summary([one.seconds for one in costs[str(count)]])}
+        {'templates': count, 'words': words, **cost_of(costs[str(count)], on_paper[count])}
         for count in TEMPLATE_COUNTS
     ]
+
+
+def text_batches(encoder: OpenCLIPTextEncoder, ids: torch.Tensor) -> list[tuple[int, int]]:
+    """(texts, tokens of each) of the batches in which token ids "k t l" are encoded."""
+    ends = encoder.end_positions(ids.flatten(0, 1)).sort().values
+    return [(len(ends[part]), int(ends[part].max()) + 1) for part in encoder.batches(ends)]
 
 
 @torch.inference_mode()
@@ -126,10 +134,14 @@ def batches(subjects: Subjects, clock: Clock, rounds: int) -> list[dict[str, Any
         model.test_step(dict(inputs=images[:count], data_samples=samples))
 
     costs = clock.rounds({str(n): lambda r, n=n: predict(n) for n in BATCHES}, rounds, 'images')
-    return [
-        {'images': n, 'seconds an image': summary([one.seconds / n for one in costs[str(n)]])}
-        for n in BATCHES
-    ]
+    queries, shape = len(model.text_encoder.queries.embeddings), chosen[0].shape[:2]
+    points = []
+    for n in BATCHES:
+        each = [Cost(one.seconds / n, one.wall / n) for one in costs[str(n)]]
+        windows = (6 * n, 3, 224, 224)
+        paper = slide_counts(subjects, windows, shape, queries, images=n)['labels'].times(1 / n)
+        points.append({'images': n, **cost_of(each, paper)})
+    return points
 
 
 def long_run(task: dict[str, Any]) -> list[dict[str, float]]:

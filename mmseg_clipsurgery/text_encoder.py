@@ -149,14 +149,14 @@ class OpenCLIPTextEncoder(BaseModule):
         ends = self.end_positions(ids)
         order = ends.argsort(stable=True)
         features = None
-        for batch in self._batches(ends[order]):
+        for batch in self.batches(ends[order]):
             rows = order[batch]
             part = self.encode_cut(ids[rows], ends[rows])
             features = part.new_empty(len(ids), part.shape[1]) if features is None else features
             features[rows] = part
         return features
 
-    def _batches(self, ends: Tensor) -> list[slice]:
+    def batches(self, ends: Tensor) -> list[slice]:
         """Slices over texts sorted by length, each about `batch_tokens` long when cut."""
         lengths, batches, start = (ends + 1).tolist(), [], 0
         for stop in range(1, len(lengths) + 1):

@@ -256,6 +256,30 @@ def test_counted_operations_are_those_torch_counts(subjects, size):
         assert counted.get_total_flops() == pytest.approx(expected, rel=0.02)
 
 
+def test_counted_operations_of_texts_are_those_torch_counts(subjects):
+    encoder = subjects.text
+    ids = text.token_ids(encoder, ['cat', 'a very long sofa', 'dog'], ['{}', 'a photo of the {}.'])
+    batches = scaling.text_batches(encoder, ids)
+    assert sum(texts for texts, _ in batches) == 6
+    expected = counts.TextTower.of(encoder).encode(batches).flop
+    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+        encoder.encode_tokens(ids.flatten(0, 1))
+    assert counted.get_total_flops() == pytest.approx(expected, rel=0.02)
+
+
+def test_images_of_a_batch_share_the_weights(subjects):
+    def labels(images: int) -> counts.Count:
+        windows = (6 * images, 3, 224, 224)
+        return prediction.slide_counts(subjects, windows, (375, 500), 56, images)['labels']
+
+    weights = counts.Tower.of(subjects.tower).weights().bytes
+    assert labels(2).flop == pytest.approx(2 * labels(1).flop)
+    assert labels(2).bytes == pytest.approx(2 * labels(1).bytes - weights, rel=1e-3)
+    assert labels(8).bytes == pytest.approx(
+        8 * labels(1).bytes - (8 - 3) * weights, rel=1e-3
+    )  # 48 windows, 16 at once
+
+
 def test_peak_memory_sees_an_allocation():
     found: dict[str, float] = {}
     with memory.peak(torch.device('cpu'), found, 'ones'):

@@ -10,7 +10,7 @@ from pathlib import Path
 import mini_voc
 from mmseg_clipsurgery.evaluation import distributed, export
 from mmseg_clipsurgery.evaluation.command_line import sentence
-from mmseg_clipsurgery.test import main
+from mmseg_clipsurgery.test import configure, main, parse
 
 import numpy as np
 import pytest
@@ -100,6 +100,15 @@ def test_the_config_decides_without_a_checkpoint(write_config, tmp_path):
     assert (tmp_path / 'work/per_image.csv').read_text().count('.jpg') == 5
     assert len(results_of(tmp_path / 'work')['per_image']) == 5
     assert len(list((tmp_path / 'masks').iterdir())) == 5
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'options'), [(False, []), (True, []), (True, ['test_dataloader.pin_memory=False'])]
+)
+def test_memory_is_pinned_where_there_is_a_gpu(write_config, monkeypatch, gpu, options):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    arguments = [write_config(), *(['--cfg-options', *options] if options else [])]
+    assert configure(parse(arguments)).test_dataloader.pin_memory is (gpu and not options)
 
 
 def test_data_root_and_equal_names_in_two_folders(write_config, voc, checkpoint, tmp_path):
