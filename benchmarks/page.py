@@ -7,7 +7,8 @@ tools/benchmark.py --photos VOC_FOLDER --out {file}`.
 
 - Machine: {processor}; {cores} cores, {threads} threads, {memory_gib:.0f} GiB. A large fp32 matrix product
   reaches {peak_gflops:.0f} GFLOP/s here, a copy {copy_gb_per_s:.0f} GB/s (reads and writes).
-- Versions: {versions}; commit {commit}.
+- Versions: {versions}.
+- Commits (sections): {commit}.
 - Model: {arch}, fp32, **random weights** (CLIP's own were not at hand): it costs what the real one costs, its
   labels mean nothing. Words: the shipped vocabularies, encoded by the text tower of the same random weights.
 - Images: {photos}.

@@ -80,12 +80,20 @@ def head(found: Mapping[str, Any]) -> str:
     machine = found['machine']
     versions = ', '.join(f'{name} {machine["versions"].get(name, "-")}' for name in PACKAGES)
     return page.HEAD.format(
-        **{**machine, 'versions': versions},
+        **{**machine, 'versions': versions, 'commit': commits(found)},
         **found['settings'],
         file=RESULTS,
         others=' to '.join(f'{share:.0%}' for share in least_and_most(found['sections'])),
         aims=markdown(AIM_COLUMNS, aims.rows(found['sections'])),
     )
+
+
+def commits(found: Mapping[str, Any]) -> str:
+    """Shortened, each with the sections that were measured at it."""
+    by_commit: dict[str, list[str]] = {}
+    for name, section in found['sections'].items():
+        by_commit.setdefault(str(section['commit'])[:10], []).append(name)
+    return '; '.join(f'{commit} ({", ".join(names)})' for commit, names in by_commit.items())
 
 
 def least_and_most(sections: Mapping[str, Any]) -> list[float]:

@@ -3,7 +3,8 @@
     {"settings": {..}, "machine": {..}, "sections": {"image": {..}, ..}}
 
 An interval is {"median": .., "low": .., "high": .., "rounds": ..}. Seconds are of the processor (all threads) or of the
-device, unless they are called `wall`. `others` is the share of all cores that other processes took meanwhile.
+device, unless they are called `wall`. `others` is the share of all cores that other processes took meanwhile, `commit`
+what a section was measured at.
 """
 
 import argparse
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = ARCH) -> 
     for name in arguments.only or SECTIONS:
         print(f'{name}', flush=True)
         others = machine.Others()
-        found['sections'][name] = {**todo[name](), 'others': others.share()}
+        found['sections'][name] = {**todo[name](), 'others': others.share(), 'commit': described['commit']}
         if arguments.out:
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             arguments.out.write_text(json.dumps(found, indent=1) + '\n')

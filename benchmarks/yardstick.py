@@ -17,6 +17,7 @@ import torch
 from .memory import ROOT
 
 WINDOWS = 6
+READY = 'ready\n'
 
 
 def rate(task: dict[str, Any], cores: list[int]) -> float:
@@ -38,11 +39,12 @@ def rate(task: dict[str, Any], cores: list[int]) -> float:
         for core in cores
     ]
     for process in started:
-        process.stdout.readline()  # it is ready
+        while process.stdout.readline() not in (READY, ''):
+            pass  # libraries print too
     for process in started:
         process.stdin.write('go\n')
         process.stdin.flush()
-    seconds = [float(process.communicate()[0]) for process in started]
+    seconds = [float(process.communicate()[0].split()[-1]) for process in started]
     return sum(task['times'] / one for one in seconds)
 
 
@@ -54,7 +56,7 @@ def measure(task: dict[str, Any]) -> float:
     side = tower.config['vision_cfg']['image_size']
     windows, tower = torch.randn(WINDOWS, 3, side, side), tower.visual
     tower(windows)
-    print('ready', flush=True)
+    print(READY, end='', flush=True)
     sys.stdin.readline()
     begun = time.perf_counter()
     for _ in range(task['times']):

@@ -135,7 +135,8 @@ def project(
     skipped = first * x.shape[-1]
     weight, bias = block.attn.in_proj_weight[skipped:], block.attn.in_proj_bias[skipped:]
     made = F.linear(stream, weight, bias).chunk(3 - first, dim=-1)
-    q, k, v = [stream.new_empty(0)] * first + [split_heads(part, heads) for part in made]
+    left_out = [stream.new_empty(0) for _ in range(first)]
+    q, k, v = left_out + [split_heads(part, heads) for part in made]
     return Projections(q, k, v, stream, grid)
 
 

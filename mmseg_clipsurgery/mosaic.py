@@ -55,10 +55,7 @@ class Mosaic:
         """The same at another size (H, W): bilinear, align_corners=False."""
         if tuple(size) == self.size:
             return self
-        rows, columns = (
-            interpolation(have, want) @ weights
-            for have, want, weights in zip(self.size, size, (self.rows, self.columns), strict=True)
-        )
+        rows, columns = map(interpolated, (self.rows, self.columns), size)
         return replace(self, rows=rows, columns=columns)
 
     def strips(
@@ -189,16 +186,15 @@ def strip_height(row_bytes: int, memory: int | None, device: torch.device) -> in
     return memory // row_bytes
 
 
-def interpolation(have: int, want: int) -> Tensor:
-    """Bilinear weights "want have" of `F.interpolate(align_corners=False)` along one side, float64."""
+def interpolated(weights: Tensor, want: int) -> Tensor:
+    """Weights "have Y" at `want` places: bilinear as `F.interpolate(align_corners=False)`, float64, "want Y"."""
+    have = len(weights)
     scale = torch.tensor(have, dtype=torch.float32) / want
     position = ((torch.arange(want, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0)
     first = position.floor().long().clamp_max(have - 1)
     second = (first + 1).clamp_max(have - 1)
-    share = (position - first).double()
-    weights = torch.zeros(want, have, dtype=torch.float64)
-    weights.scatter_add_(1, first[:, None], (1 - share)[:, None])
-    return weights.scatter_add_(1, second[:, None], share[:, None])
+    share = (position - first).double()[:, None]
+    return (1 - share) * weights[first] + share * weights[second]
 
 
 def window_weights(
@@ -213,7 +209,9 @@ def window_weights(
         before: pixels of padding before a window's first pixel.
         padded: a window's length with its padding.
     """
-    inside = interpolation(grid, padded)[before : before + spans[0][1] - spans[0][0]]
+    inside = interpolated(torch.eye(grid, dtype=torch.float64), padded)[
+        before : before + spans[0][1] - spans[0][0]
+    ]
     weights = torch.zeros(length, len(spans), grid, dtype=torch.float64)
     counts = torch.zeros(length, 1, 1, dtype=torch.float64)
     for k, (start, stop) in enumerate(spans):

@@ -14,13 +14,14 @@ and the tokenizers of open_clip are used.
 """
 
 import difflib
+import hashlib
 import json
 import logging
 import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import open_clip
@@ -393,6 +394,15 @@ class Tokenizer:
                 'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path'
             )
         return ids
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the tokenizer knows: its tokens with their ids, and its merges."""
+        known = getattr(self.tokenize, 'args', [self.tokenize])[0]  # `tokenize_simply` holds it
+        inner = getattr(known, 'tokenizer', None)
+        tokens = inner.get_vocab() if inner is not None else known.encoder
+        merges = list(getattr(known, 'bpe_ranks', {}))
+        return hashlib.sha256(repr((sorted(tokens.items()), merges)).encode()).hexdigest()
 
 
 def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:

@@ -1,8 +1,9 @@
 """Text embeddings on disk: written whole or not at all, read only when they fit and are sound.
 
-A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, the
-token ids (so tokenizer, templates and words) and how many texts make one word. A file is written under a temporary
-name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its numbers:
+A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, words,
+templates and tokenizer. Not the token ids of every word in every template, which take longer than all else; but those
+of some texts, so that a tokenizer which reads the same tokens otherwise is another one. A file is written under a
+temporary name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its numbers:
 one that is damaged, of another shape or not finite is rebuilt.
 """
 
@@ -13,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,15 +37,17 @@ class TextCache:
         self.folder = Path(folder).expanduser() if folder else cache_folder() / 'text'
 
     def key(
-        self, tower: nn.Module, config: Mapping, quick_gelu: bool, ids: Tensor, texts_per_word: int
+        self, tower: nn.Module, config: Mapping, quick_gelu: bool, texts: Mapping[str, Any], ids: Tensor
     ) -> str:
-        """Hexadecimal key of the embeddings of token ids "t l" by a text tower."""
+        """Hexadecimal key of embeddings by a text tower.
+
+        Args:
+            tower, config, quick_gelu: the text tower, its config and activation.
+            texts: words, templates and what else says which texts are encoded; all of it JSON.
+            ids: token ids of some of the texts, "t l".
+        """
         digest = hashlib.sha256()
-        settings = {
-            'text_cfg': config['text_cfg'],
-            'quick_gelu': quick_gelu,
-            'texts_per_word': texts_per_word,
-        }
+        settings = {'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
         for name, value in sorted({**tower.state_dict(), '': ids}.items()):
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())

@@ -114,21 +114,31 @@ class OpenCLIPTextEncoder(BaseModule):
         return next(self.text.parameters()).device
 
     def _cached_embeddings(self, words: Sequence[str]) -> Tensor:
-        texts = [template.replace('{}', word) for word in words for template in self.templates]
-        ids = self.tokenizer(texts)
-        shape = (len(words), self.source.config['embed_dim'])
         if self.cache is None:
-            return self._average(ids, len(words))
-        key = self.cache.key(self.text, self.source.config, self.source.quick_gelu, ids, len(self.templates))
-        found = self.cache.read(key, shape)
+            return self._average(self.texts(words), len(words))
+        texts = {
+            'words': list(words),
+            'templates': list(self.templates),
+            'tokenizer': self.tokenizer.fingerprint,
+        }
+        # Every template once and every word once: the rest takes longer to tokenize than all else of a second start.
+        some = self.texts(words[:1]) + self.texts(words, self.templates[:1])
+        key = self.cache.key(
+            self.text, self.source.config, self.source.quick_gelu, texts, self.tokenizer(some)
+        )
+        found = self.cache.read(key, (len(words), self.source.config['embed_dim']))
         if found is None:
-            found = self._average(ids, len(words)).cpu()
+            found = self._average(self.texts(words), len(words)).cpu()
             self.cache.write(key, found)
         return found
 
-    def _average(self, ids: Tensor, count: int) -> Tensor:
-        """Token ids "(q templates) l" -> word embeddings "q c"."""
-        encoded = F.normalize(self.encode_tokens(ids).float(), dim=-1)
+    def texts(self, words: Sequence[str], templates: Sequence[str] | None = None) -> list[str]:
+        """Every word in every template (the encoder's own by default), word by word."""
+        return [template.replace('{}', word) for word in words for template in templates or self.templates]
+
+    def _average(self, texts: list[str], count: int) -> Tensor:
+        """Texts of `count` words -> word embeddings "q c"."""
+        encoded = F.normalize(self.encode_tokens(self.tokenizer(texts)).float(), dim=-1)
         return F.normalize(encoded.unflatten(0, (count, -1)).mean(dim=1), dim=-1)
 
     @property

@@ -137,12 +137,20 @@ def test_two_processes_write_the_same_key(tmp_path):
 
 def test_a_key_depends_on_everything(cache):
     def key(
-        change=None, arch=tiny.SMALL, quick_gelu=False, ids=((5, 6, 63),), per_word=1, dtype=torch.float32
+        change=None,
+        arch=tiny.SMALL,
+        quick_gelu=False,
+        ids=((5, 6, 63),),
+        words=('cat', 'dog'),
+        templates=('{}',),
+        tokenizer='its digest',
+        dtype=torch.float32,
     ):
         encoder = tiny.text_encoder(arch).to(dtype)
         if change is not None:
             change(encoder.text)
-        return cache.key(encoder.text, arch, quick_gelu, torch.tensor(ids), per_word)
+        texts = dict(words=words, templates=templates, tokenizer=tokenizer)
+        return cache.key(encoder.text, arch, quick_gelu, texts, torch.tensor(ids))
 
     def nudge(tower):
         tower.ln_final.bias.data[3] += 1e-6
@@ -155,7 +163,11 @@ def test_a_key_depends_on_everything(cache):
         key(ids=((5, 7, 63),)),
         key(ids=((5, 6, 63, 0),)),
         key(ids=((5,), (6,), (63,))),
-        key(per_word=3),
+        key(words=('cat',)),
+        key(words=('dog', 'cat')),
+        key(templates=('{}', 'a {}')),
+        key(words=('cat',), templates=('dog', '{}')),
+        key(tokenizer='another'),
         key(dtype=torch.bfloat16),
     ]
     assert len({*keys}) == len(keys)

@@ -237,7 +237,30 @@ def test_changed_weights_are_seen(arch, change, disk, tmp_path):
     change(encoder)
     after = encoder().embeddings
     assert not torch.allclose(before, after, atol=1e-3)
-    golden.assert_close(after, encoder._average(encoder.tokenizer(WORDS), 3), 1e-6)
+    golden.assert_close(after, encoder._average(list(WORDS), 3), 1e-6)
+
+
+def test_a_second_start_tokenizes_each_word_and_each_template_once(arch, monkeypatch, tmp_path):
+    settings = dict(vocabulary=WORDS, templates=TEMPLATES, text_cache=tmp_path)
+    expected = tiny.text_encoder(arch, **settings)().embeddings
+    encoder, seen = tiny.text_encoder(arch, **settings), []
+    tokenizer = encoder.tokenizer
+    monkeypatch.setattr(
+        type(tokenizer), '__call__', lambda self, texts: seen.extend(texts) or self.tokenize(texts, 32)
+    )
+    assert torch.equal(encoder().embeddings, expected)
+    assert len(seen) == len(TEMPLATES) + len(WORDS)
+
+
+def test_other_merges_are_another_tokenizer(arch, tmp_path):
+    fewer = tmp_path / 'merges.txt.gz'
+    with gzip.open(arch['text_cfg']['tokenizer_kwargs']['bpe_path'], 'rt') as file:
+        merges = file.read().splitlines()
+    with gzip.open(fewer, 'wt') as file:
+        file.write('\n'.join(merges[:-1]) + '\n')
+    other = tiny.changed(arch, text_cfg={'tokenizer_kwargs': {'bpe_path': str(fewer)}})
+    one, same, two = (tiny.text_encoder(each).tokenizer.fingerprint for each in (arch, arch, other))
+    assert one == same != two
 
 
 def test_a_second_start_reads_the_disk(arch, monkeypatch, tmp_path):
