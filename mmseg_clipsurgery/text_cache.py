@@ -3,8 +3,8 @@
 A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, words,
 templates and tokenizer. Not the token ids of every word in every template, which take longer than all else; but those
 of some texts, so that a tokenizer which reads the same tokens otherwise is another one. A file is written under a
-temporary name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its numbers:
-one that is damaged, of another shape or not finite is rebuilt.
+temporary name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its
+numbers: one that is damaged, of another shape or not finite is rebuilt.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_a_run_measures_every_section(measured):
     assert measured['settings']['rounds'] == 1
     assert measured['settings']['weights'] == 'random'
     assert all(0 <= section['others'] <= 1 for section in measured['sections'].values())
+    assert {section['commit'] for section in measured['sections'].values()} == {measured['machine']['commit']}
     assert {'processor', 'cores', 'threads', 'versions', 'commit', 'peak_gflops'} <= set(measured['machine'])
 
 
@@ -157,6 +159,11 @@ def test_the_loop_measures_three_ways(measured):
 def test_photos_are_resized_as_the_pipeline_does(subjects):
     for size, expected in (((375, 500), (336, 448)), ((500, 333), (505, 336)), ((50, 800), (128, 2048))):
         assert tuple(loop.resized(subjects, np.zeros((*size, 3), np.uint8)).shape[1:]) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='processes can not be pinned here')
+def test_a_yardstick_of_a_process_of_its_own():
+    assert yardstick.rate({'arch': ARCH, 'times': 1}, sorted(os.sched_getaffinity(0))[:1]) > 0
 
 
 def test_a_yardstick_waits_for_the_word(monkeypatch, capsys):
