@@ -12,9 +12,10 @@ tools/benchmark.py --photos VOC_FOLDER --out {file}`.
 - Model: {arch}, fp32, **random weights** (CLIP's own were not at hand): it costs what the real one costs, its
   labels mean nothing. Words: the shipped vocabularies, encoded by the text tower of the same random weights.
 - Images: {photos}.
-- Seconds are processor seconds over all threads, unless they are called wall. Variants take turns in {rounds}
-  rounds of one run, and ratios are taken within a round. Given are medians and, in brackets, the interval
-  between two order statistics that holds the true median with at least 95 % (below 6 rounds: the extremes).
+- Seconds are processor seconds over all threads, unless they are called wall. Variants take turns in rounds of
+  one run, and ratios are taken within a round. Rounds (sections): {rounds}.
+- Given are medians and, in brackets, the interval between two order statistics that holds the true median with at
+  least 95 % (below 6 rounds: the extremes).
 - Meanwhile other processes took {others} of the cores.
 
 ## Aims

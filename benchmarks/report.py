@@ -81,7 +81,7 @@ def head(found: Mapping[str, Any]) -> str:
     versions = ', '.join(f'{name} {machine["versions"].get(name, "-")}' for name in PACKAGES)
     return page.HEAD.format(
         **{**machine, 'versions': versions, 'commit': commits(found)},
-        **found['settings'],
+        **{**found['settings'], 'rounds': rounds(found)},
         file=RESULTS,
         others=' to '.join(f'{share:.0%}' for share in least_and_most(found['sections'])),
         aims=markdown(AIM_COLUMNS, aims.rows(found['sections'])),
@@ -90,10 +90,29 @@ def head(found: Mapping[str, Any]) -> str:
 
 def commits(found: Mapping[str, Any]) -> str:
     """Shortened, each with the sections that were measured at it."""
-    by_commit: dict[str, list[str]] = {}
-    for name, section in found['sections'].items():
-        by_commit.setdefault(str(section['commit'])[:10], []).append(name)
-    return '; '.join(f'{commit} ({", ".join(names)})' for commit, names in by_commit.items())
+    return with_sections({name: str(section['commit'])[:10] for name, section in found['sections'].items()})
+
+
+def rounds(found: Mapping[str, Any]) -> str:
+    """How many, each with the sections that had so many; a section may have several."""
+    numbers = {name: sorted(rounds_in(section)) for name, section in found['sections'].items()}
+    return with_sections({name: ' and '.join(map(str, found)) for name, found in numbers.items() if found})
+
+
+def rounds_in(value: Any) -> set[int]:
+    """Of all intervals in a section."""
+    if isinstance(value, Mapping):
+        inner = set().union(*(rounds_in(one) for one in value.values()))
+        return inner | ({value['rounds']} if 'median' in value else set())
+    return set().union(*(rounds_in(one) for one in value)) if isinstance(value, list) else set()
+
+
+def with_sections(values: Mapping[str, str]) -> str:
+    """Section -> value as 'value (section, section); value (section)'."""
+    names: dict[str, list[str]] = {}
+    for name, value in values.items():
+        names.setdefault(value, []).append(name)
+    return '; '.join(f'{value} ({", ".join(sections)})' for value, sections in names.items())
 
 
 def least_and_most(sections: Mapping[str, Any]) -> list[float]:
