@@ -27,7 +27,7 @@ class Aim(NamedTuple):
         return value <= self.limit if self.at_most else value >= self.limit
 
     def with_unit(self, value: float) -> str:
-        return f'{value:.3g} {self.unit}'.rstrip() if value < 1000 else f'{value:.0f} {self.unit}'
+        return f'{value:.4g} {self.unit}'.rstrip() if value < 1000 else f'{value:.0f} {self.unit}'
 
     @property
     def wanted(self) -> str:

@@ -5,8 +5,8 @@ HEAD = """# What it costs
 Made from `{file}` by `python tools/benchmark.py --report {file}`; don't edit. Measured on {date} by `python
 tools/benchmark.py --photos VOC_FOLDER --out {file}`.
 
-- Machine: {processor}; {cores} cores, {threads} threads, {memory_gib:.0f} GiB. A large fp32 matrix product
-  reaches {peak_gflops:.0f} GFLOP/s here, a copy {copy_gb_per_s:.0f} GB/s (reads and writes).
+- Machine: {processor}; {cores} cores, {threads} threads, {memory_gib:.0f} GiB. At best a large fp32 matrix
+  product reached {peak_gflops:.0f} GFLOP/s here, a copy {copy_gb_per_s:.0f} GB/s (reads and writes).
 - Versions: {versions}.
 - Commits (sections): {commit}.
 - Model: {arch}, fp32, **random weights** (CLIP's own were not at hand): it costs what the real one costs, its
@@ -94,8 +94,9 @@ Whole images, seconds. Arithmetic bounds them, and attention grows with the squa
 {tokens}
 
 From grid logits to labels of a 512 x 512 image, milliseconds. GB are logits written and read again, in cache if all
-goes well. Neither arithmetic nor memory is near its bound: the search for the largest logit is, one value after the
-other, and where photos rule out most queries in a block of pixels few are drawn at all:
+goes well. Neither arithmetic nor memory is near its bound: the search for the largest logit takes the time. Under
+random weights a photo's similarities lie so close together that few queries can be ruled out beforehand, so both
+columns are near the worst case:
 
 {classes}
 

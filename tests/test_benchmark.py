@@ -209,9 +209,10 @@ def test_mistakes_end_in_a_sentence(arguments, sentence, capsys, monkeypatch):
 def test_a_file_of_another_machine_is_not_added_to(measured, tmp_path):
     path = tmp_path / 'performance.json'
     path.write_text(json.dumps(measured))
-    assert run.kept_sections(path, measured['machine']) == measured['sections']
+    assert run.kept_file(path, measured['machine']) == measured
+    assert run.kept_file(tmp_path / 'none.json', measured['machine'])['sections'] == {}
     with pytest.raises(ValueError, match='of a machine with another cores'):
-        run.kept_sections(path, {**measured['machine'], 'cores': 64})
+        run.kept_file(path, {**measured['machine'], 'cores': 64})
 
 
 @pytest.mark.parametrize(('count', 'ranks'), [(3, (1, 3)), (6, (1, 6)), (15, (4, 12)), (25, (8, 18))])
