@@ -47,7 +47,7 @@ class Photos:
         listed = self.root / 'ImageSets' / 'Segmentation' / 'val.txt'
         if not listed.is_file():
             raise FileNotFoundError(
-                f'--photos {self.root} has no {listed.relative_to(self.root)}; give a VOC folder'
+                f'--photos {root} has no {listed.relative_to(self.root)}; give a VOC folder'
             )
         self.names = listed.read_text().split()
         self.suffix = '.jpg' if self.real else '.png'
