@@ -67,8 +67,11 @@ def token_ids(
     encoder: OpenCLIPTextEncoder, words: Sequence[str], templates: Sequence[str] | None = None
 ) -> torch.Tensor:
     """Every word in every template (the encoder's own by default): "k t l"."""
-    texts = [template.replace('{}', word) for word in words for template in templates or encoder.templates]
-    return encoder.tokenizer(texts).to(encoder.text_device).unflatten(0, (len(words), -1))
+    return (
+        encoder.tokenizer(encoder.texts(words, templates))
+        .to(encoder.text_device)
+        .unflatten(0, (len(words), -1))
+    )
 
 
 @torch.inference_mode()

@@ -51,9 +51,8 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
 
     def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **settings):
         super().__init__(mean=mean, std=std, **settings)
-        self._non_blocking = (
-            True  # MMEngine's: pinned images travel while the device is still at the last ones
-        )
+        # MMEngine's: pinned images travel while the device is still at the last ones.
+        self._non_blocking = True
         # Kept apart from the module's buffers, which .half() would round.
         self.statistics = tuple(
             torch.tensor(values or [], dtype=torch.float32).view(-1, 1, 1) for values in (mean, std)
