@@ -45,9 +45,9 @@ $(VENV)/installed: $(INSTALL_INPUTS)
 	$(call create,$(VENV),onedl)
 	touch $@
 
-$(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/openmmlab/stand_in.py
+$(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/helpers/openmmlab/stand_in.py
 	$(call create,$(VENV_OPENMMLAB),openmmlab)
-	$(VENV_OPENMMLAB)/bin/python tests/openmmlab/stand_in.py
+	$(VENV_OPENMMLAB)/bin/python tests/helpers/openmmlab/stand_in.py
 	touch $@
 
 # create FOLDER,REQUIREMENTS

@@ -1,6 +1,6 @@
 """The package; configs and tools go into the wheel as `mmseg_clipsurgery/.mim/{configs,tools}`, as OpenMMLab's do.
 
-An editable installation uses those of the checkout instead (see mmseg_clipsurgery/shipped.py).
+An editable installation uses those of the checkout instead (see mmseg_clipsurgery/resources/__init__.py).
 """
 
 import runpy
@@ -41,9 +41,9 @@ setup(
     license='Apache-2.0',
     keywords='open-vocabulary semantic segmentation, CLIP, CLIP Surgery, MMSegmentation',
     packages=find_packages(include=['mmseg_clipsurgery', 'mmseg_clipsurgery.*']),
-    package_data={'mmseg_clipsurgery': ['data/**']},
+    package_data={'mmseg_clipsurgery': ['resources/**']},
     python_requires='>=3.10',
-    # MMSegmentation comes in two distributions that exclude each other, so neither is required: see environment.py.
+    # MMSegmentation comes in two distributions that exclude each other, so neither is required (environment/stack.py).
     install_requires=['torch>=2.0', 'torchvision', 'numpy', 'open_clip_torch>=2.20', 'safetensors'],
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3', 'onedl-mmsegmentation>=1.4'],

@@ -4,7 +4,7 @@ CPU: seconds of processor time over all threads of this process. CUDA: seconds b
 them wall seconds. The order of the variants turns by one each round.
 
 Medians are given with the interval between two order statistics that holds the true median with at least 95 %,
-whatever the distribution (from the binomial of n fair coins); below 6 rounds there is none, and the extremes stand
+whatever the distribution (from the binomial of n fair coins); below 6 rounds there is none, and the label_range stand
 for it.
 """
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmseg_clipsurgery.execution import TowerRun
+from mmseg_clipsurgery.inference.precision import TowerRunner
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ def section(
     images = [resized(subjects, photos[i]) for i in range(len(distinct))]
     shapes = [photos[i].shape[:2] for i in range(len(distinct))]
     queries = subjects.words('voc21').queries
-    run = TowerRun(precision_of(subjects.device))
+    run = TowerRunner(precision_of(subjects.device))
     plain = subjects.plain((224, 224)).to(run.dtype or torch.float32)
     windows = torch.cat([windows_of(image) for image in images]).to(run.dtype or torch.float32)
     repeats = -(-load.images // len(distinct))

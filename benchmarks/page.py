@@ -15,7 +15,7 @@ tools/benchmark.py --photos VOC_FOLDER --out {file}`.
 - Seconds are processor seconds over all threads, unless they are called wall. Variants take turns in rounds of
   one run, and ratios are taken within a round. Rounds (sections): {rounds}.
 - Given are medians and, in brackets, the interval between two order statistics that holds the true median with at
-  least 95 % (below 6 rounds: the extremes).
+  least 95 % (below 6 rounds: the label_range).
 - Meanwhile other processes took {others} of the cores.
 
 ## Aims

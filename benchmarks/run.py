@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mmseg_clipsurgery.evaluation.command_line import guarded
+from mmseg_clipsurgery.environment.mistakes import guarded
 
 import torch
 

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from mmseg_clipsurgery.text_encoder import OpenCLIPTextEncoder
+from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch

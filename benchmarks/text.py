@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mmseg_clipsurgery.text_encoder import OpenCLIPTextEncoder
+from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch

@@ -12,6 +12,6 @@ _base_ = [
     './_base_/datasets/coco_stuff164k.py',
     './_base_/default_runtime.py',
 ]
-from mmseg_clipsurgery.leaderboard.protocols import settings  # noqa: E402
+from mmseg_clipsurgery.protocols.settings import settings  # noqa: E402
 
 globals().update(settings('clip_surgery', 'coco_stuff164k'))

@@ -13,6 +13,6 @@ _base_ = [
     './_base_/datasets/context60.py',
     './_base_/default_runtime.py',
 ]
-from mmseg_clipsurgery.leaderboard.protocols import settings  # noqa: E402
+from mmseg_clipsurgery.protocols.settings import settings  # noqa: E402
 
 globals().update(settings('clip_surgery', 'context60'))

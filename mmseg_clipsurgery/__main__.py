@@ -7,7 +7,7 @@ from importlib import import_module
 # name: (module with a `main(arguments) -> exit code or None`, imported when it is called; what it does)
 COMMANDS = {
     'doctor': (
-        'mmseg_clipsurgery.install.doctor',
+        'mmseg_clipsurgery.environment.doctor',
         'check the environment; names each broken piece and its remedy',
     ),
     'segment': ('mmseg_clipsurgery.cli.segment', 'label every pixel of photos with words of your own'),
@@ -20,7 +20,7 @@ COMMANDS = {
     'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
     'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
     'export': (
-        'mmseg_clipsurgery.evaluation.export',
+        'mmseg_clipsurgery.export.checkpoint',
         "write a config's model as a checkpoint for MMSeg's own tools",
     ),
 }

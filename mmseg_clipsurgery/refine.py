@@ -93,7 +93,7 @@ def _average(mask: Tensor, affinities: Tensor, dilations: Sequence[int]) -> Tens
 
 
 def _neighbours(image: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
-    """Views "b c H W" of an image moved by each dilation in each direction, border pixels repeated."""
+    """InputSizes "b c H W" of an image moved by each dilation in each direction, border pixels repeated."""
     (height, width), margin = image.shape[2:], max(dilations)
     padded = functional.pad(image, (margin,) * 4, mode='replicate')
     for dilation in dilations:

@@ -124,6 +124,13 @@ def single_text_surgery(patches: Tensor, text: Tensor, empty: Tensor) -> Tensor:
     return patches @ (text - empty).mT
 
 
+def class_maximum(values: Tensor, class_of: Tensor, num_classes: int) -> Tensor:
+    """The maximum over each class's queries: "... q" -> "... k"."""
+    index = class_of.expand_as(values)
+    out = values.new_full((*values.shape[:-1], num_classes), float('-inf'))
+    return out.scatter_reduce_(-1, index, values, 'amax')
+
+
 def _check_patches(patches: Tensor, text: Tensor) -> None:
     if patches.dim() != 3:
         raise ValueError(f'patches must be "b n c", got the shape {tuple(patches.shape)}')

@@ -21,19 +21,18 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import mmseg_clipsurgery  # noqa: F401  before mmseg: it makes torchvision importable
-
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
-from .data_sets.dataset_check import dataset_configs
+from .datasets.on_disk import dataset_configs
+from .environment.mistakes import guarded
 from .evaluation import distributed, preflight, results
-from .evaluation.command_line import guarded, read_config
-from .evaluation.hooks import ProgressHook, image_root
-from .evaluation.metrics import SegmentationMetric
+from .evaluation.configs import read_config
+from .evaluation.hooks.test_loop import ProgressHook, image_root
+from .evaluation.metrics.segmentation import SegmentationMetric
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces
 

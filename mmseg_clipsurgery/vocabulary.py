@@ -24,7 +24,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeAlias
 
-DATA = Path(__file__).parent / 'data'
+from .resources import RESOURCES
 
 VocabularySpec: TypeAlias = 'Vocabulary | str | PathLike[str] | Sequence[Any] | Mapping[str, Any] | None'
 TemplatesSpec: TypeAlias = 'str | PathLike[str] | Sequence[str]'
@@ -82,7 +82,7 @@ class Vocabulary:
     def read(cls, spec: VocabularySpec) -> 'Vocabulary | None':
         """Read a vocabulary from any of the forms a config or a Python user may write.
 
-        spec: a shipped name (`shipped('vocabularies')`), the path of a text file, a list whose items are a word or
+        spec: one of `resource_names('vocabularies')`, the path of a text file, a list whose items are a word or
             a list of synonyms (the first names the class), a mapping from class name to word or words, a Vocabulary,
             or None, which stays None: the words come later.
 
@@ -112,7 +112,7 @@ class Vocabulary:
 def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
     """Read sentence templates, each with exactly one `{}` where the word goes.
 
-    spec: a shipped name (`shipped('templates')`), one template, a list of them, or the path of a text file.
+    spec: a shipped name (`resource_names('templates')`), one template, a list of them, or the path of a text file.
 
     Raises ValueError for an unknown name, a wrong type or a template without exactly one `{}`, FileNotFoundError for
     a missing file.
@@ -132,21 +132,23 @@ def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
     return tuple(_check_template(template) for template in templates)
 
 
-def shipped(kind: str) -> tuple[str, ...]:
+def resource_names(kind: str) -> tuple[str, ...]:
     """Names of what travels with the package; kind: 'vocabularies' or 'templates'."""
-    return tuple(sorted(path.stem for path in (DATA / kind).glob('*.txt')))
+    return tuple(sorted(path.stem for path in (RESOURCES / kind).glob('*.txt')))
 
 
 def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     """Path of a shipped name or of the user's own file; a shipped name wins over a file of the same name."""
     name = fspath(spec)
-    if name in shipped(kind):
-        return DATA / kind / f'{name}.txt'
+    if name in resource_names(kind):
+        return RESOURCES / kind / f'{name}.txt'
     path = Path(name).expanduser()
     if path.is_file():
         return path
     what = kind.replace('vocabularies', 'vocabulary')
-    remedy = f'give a list, an existing text file or one of the shipped names {", ".join(shipped(kind))}'
+    remedy = (
+        f'give a list, an existing text file or one of the shipped names {", ".join(resource_names(kind))}'
+    )
     if path.suffix or len(path.parts) > 1 or not isinstance(spec, str):
         raise FileNotFoundError(f'got the {what} file {name!r}, which is not a file: {remedy}')
     raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')

@@ -140,7 +140,7 @@ def test_openai_preprocessing():
 
 
 def test_scenes_preprocessing_is_that_of_the_embedded_model():
-    shipped = Path(mmseg_clipsurgery.__file__).parent / 'data' / 'scenes' / 'open_clip_config.json'
+    shipped = Path(mmseg_clipsurgery.__file__).parent / 'resources' / 'scenes' / 'open_clip_config.json'
     if not shipped.is_file():
         pytest.skip('the embedded model is not there yet')
     preprocess = json.loads(shipped.read_text())['preprocess_cfg']

@@ -4,9 +4,9 @@ import pretend_gpu
 import segmentors
 import tiny
 from mmseg_clipsurgery import SURGERIES, load
-from mmseg_clipsurgery.evaluation.explainability import ExplainabilityMetric
-from mmseg_clipsurgery.evaluation.metrics import MOST_UNCHECKED, SegmentationMetric
-from mmseg_clipsurgery.evaluation.recognition import RecognitionMAP
+from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
+from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP
+from mmseg_clipsurgery.evaluation.metrics.segmentation import MOST_UNCHECKED, SegmentationMetric
 from pretend_gpu import PretendGpu, on_cpu, on_gpu
 
 import numpy as np
@@ -55,7 +55,7 @@ def test_the_pretended_gpu_counts_waits():
         {},
         SLIDE,
         {**SLIDE, **RULES},
-        {**SLIDE, **RULES, 'strip_memory': 4000},
+        {**SLIDE, **RULES, 'chunk_memory': 4000},
         {**SLIDE, 'pad_windows': True, 'window_batch': 2},
         {**SLIDE, **RULES, 'scores': True, 'maps': True},
         {'pamr': dict(iterations=2, dilations=(1, 2))},
@@ -206,7 +206,7 @@ def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
 
 
 def test_strips_wait_once_an_image_for_the_area_rule():
-    model = segmentors.word_segmentor(**RULES, strip_memory=4000)
+    model = segmentors.word_segmentor(**RULES, chunk_memory=4000)
     assert waits_of(model, [(24, 32)] * 3, [dict(ori_shape=(40, 60))] * 3) == 2 + 3
 
 

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import mmseg_clipsurgery
-from mmseg_clipsurgery import shipped
-from mmseg_clipsurgery.install import environment
+from mmseg_clipsurgery import resources as shipped
+from mmseg_clipsurgery.environment import stack as environment
 
 import pytest
 

@@ -5,14 +5,10 @@ import math
 import mini_voc
 import photos
 import tiny
-from mmseg_clipsurgery.evaluation.average_precision import average_precision, mean_of_occurring
-from mmseg_clipsurgery.evaluation.recognition import (
-    RecognitionMAP,
-    classes_present,
-    own_logit_scale,
-    recognition_scores,
-    word_presence,
-)
+from mmseg_clipsurgery.clip.checkpoints import own_logit_scale
+from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision, mean_of_occurring
+from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP, classes_present
+from mmseg_clipsurgery.recognition import recognition_scores, word_presence
 from mmseg_clipsurgery.structures import TextQueries
 
 import numpy as np

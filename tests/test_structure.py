@@ -1,8 +1,7 @@
-"""Imports point one way: data -> tensor maths -> CLIP -> MMSeg -> tools, and third parties enter by their doors.
+"""Imports point one way: a folder imports its own layer and lower ones, and third parties enter by their doors.
 
-A file may import files of its own layer and of the layers above it in `LAYERS`, never in a circle, and the third
-parties of its layer. Imports are read from the source, those inside functions too. A new file gets its
-place in the table.
+What stands loose at the top of the package is the method, in layers 1 and 2. Imports are read from the source, those
+inside functions too. A new folder, or a new loose file, gets its place in the table.
 """
 
 import ast
@@ -17,100 +16,31 @@ import pytest
 PACKAGE = 'mmseg_clipsurgery'
 ROOT = Path(__file__).parents[1] / PACKAGE
 TORCH = {'numpy', 'torch'}
-OPEN_MMLAB = {'mmcv', 'mmengine', 'mmseg'}
+MMSEG = {'mmcv', 'mmengine', 'mmseg'}
 
 
 class Layer(NamedTuple):
-    """Modules (a folder stands for its files not named elsewhere) and the third parties they may use."""
+    """Folders and loose files (a dotted name: one file of a folder), and the third parties they may import."""
 
     files: set[str]
     third_parties: set[str]
 
 
-LAYERS = {
-    'data': Layer(
-        {
-            'version',
-            'shipped',
-            'whole_files',
-            'surgery',
-            'vocabulary',
-            'install',
-            'data_sets',
-            'data_sets.encodings',
-            'data_sets.workers',
-            'leaderboard',
-            'leaderboard.protocols',
-            'leaderboard.tables',
-            'evaluation',
-            'cli',
-            'api.word_lists',
-        },
-        set(),
-    ),
-    'pictures': Layer(
-        {'pictures', 'scenes', 'evaluation.predictions', 'data_sets.mask_check', 'leaderboard.bars'},
-        {'numpy', 'PIL', 'matplotlib'},
-    ),
-    'tensor maths': Layer(
-        {
-            'evaluation.average_precision',
-            'structures',
-            'attention',
-            'similarity',
-            'explain',
-            'refine',
-            'mosaic',
-            'windows',
-            'labels',
-            'execution',
-            'settings',
-        },
-        TORCH,
-    ),
-    'CLIP': Layer(
-        {'install.torchvision_shim', 'weights', 'text_cache', 'pretrained'},
-        TORCH | {'safetensors', 'huggingface_hub'},
-    ),
-    'MMSeg': Layer(
-        {
-            'backbone',
-            'text_encoder',
-            'head',
-            'preprocessor',
-            'segmentor',
-            'tta',
-            'data_sets.loading',
-            'data_sets.datasets',
-            'evaluation.tally',
-            'evaluation.metrics',
-            'evaluation.explainability',
-            'evaluation.recognition',
-            'evaluation.hooks',
-            'evaluation.heat_map_hook',
-        },
-        TORCH | OPEN_MMLAB,
-    ),
-    'tools': Layer(
-        {
-            'api.*',
-            'api',
-            'cli.*',
-            'data_sets.*',
-            'evaluation.*',
-            'leaderboard.*',
-            'install.doctor',
-            'test',
-            '__main__',
-            '__init__',
-        },
-        TORCH | OPEN_MMLAB | {'PIL'},
-    ),
-}
-LONELY = {'surgery', 'vocabulary'}  # import nothing of ours either
+LAYERS = [
+    Layer({'version', 'resources', 'environment'}, set()),
+    Layer({'surgery', 'vocabulary', 'protocols'}, set()),
+    Layer({'structures', 'affinities', 'similarity', 'recognition', 'explain', 'refine'}, TORCH),
+    Layer({'inference', 'visualization', 'scenes'}, TORCH | {'PIL', 'matplotlib'}),
+    Layer({'clip'}, TORCH | {'open_clip', 'safetensors', 'huggingface_hub'} | MMSEG),
+    Layer({'models', 'datasets'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'evaluation'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'api', 'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG),
+]
 DOORS = {
-    'pretrained': {'open_clip'},
-    'data_sets.converters': {'scipy'},
+    'environment.torchvision_shim': {'torch'},
+    'datasets.converters': {'scipy'},
+    'leaderboard.charts': {'matplotlib'},
     'api.images': {'cv2'},
     'api.sam': {'transformers'},
 }  # third parties that one file alone may import
@@ -126,14 +56,13 @@ MODULES = {module_of(path): path for path in sorted(ROOT.rglob('*.py')) if '.mim
 
 
 def layer_of(module: str) -> int:
-    """Position in `LAYERS`: that of the module itself, else of `folder.*`, else of its folder."""
+    """Position in `LAYERS` of the module's folder, or of the loose file."""
     folder = module.partition('.')[0]
-    for name in (module, f'{folder}.*' if folder != module else '', folder):
-        places = [index for index, layer in enumerate(LAYERS.values()) if name in layer.files]
-        if places:
-            assert len(places) == 1, f'{name} has {len(places)} places in LAYERS of {Path(__file__).name}'
-            return places[0]
-    raise AssertionError(f'{module}: give it a place in LAYERS of {Path(__file__).name}')
+    places = [number for number, layer in enumerate(LAYERS) if folder in layer.files]
+    assert len(places) == 1, (
+        f'{folder} has {len(places)} places in LAYERS of {Path(__file__).name}; give it one'
+    )
+    return places[0]
 
 
 def imported_names(source: str, parents: list[str]) -> Iterator[str]:
@@ -171,13 +100,10 @@ def nearest_module(name: str) -> str:
 def violations(module: str) -> list[str]:
     """What a module imports against the rules, in words."""
     ours, others = imports(module)
-    (layer_name, layer), place = list(LAYERS.items())[layer_of(module)], layer_of(module)
-    allowed = layer.third_parties | DOORS.get(module, set())
-    found = [f'{name}, which is in a later layer' for name in ours if layer_of(name) > place]
-    found += [f'{name}, a third party not of layer "{layer_name}"' for name in others - allowed]
-    if module in LONELY:
-        found += [f'{name}, but imports nothing of ours' for name in ours]
-    return found
+    number = layer_of(module)
+    allowed = LAYERS[number].third_parties | DOORS.get(module, set())
+    found = [f'{name}, which is in a higher layer' for name in ours if layer_of(name) > number]
+    return found + [f'{name}, a third party that layer {number} may not import' for name in others - allowed]
 
 
 @pytest.mark.parametrize('module', MODULES)
@@ -208,17 +134,15 @@ def test_imports_are_found(source, parents, names):
 @pytest.mark.parametrize(
     ('module', 'source', 'complaint'),
     [
-        ('similarity', 'from .backbone import CLIPSurgeryViT', 'later layer'),
+        ('similarity', 'from .clip.towers import CLIPSurgeryViT', 'higher layer'),
         ('similarity', 'import open_clip', 'third party'),
-        ('backbone', 'import open_clip', 'third party'),
         ('refine', 'from mmseg.registry import MODELS', 'third party'),
         ('surgery', 'import torch', 'third party'),
-        ('surgery', 'from .vocabulary import Vocabulary', 'nothing of ours'),
     ],
 )
 def test_a_violation_is_seen(module, source, complaint, tmp_path, monkeypatch):
     (tmp_path / f'{module}.py').write_text(source, encoding='utf-8')
-    modules = {name: tmp_path / f'{name}.py' for name in ('backbone', 'vocabulary', module)}
+    modules = {name: tmp_path / f'{name}.py' for name in ('clip.towers', module)}
     monkeypatch.setattr(sys.modules[__name__], 'ROOT', tmp_path)
     monkeypatch.setattr(sys.modules[__name__], 'MODULES', modules)
     assert any(complaint in violation for violation in violations(module))

@@ -3,7 +3,7 @@
 import dataclasses
 
 from mmseg_clipsurgery import SURGERIES, Surgery
-from mmseg_clipsurgery.attention import AFFINITY_READS
+from mmseg_clipsurgery.affinities import AFFINITY_READS
 from mmseg_clipsurgery.surgery import AFFINITIES, POSITIONS
 
 import pytest

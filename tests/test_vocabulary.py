@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, shipped
+from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, resource_names
 
 import pytest
 from hypothesis import given
@@ -132,7 +132,7 @@ def class_names(data_set: str) -> tuple[str, ...]:
 
 
 def test_every_shipped_vocabulary_is_known_here():
-    assert set(shipped('vocabularies')) == set(WORDS) == set(DATA_SETS)
+    assert set(resource_names('vocabularies')) == set(WORDS) == set(DATA_SETS)
 
 
 @pytest.mark.mmseg
@@ -188,7 +188,7 @@ def test_clip_surgery_adds_five_templates():
 
 
 def test_every_shipped_template_set_reads():
-    assert {name: len(read_templates(name)) for name in shipped('templates')} == {
+    assert {name: len(read_templates(name)) for name in resource_names('templates')} == {
         'bare': 1,
         'clip_surgery85': 85,
         'imagenet80': 80,

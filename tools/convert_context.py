@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from mmseg_clipsurgery.data_sets.convert import context
+from mmseg_clipsurgery.cli.convert import context
 
 if __name__ == '__main__':
     sys.exit(context())

@@ -18,9 +18,10 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery import test
-from mmseg_clipsurgery.data_sets.dataset_check import build_dataset
-from mmseg_clipsurgery.evaluation.command_line import guarded, read_config
-from mmseg_clipsurgery.pictures.drawing import overlay, picture
+from mmseg_clipsurgery.datasets.on_disk import build_dataset
+from mmseg_clipsurgery.environment.mistakes import guarded
+from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.visualization.drawing import overlay, picture
 
 import numpy as np
 from PIL import Image

@@ -1,6 +1,6 @@
 """Train the tiny CLIP of the scenes benchmark, from scratch, with the image-caption contrastive loss only.
 
-    python tools/train_scenes_clip.py --work-dir work_dirs/scenes_clip --out mmseg_clipsurgery/data/scenes
+    python tools/train_scenes_clip.py --work-dir work_dirs/scenes_clip --out mmseg_clipsurgery/resources/scenes
 
 Training scenes are drawn on the fly (`mmseg_clipsurgery.scenes.curriculum`). The number of steps is fixed; a run that
 is started again with the same --work-dir goes on from its last checkpoint. Masks are never trained on. They serve once
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmseg_clipsurgery.backbone import CLIPSurgeryViT
+from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT
 from mmseg_clipsurgery.scenes import draw_scene, spec
 from mmseg_clipsurgery.scenes.curriculum import Batch, training_batch
 from mmseg_clipsurgery.scenes.words import CONTEXT_LENGTH, vocabulary_size, write_merges

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from mmseg.registry import MODELS
 
-from ..pretrained import read_arch, tower_kind
+from ..clip.sources import read_arch, tower_kind
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec
+from .input_sizes import InputSizes, Side
 from .model import SurgeryModel
 from .reader import Reader
-from .views import Side, Views
 
 
 def load(
@@ -60,4 +60,4 @@ def load(
     sides = dict(
         segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
     )
-    return SurgeryModel(Reader(segmentor, Views.of(segmentor.backbone, sides), batch))
+    return SurgeryModel(Reader(segmentor, InputSizes.of(segmentor.backbone, sides), batch))

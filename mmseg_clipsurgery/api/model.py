@@ -20,21 +20,20 @@ from typing import Any
 import torch
 
 from .. import explain
-from ..evaluation.recognition import recognition_scores
-from ..head import HeadSimilarity, SurgeryHead
-from ..labels import class_maximum
-from ..similarity import SurgeryForm, normalize, single_text_surgery
+from ..models.head import HeadSimilarity, SurgeryHead
+from ..recognition import recognition_scores
+from ..similarity import SurgeryForm, class_maximum, normalize, single_text_surgery
 from ..structures import TextQueries
 from ..surgery import SURGERIES, Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
-from .answers import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
-from .answers.base import maps_at
-from .attention_maps import patch_attention
 from .images import Images, Pixels, read_images, to_uint8
+from .input_sizes import whole_patches
+from .patch_attention import patch_attention
 from .reader import Reader
-from .relevance import RelevanceMethod, embed_texts, word_relevance
-from .views import whole_patches
+from .results import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
+from .results.base import maps_at
 from .word_lists import Words, chunks, texts_for, texts_of, words_for
+from .word_relevance import RelevanceMethod, embed_texts, word_relevance
 
 
 class SurgeryModel:

@@ -11,18 +11,19 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from ..backbone import ImageTower
-from ..evaluation.recognition import own_logit_scale, word_presence
-from ..head import SurgeryHead
-from ..segmentor import CLIPSurgerySegmentor
-from ..settings import InferenceSettings, check_thresholds
+from ..clip.checkpoints import own_logit_scale
+from ..clip.text_encoder import OpenCLIPTextEncoder
+from ..clip.towers import ImageTower
+from ..inference.settings import InferenceSettings, check_thresholds
+from ..models.head import SurgeryHead
+from ..models.segmentor import CLIPSurgerySegmentor
+from ..recognition import word_presence
 from ..similarity import feature_surgery, normalize, single_text_surgery
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
-from ..text_encoder import OpenCLIPTextEncoder
 from ..vocabulary import Vocabulary
 from .images import Pixels
-from .views import Views, whole_patches, with_short_side
+from .input_sizes import InputSizes, whole_patches, with_short_side
 
 ABSENT = -1e4  # logit of a dropped word: nothing after a softmax, and finite in half precision
 
@@ -36,7 +37,7 @@ class Reader:
         batch: photos of one size that are read at once.
     """
 
-    def __init__(self, segmentor: CLIPSurgerySegmentor, views: Views, batch: int):
+    def __init__(self, segmentor: CLIPSurgerySegmentor, views: InputSizes, batch: int):
         if batch < 1:
             raise ValueError(f'batch must be at least 1, got {batch}')
         self.segmentor, self.views, self.batch = segmentor, views, batch

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .answers import Points, PromptedMask
+from .results import Points, PromptedMask
 
 REMEDY = 'pip install "mmseg_clipsurgery[sam]"'
 CLASSES = {  # model_type of the config -> (model, processor)

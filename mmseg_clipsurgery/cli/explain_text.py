@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from ..api.answers import TextExplanation
-from ..api.relevance import words_of
-from .run import run
+from ..api.results import TextExplanation
+from ..api.word_relevance import words_of
+from .photo_run import run
 from .task import Question, Task
 
 

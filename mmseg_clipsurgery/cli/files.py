@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..api.answers.base import write_json
 from ..api.images import SUFFIXES, ends_whole
+from ..api.results.base import write_json
 
 
 @dataclass(frozen=True)

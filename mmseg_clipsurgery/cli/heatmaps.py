@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from ..api.answers import HeatMaps
-from ..head import SIMILARITIES
+from ..api.results import HeatMaps
+from ..models.head import SIMILARITIES
 from .options import add_presence, add_words, read_words
-from .run import run
+from .photo_run import run
 from .task import Question, Task
 
 

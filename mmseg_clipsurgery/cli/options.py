@@ -4,13 +4,13 @@ import argparse
 
 import torch
 
-from ..api.answers.base import OPACITY
+from ..api.input_sizes import Side
 from ..api.loading import load
 from ..api.model import SurgeryModel
-from ..api.views import Side
-from ..pretrained import read_arch
+from ..api.results.base import OPACITY
+from ..clip.sources import read_arch
 from ..surgery import SURGERIES
-from ..vocabulary import Vocabulary, shipped
+from ..vocabulary import Vocabulary, resource_names
 
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'
 
@@ -65,7 +65,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         help="the words, each with its synonyms where it has some: cat 'sofa, couch' 'background: sky, wall'",
     )
     group.add_argument(
-        '--vocabulary', help=f'a file with such a word a line, or one of {", ".join(shipped("vocabularies"))}'
+        '--vocabulary',
+        help=f'a file with such a word a line, or one of {", ".join(resource_names("vocabularies"))}',
     )
 
 

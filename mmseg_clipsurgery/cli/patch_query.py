@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..api.answers import Answer, PatchAttention
 from ..api.model import SurgeryModel
-from .run import run
+from ..api.results import Answer, PatchAttention
+from .photo_run import run
 from .task import Question, Task
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..api.answers import Answer, Points, PromptedMask
 from ..api.model import SurgeryModel
+from ..api.results import Answer, Points, PromptedMask
 from ..api.word_lists import texts_of
-from .run import run
+from .photo_run import run
 from .task import Question, Task
 
 

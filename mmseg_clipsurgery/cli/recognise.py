@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..api.answers import Recognition
-from ..api.answers.base import write_json
-from ..evaluation.average_precision import average_precision, class_rows, mean_of_occurring, table
+from ..api.results import Recognition
+from ..api.results.base import write_json
+from ..evaluation.metrics.average_precision import average_precision, class_rows, mean_of_occurring, table
 from ..vocabulary import Vocabulary
 from .files import Photo
 from .options import add_words, read_words
-from .run import run
+from .photo_run import run
 from .task import Question, Task
 
 

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from ..api.answers import Segmentation
+from ..api.results import Segmentation
 from .options import add_presence, add_words, read_words
-from .run import run
+from .photo_run import run
 from .task import Question, Task
 
 PAMR = dict(iterations=10, dilations=(8, 16))  # the leaderboard's

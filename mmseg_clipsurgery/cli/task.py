@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..api.answers import Answer, compare
-from ..api.answers.base import write_json
 from ..api.model import SurgeryModel
-from ..evaluation.hooks import progress_line
-from ..pictures.figures import save_picture
+from ..api.results import Answer, compare
+from ..api.results.base import write_json
+from ..evaluation.hooks.test_loop import progress_line
+from ..visualization.figures import save_picture
 from .files import Photo
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..data_sets.dataset_check import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
-from ..data_sets.mask_check import check_files
-from ..pretrained import read_arch
-from ..settings import InferenceSettings, check_thresholds
+from ..clip.sources import read_arch
+from ..datasets.mask_check import check_files
+from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
+from ..inference.settings import InferenceSettings, check_thresholds
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
-from .hooks import leaves
+from .hooks.test_loop import base_datasets
 from .results import steps_of
 
 RESNET_STRIDE = 32
@@ -45,7 +45,9 @@ def check(
     dataset = build_dataset(source)
     needs_masks = any(not one.get('format_only', False) for one in evaluators(cfg))
     check_classes(cfg, dataset)
-    files = [pair for leaf in leaves(dataset) for pair in pairs_of(leaf, ignore_index_of(cfg), needs_masks)]
+    files = [
+        pair for leaf in base_datasets(dataset) for pair in pairs_of(leaf, ignore_index_of(cfg), needs_masks)
+    ]
     if not files:
         raise ValueError(f'the split {source.get("ann_file")} of {source.get("data_root")} lists no image')
     notes = check_files(files[rank::world], report)
@@ -110,7 +112,7 @@ def check_classes(cfg: Config, dataset: Any) -> None:
                 f'the vocabulary has the classes of {kind} in another order: put them in its order'
             )
     ignored = ignore_index_of(cfg)
-    for leaf in leaves(dataset):
+    for leaf in base_datasets(dataset):
         loaders = {step['type'] for step in steps_of(cfg.test_dataloader.dataset.get('pipeline', []))}
         if 'LoadAnnotations' in loaders and len(classes) + int(leaf.reduce_zero_label) > 255:
             raise ValueError(

@@ -22,8 +22,8 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_world_size
 
+from ..environment.files import atomic_write
 from ..version import __version__
-from ..whole_files import write_whole
 
 IMPORT_NAMES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'open_clip', 'numpy', 'cv2', 'PIL')
 
@@ -149,7 +149,7 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
     }
     text = json.dumps(_plain(stamped), indent=2, ensure_ascii=False, allow_nan=False) + '\n'
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+    atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -163,7 +163,7 @@ def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
             writer.writeheader()
             writer.writerows(rows)
 
-    write_whole(path, save)
+    atomic_write(path, save)
 
 
 def steps_of(pipeline: Any) -> Iterator[Mapping[str, Any]]:

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..vocabulary import DATA
-from .protocols import entry, table
+from ..protocols.settings import entry, table
+from ..resources import RESOURCES
 
-PUBLISHED = DATA / 'published.json'
+PUBLISHED = RESOURCES / 'published.json'
 OURS = 'this project'
 USUAL_BACKBONE = 'ViT-B/16'  # OpenAI's, of the shipped configs
 SCENES = {'scenes': ('mIoU', 'mIoU_objects', 'mIoU_grounds'), 'scenes_heldout': ('mIoU',)}
@@ -49,7 +49,7 @@ class Row:
 
 
 def published_rows() -> list[Row]:
-    """The rows of `data/published.json`."""
+    """The rows of `resources/published.json`."""
     rows = json.loads(PUBLISHED.read_text(encoding='utf-8'))['rows']
     return [Row(origin='published', backbone=USUAL_BACKBONE, **row) for row in rows]
 

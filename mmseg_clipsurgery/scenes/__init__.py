@@ -2,7 +2,7 @@
 
 `spec` is the benchmark as data, `textures` and `shapes` are its parts, `draw` makes a scene from (split, index),
 `words` captions and tokens, `curriculum` training batches, `voc` the folder on disk. The model trained on it is in
-`data/scenes`.
+`resources/scenes`.
 """
 
 from .draw import Plan, Scene, draw_scene

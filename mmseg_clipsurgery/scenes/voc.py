@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..install.environment import cache_folder
+from ..environment.stack import cache_folder
 from . import spec
 from .draw import Scene, draw_scene
 

@@ -1,0 +1,91 @@
+"""How large an image is read, for each task; the defaults follow the size S (pixels) the tower was trained at.
+
+                S >= 224 (CLIP)                                            smaller (the embedded tower)
+    segment     short side 1.5 S, windows of S every S / 2                 short side S, whole
+    explain     short side 16/7 S, whole                                   short side S, whole
+    recognise   short side S, whole                                        the same
+
+For 224 pixels these are the leaderboard's 336 / 224 / 112 and CLIP Surgery's 512. The ratio of the sides is kept (the
+authors squeeze to a square), the long side ends at 2048. Segmentation resizes as the configs' pipelines do (bilinear,
+aliasing where it shrinks); whole reads are averaged where they shrink, and rounded to whole patches, so that no border
+is left out of a map.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import mmcv
+import numpy as np
+
+from ..clip.towers import ImageTower
+from .images import Pixels
+
+LONG_SIDE = 2048
+CLIP_SIZE = 224  # the smallest size a CLIP is trained at
+Side: TypeAlias = int | Literal['auto'] | None
+
+
+@dataclass(frozen=True)
+class InputSizes:
+    """Sizes in pixels; None: an image's own size (sides), no windows (window, stride).
+
+    Raises:
+        ValueError: a size below one.
+    """
+
+    segment: int | None
+    window: int | None
+    stride: int | None
+    explain: int | None
+    recognise: int | None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be a number of pixels, None or 'auto', got {value!r}")
+
+    @classmethod
+    def of(cls, tower: ImageTower, wanted: Mapping[str, Side]) -> 'InputSizes':
+        """The defaults of a tower, but for what is wanted otherwise.
+
+        Args:
+            tower: has `trained_grid` and `patch`.
+            wanted: field -> size; 'auto' or absent: the default. Windows belong together: with a window of your own the
+                stride is half of it.
+        """
+        trained = min(tower.trained_grid) * tower.patch
+        large = trained >= CLIP_SIZE
+        chosen = {name: size for name, size in wanted.items() if size != 'auto'}
+        window = chosen.get('window', trained if large else None)
+        defaults: dict[str, Any] = dict(
+            segment=round(1.5 * trained) if large else trained,
+            window=window,
+            stride=max(1, window // 2) if isinstance(window, int) else None,
+            explain=round(trained * 16 / 7) if large else trained,
+            recognise=trained,
+        )
+        return cls(**{**defaults, **chosen})
+
+    def inference(self) -> dict[str, Any]:
+        """What the segmentor's `test_cfg` says of windows."""
+        if self.window is None:
+            return dict(mode='whole')
+        return dict(mode='slide', crop_size=self.window, stride=self.stride)
+
+
+def with_short_side(pixels: Pixels, short_side: int | None) -> Pixels:
+    """Resize "H W 3" as MMSeg's `Resize(scale=(2048, short_side), keep_ratio=True)`; None: as it is."""
+    return pixels if short_side is None else mmcv.imrescale(pixels, (LONG_SIDE, short_side), backend='cv2')
+
+
+def whole_patches(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
+    """Resize "H W 3" to about `short_side`, both sides rounded to a multiple of `patch`, at least one."""
+    sides = np.array(pixels.shape[:2], dtype=np.float64)
+    if short_side is not None:
+        sides *= min(short_side / sides.min(), LONG_SIDE / sides.max())
+    height, width = (max(patch, int(side / patch + 0.5) * patch) for side in sides)
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    interpolation = 'area' if height * width < pixels.shape[0] * pixels.shape[1] else 'bicubic'
+    return mmcv.imresize(pixels, (width, height), interpolation=interpolation, backend='cv2')

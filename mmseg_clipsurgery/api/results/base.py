@@ -1,0 +1,121 @@
+"""What every answer can do.
+
+draw(opacity)        a printable figure (PIL)
+save(path, opacity)  by the file's ending: of a picture (.png, .jpg, .pdf, ...): the figure; .json: `record()`;
+                     .npz: `arrays()`
+record()             what JSON can hold
+arrays()             the answer as numpy arrays
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ...environment.files import atomic_write
+from ...explain import MapScale, similarity_map
+from ...visualization.figure_parts import heat_key
+from ...visualization.figures import check_opacity, gallery, save_picture, stack, table, title_size
+
+OPACITY = 0.6
+Panels = list[tuple[str, Image.Image]]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An answer about one photo.
+
+    pixels: the photo, "H W 3" uint8 RGB.
+    """
+
+    pixels: np.ndarray
+
+    def panels(self, opacity: float) -> Panels:
+        """(Title, panel) of what the answer shows."""
+        raise NotImplementedError
+
+    def key(self, width: int, size: int) -> Image.Image:
+        """What explains the colours; width in pixels, size of letters."""
+        return heat_key(width, size, note='each map on its own scale')
+
+    def draw(self, opacity: float = OPACITY) -> Image.Image:
+        """A printable figure; opacity of the colours over the photo in [0, 1]."""
+        panels = self.panels(check_opacity(opacity))
+        picture = gallery(panels)
+        return stack([picture, self.key(picture.width, title_size(panels[0][1].width))])
+
+    def draw_beside(self, answers: Mapping[str, Any], opacity: float) -> Image.Image:
+        """This and other answers of its kind as the columns of one table, each under its name."""
+        columns = [answer.panels(opacity) for answer in answers.values()]
+        rows = [
+            (self.row_title(row[0][0]), [image for _, image in row]) for row in zip(*columns, strict=True)
+        ]
+        picture = table(rows, list(answers))
+        return stack([picture, self.key(picture.width, title_size(columns[0][0][1].width))])
+
+    def row_title(self, title: str) -> str:
+        """What a panel's title says of all answers alike; nothing here."""
+        return ''
+
+    def record(self) -> dict[str, Any]:
+        """What JSON can hold: height and width of the photo in pixels, and the answer."""
+        return {'height': self.pixels.shape[0], 'width': self.pixels.shape[1]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The answer's fields as arrays, words as an array of strings."""
+        fields = {name: value for name, value in vars(self).items() if value is not None and name != 'pixels'}
+        return {name: np.asarray(value) for name, value in fields.items()}
+
+    def save(self, path: str | Path, opacity: float = OPACITY) -> None:
+        """Write the figure, the record or the arrays, as the file's ending says; folders are made as needed.
+
+        Raises:
+            ValueError: nothing is written in this format.
+        """
+        ending = Path(path).suffix.lower()
+        if ending == '.json':
+            write_json(path, self.record())
+        elif ending == '.npz':
+            atomic_write(path, self._write_arrays)
+        else:
+            save_picture(path, self.draw(opacity))
+
+    def _write_arrays(self, path: Path) -> None:
+        arrays: dict[str, Any] = self.arrays()
+        with path.open('wb') as file:
+            np.savez_compressed(file, **arrays)
+
+
+def compare(answers: Mapping[str, Answer], opacity: float = OPACITY) -> Image.Image:
+    """Answers of one kind about one photo side by side, a column each under its name; one alone as it draws itself.
+
+    Raises:
+        ValueError: no answer, or answers of different kinds.
+    """
+    kinds = {type(answer).__name__ for answer in answers.values()}
+    if len(kinds) != 1:
+        raise ValueError(f'compare needs answers of one kind, got {sorted(kinds) or "none"}')
+    first = next(iter(answers.values()))
+    return first.draw(opacity) if len(answers) == 1 else first.draw_beside(answers, check_opacity(opacity))
+
+
+def maps_at(similarity: np.ndarray, size: tuple[int, int], scale: MapScale = 'minmax') -> np.ndarray:
+    """Maps "k h w" on the patch grid -> "k H W" at a size (height, width)."""
+    grid = (similarity.shape[1], similarity.shape[2])
+    patches = torch.from_numpy(similarity).float().flatten(1).T[None]
+    return similarity_map(patches, grid, size, scale)[0].numpy()
+
+
+def write_json(path: str | Path, record: Mapping[str, Any]) -> None:
+    text = json.dumps(record, ensure_ascii=False) + '\n'
+    atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
+def rounded(values: Any, digits: int = 6) -> list:
+    """An array as nested lists of short numbers."""
+    return np.round(np.asarray(values, dtype=np.float64), digits).tolist()

@@ -1,0 +1,76 @@
+"""Heat maps: where words are, and which patches a patch looks at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...explain import MapScale
+from ...visualization.figure_parts import mark_cell
+from ...visualization.figures import heat_overlay, panel_size
+from .base import Answer, Panels, maps_at, rounded
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMaps(Answer):
+    """Where each word is.
+
+    words: class names.
+    similarity: "k h w" on the patch grid, comparable between words and images; `maps` makes pictures of it.
+    """
+
+    words: tuple[str, ...]
+    similarity: np.ndarray
+
+    def maps(self, size: tuple[int, int] | None = None, scale: MapScale = 'minmax') -> np.ndarray:
+        """Maps "k H W" at a size (height, width), the photo's by default; the scales are `explain.similarity_map`'s."""
+        return maps_at(self.similarity, size or self.pixels.shape[:2], scale)
+
+    def panels(self, opacity: float) -> Panels:
+        maps = self.maps(panel_size(self.pixels))
+        return [
+            (word, heat_overlay(self.pixels, one, opacity))
+            for word, one in zip(self.words, maps, strict=True)
+        ]
+
+    def row_title(self, title: str) -> str:
+        return title
+
+    def record(self) -> dict[str, Any]:
+        return {**super().record(), 'words': list(self.words), 'similarity': rounded(self.similarity)}
+
+
+@dataclass(frozen=True, eq=False)
+class PatchAttention(Answer):
+    """Which patches a chosen patch looks at.
+
+    xy: the chosen pixel, x before y.
+    weights: "h w" on the patch grid, not negative; what is missing to 1 goes to the class token.
+    surgery: its name, for titles.
+    """
+
+    xy: tuple[int, int]
+    weights: np.ndarray
+    surgery: str
+
+    def panels(self, opacity: float) -> Panels:
+        height, width = panel_size(self.pixels)
+        heat = maps_at(self.weights[None], (height, width))[0]
+        rows, columns = self.weights.shape
+        row, column = self.xy[1] * rows // self.pixels.shape[0], self.xy[0] * columns // self.pixels.shape[1]
+        box = (
+            column * width / columns,
+            row * height / rows,
+            (column + 1) * width / columns,
+            (row + 1) * height / rows,
+        )
+        return [
+            (
+                f'what the marked patch looks at: {self.surgery}',
+                mark_cell(heat_overlay(self.pixels, heat, opacity), box),
+            )
+        ]
+
+    def record(self) -> dict[str, Any]:
+        own = {'xy': list(self.xy), 'surgery': self.surgery, 'weights': rounded(self.weights, 8)}
+        return {**super().record(), **own}

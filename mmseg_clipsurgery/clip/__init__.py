@@ -1,0 +1,1 @@
+"""The one door to open_clip: sources, checkpoints, towers, tokenizer, text encoder."""

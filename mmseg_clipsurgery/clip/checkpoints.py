@@ -1,0 +1,205 @@
+"""CLIP weights from a file: read without executing pickled code, split by tower, loaded strictly.
+
+Formats, told apart by content: TorchScript archives (OpenAI's `.pt`), state dicts (`.pt`, `.pth`, `.bin`, also
+inside a training checkpoint's `state_dict`), `.safetensors`. A file is a whole CLIP; names are OpenAI's (text tower at
+the top level) or open_clip's (`text.`). Each tower takes its own names; the other tower's and a few scalars are
+expected; every other missing or extra name is an error.
+"""
+
+import hashlib
+import math
+import pickle
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..recognition import MOST_LOGIT_SCALE
+
+# Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
+SCALARS = {'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size'}
+TEXT_NAMES = {
+    'transformer',
+    'token_embedding',
+    'positional_embedding',
+    'ln_final',
+    'text_projection',
+    'cls_emb',
+    'attn_mask',
+    'text',
+    'text_decoder',
+}
+# Buffers that are no weights: BatchNorm's step counter, BERT's token positions. Some files lack them, some have more.
+COUNTERS = ('num_batches_tracked', 'embeddings.position_ids')
+
+
+def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Tensor]:
+    """Read a CLIP file's tensors by name, on the CPU.
+
+    Args:
+        path: TorchScript archive, state dict or safetensors file.
+        checksum: SHA-256 (hexadecimal, or its first digits, at least 8) the file must have.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the checksum differs, or the file is of no known format or holds pickled code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'weights file {path} does not exist')
+    if checksum is not None:
+        check_checksum(path, checksum)
+    if path.suffix == '.safetensors':
+        return read_safetensors(path)
+    if archive_code(path):
+        return read_archive(path)
+    return read_state_dict(path)
+
+
+@lru_cache(maxsize=16)
+def own_logit_scale(weights: Path | None) -> float:
+    """exp(logit_scale) of a CLIP's file, at most 100; 100 where there is no file or it holds none."""
+    tensors = {} if weights is None else read_weights(weights)
+    found = [float(value) for name, value in tensors.items() if name.rpartition('.')[2] == 'logit_scale']
+    return min(math.exp(found[0]), MOST_LOGIT_SCALE) if found else MOST_LOGIT_SCALE
+
+
+def shown_activation(path: Path) -> bool | None:
+    """Whether a TorchScript archive's code uses QuickGELU, x * sigmoid(1.702 x), or GELU.
+
+    Of QuickGELU the sigmoid is looked for: a traced archive keeps the 1.702 among its tensors. None where the code has
+    neither or both, and for files without code, which cannot tell.
+    """
+    names = archive_code(path)
+    if not names:
+        return None
+    with zipfile.ZipFile(path) as archive:
+        code = b''.join(map(archive.read, names))
+    quick, plain = b'sigmoid(' in code, b'gelu(' in code
+    return quick if quick != plain else None
+
+
+def archive_code(path: Path) -> list[str]:
+    """Names of the code files in a TorchScript archive; empty for every other file."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if '/code/' in name and name.endswith('.py')]
+
+
+def check_checksum(path: Path, checksum: str) -> None:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 24):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    if len(checksum) < 8 or not found.startswith(checksum.lower()):
+        raise ValueError(
+            f'{path} has SHA-256 {found}, expected {checksum}: fetch the file again or correct checksum'
+        )
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device='cpu')
+    except SafetensorError as error:
+        raise ValueError(f'{path} is not a readable safetensors file ({error}): fetch it again') from error
+
+
+def read_archive(path: Path) -> dict[str, Tensor]:
+    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects."""
+    try:
+        return dict(torch.jit.load(path, map_location='cpu').state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} is not a readable TorchScript archive ({first_line(error)}): fetch it again'
+        ) from error
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A pickled state dict, through torch's restricted unpickler only."""
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f'{path} cannot be loaded as tensors alone ({first_line(error)}); it is damaged or '
+            'holds pickled code, which is never executed here: save it as safetensors'
+        ) from error
+    tensors = content.get('state_dict', content) if isinstance(content, dict) else content
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise ValueError(f'{path} holds no state dict (names with tensors)')
+    wrapped = all(name.startswith('module.') for name in tensors)  # saved from DistributedDataParallel
+    return {name.removeprefix('module.') if wrapped else name: value for name, value in tensors.items()}
+
+
+def split_towers(tensors: dict[str, Tensor], source: str) -> dict[str, dict[str, Tensor]]:
+    """Sort a file's tensors into `visual` and `text`, named as within the tower.
+
+    Raises:
+        ValueError: a name belongs to neither tower.
+    """
+    unknown = [
+        name for name in tensors if name not in SCALARS and name.split('.')[0] not in TEXT_NAMES | {'visual'}
+    ]
+    if unknown:
+        raise ValueError(f'{source} has names that belong to no CLIP tower: {listed(unknown)}')
+    visual = {
+        name.removeprefix('visual.'): value for name, value in tensors.items() if name.startswith('visual.')
+    }
+    text = {
+        name.removeprefix('text.'): value
+        for name, value in tensors.items()
+        if not name.startswith(('visual.', 'text_decoder.')) and name not in SCALARS | {'attn_mask'}
+    }
+    return {'visual': visual, 'text': text}
+
+
+def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source: str) -> None:
+    """Copy one tower's tensors from a whole CLIP file's into a module, strictly.
+
+    Args:
+        tower: the module; its dtype stays.
+        tensors: all of the file's tensors.
+        which: 'visual' or 'text'.
+        source: the file's name, for messages.
+
+    Raises:
+        ValueError: a name is missing or unexpected, a shape differs, or a tensor is not finite.
+    """
+    found = split_towers(tensors, source)[which]
+    wanted = tower.state_dict()
+    missing = [name for name in wanted if name not in found and not name.endswith(COUNTERS)]
+    unexpected = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]
+    if missing or unexpected:
+        raise ValueError(
+            f'{source} does not fit the {which} tower: missing {listed(missing)}; unexpected '
+            f'{listed(unexpected)}. Check that arch names the model these weights belong to'
+        )
+    found = {name: value for name, value in found.items() if name in wanted}
+    for name, value in found.items():
+        if value.shape != wanted[name].shape:
+            raise ValueError(
+                f'{source}: {which} tensor {name} has shape {tuple(value.shape)}, arch asks for '
+                f'{tuple(wanted[name].shape)}; check that arch and weights belong together'
+            )
+        if not torch.isfinite(value).all():
+            raise ValueError(
+                f'{source}: {which} tensor {name} holds NaN or infinite values; fetch the file again'
+            )
+    tower.load_state_dict(found, strict=False)
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, for a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Names for a message: all of a few, else the first ones and how many more."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return (', '.join(names[:most]) or 'nothing') + more

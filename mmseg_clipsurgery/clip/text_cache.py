@@ -1,0 +1,96 @@
+"""Text embeddings on disk: written whole or not at all, read only when they fit and are sound.
+
+A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, words,
+templates and tokenizer. Not the token ids of every word in every template, which take longer than all else; but those
+of some texts, so that a tokenizer which reads the same tokens otherwise is another one. A file is written under a
+temporary name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its
+numbers: one that is damaged, of another shape or not finite is rebuilt.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..environment.stack import cache_folder
+
+logger = logging.getLogger('mmseg_clipsurgery')
+
+
+class TextCache:
+    """A folder of text embeddings.
+
+    Args:
+        folder: where files are kept; None: `text` in the package's cache folder.
+    """
+
+    def __init__(self, folder: str | Path | None = None):
+        self.folder = Path(folder).expanduser() if folder else cache_folder() / 'text'
+
+    def key(
+        self, tower: nn.Module, config: Mapping, quick_gelu: bool, texts: Mapping[str, Any], ids: Tensor
+    ) -> str:
+        """Hexadecimal key of embeddings by a text tower.
+
+        Args:
+            tower, config, quick_gelu: the text tower, its config and activation.
+            texts: words, templates and what else says which texts are encoded; all of it JSON.
+            ids: token ids of some of the texts, "t l".
+        """
+        digest = hashlib.sha256()
+        settings = {'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+        for name, value in sorted({**tower.state_dict(), '': ids}.items()):
+            digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+            digest.update(as_bytes(value))
+        return digest.hexdigest()
+
+    def read(self, key: str, shape: tuple[int, ...]) -> Tensor | None:
+        """The embeddings under a key, fp32 on the CPU; None where there are none or they are unsound (logged)."""
+        path = self.folder / f'{key}.safetensors'
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, 'pt') as file:
+                found, stated = file.get_tensor('embeddings'), (file.metadata() or {}).get('sha256')
+        except (SafetensorError, OSError) as error:
+            logger.warning('text cache: %s is not readable (%s); rebuilding it', path, error)
+            return None
+        sound = tuple(found.shape) == shape and found.dtype == torch.float32 and torch.isfinite(found).all()
+        if not sound or stated != hashlib.sha256(as_bytes(found)).hexdigest():
+            logger.warning('text cache: %s is damaged; rebuilding it', path)
+            return None
+        return found
+
+    def write(self, key: str, embeddings: Tensor) -> None:
+        """Keep embeddings under a key. A folder that cannot be written is a warning: the cache is a convenience."""
+        embeddings = embeddings.float().contiguous().cpu()
+        temporary = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix='.tmp')
+            os.close(descriptor)
+            save_file(
+                {'embeddings': embeddings},
+                temporary,
+                {'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()},
+            )
+            os.replace(temporary, self.folder / f'{key}.safetensors')
+        except (OSError, SafetensorError) as error:
+            logger.warning('text cache: %s cannot be written (%s); going on without it', self.folder, error)
+            if temporary and os.path.exists(temporary):
+                os.unlink(temporary)
+
+
+def as_bytes(value: Tensor) -> memoryview:
+    """A tensor's bytes, whatever its dtype and device."""
+    return memoryview(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

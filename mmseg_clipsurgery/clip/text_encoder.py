@@ -1,0 +1,213 @@
+"""Words to text queries: every word through every template, encoded once.
+
+    T_word = norm(mean over templates of norm(E(template with word)))          CLIP's zero-shot recipe
+
+A causal tower that pools at its end token cannot see what stands behind it, so a batch is cut to its longest text:
+the same result for a fraction of the cost. Texts are sorted by length for that. Other towers (no causal mask, other
+pooling, a class embedding, Hugging Face models) are encoded by open_clip at full length.
+
+Texts are embedded at the first prediction, not in the constructor, since weights may be loaded in between; the result
+is kept in memory and in a disk cache (`text_cache`) under a key of everything it depends on.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..affinities import run_block, unknown_parameters
+from ..inference.precision import weights_version
+from ..structures import TextQueries
+from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templates
+from .sources import Tokenizer, build_text_tower, resolve
+from .text_cache import TextCache
+
+MOST_KEPT = 64  # word lists in memory
+
+
+@MODELS.register_module()
+class OpenCLIPTextEncoder(BaseModule):
+    """Embeds a vocabulary with open_clip's text tower.
+
+    Args:
+        arch, pretrained, quick_gelu, checksum, cache_dir: as for `CLIPSurgeryViT`; the same file serves both towers.
+        vocabulary: a shipped name, a list of words or of lists of synonyms, a text file, or None (words come with
+            each call).
+        templates: a shipped name ('imagenet80', 'clip_surgery85', 'photo', 'bare'), a list, or a text file.
+        batch_tokens: texts are encoded in batches of about this many tokens.
+        text_cache: folder of the embeddings' disk cache; None or True: the default folder; False: no disk cache.
+
+    Raises:
+        ValueError, FileNotFoundError: unknown vocabulary, template, arch or weights.
+    """
+
+    def __init__(
+        self,
+        arch: str | Path | Mapping,
+        pretrained: str | Path | None = None,
+        vocabulary: VocabularySpec = None,
+        templates: TemplatesSpec = 'imagenet80',
+        quick_gelu: bool | None = None,
+        checksum: str | None = None,
+        cache_dir: str | None = None,
+        batch_tokens: int = 8192,
+        text_cache: str | Path | bool | None = None,
+        init_cfg: Mapping | None = None,
+    ):
+        super().__init__(init_cfg)
+        if batch_tokens < 1:
+            raise ValueError(f'batch_tokens must be at least 1, got {batch_tokens}')
+        self.vocabulary = Vocabulary.read(vocabulary)
+        self.templates = read_templates(templates)
+        self.source = resolve(arch, pretrained, quick_gelu, checksum, cache_dir)
+        self.text = build_text_tower(self.source)
+        self.batch_tokens = batch_tokens
+        self.cache = None if text_cache is False else TextCache(None if text_cache is True else text_cache)
+        self._tokenizer: Tokenizer | None = None
+        self._kept: dict[tuple, Tensor] = {}
+        self.eval()
+
+    def train(self, mode: bool = True):
+        """CLIP is only read: the tower stays in eval mode."""
+        return super().train(False)
+
+    def forward(self, vocabulary: VocabularySpec = None) -> TextQueries:
+        """Embed a vocabulary (default: the encoder's own), from memory or the disk cache where possible.
+
+        Returns:
+            TextQueries on the tower's device, fp32; with the empty string's embedding where the vocabulary has one
+            class (its only use).
+
+        Raises:
+            ValueError: no vocabulary, here or in the constructor.
+        """
+        vocabulary = Vocabulary.read(vocabulary) or self.vocabulary
+        if vocabulary is None:
+            raise ValueError(
+                'no vocabulary: give one to OpenCLIPTextEncoder(vocabulary=...) or with the call'
+            )
+        words = vocabulary.queries + (('',) if vocabulary.num_classes == 1 else ())
+        embeddings = self.embed_words(words)
+        class_of = torch.tensor(vocabulary.class_of, device=embeddings.device)
+        count = len(vocabulary.queries)
+        return TextQueries(embeddings[:count], class_of, embeddings[count:] if len(words) > count else None)
+
+    def embed_words(self, words: Sequence[str]) -> Tensor:
+        """Words -> "q c", L2-normalised, averaged over the templates; fp32, on the tower's device."""
+        device = self.text_device
+        key = (tuple(words), device, weights_version(self.text))
+        if key not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            # Autocast would leave its rounding in the disk cache, under the key of the exact numbers.
+            exact = torch.autocast(device.type, enabled=False)
+            with torch.inference_mode(False), torch.no_grad(), exact:
+                self._kept[key] = self._cached_embeddings(words).to(device)
+        return self._kept[key]
+
+    @property
+    def text_device(self) -> torch.device:
+        return next(self.text.parameters()).device
+
+    def _cached_embeddings(self, words: Sequence[str]) -> Tensor:
+        if self.cache is None:
+            return self._average(self.texts(words), len(words))
+        texts = {
+            'words': list(words),
+            'templates': list(self.templates),
+            'tokenizer': self.tokenizer.fingerprint,
+        }
+        # Every template once and every word once: the rest takes longer to tokenize than all else of a second start.
+        some = self.texts(words[:1]) + self.texts(words, self.templates[:1])
+        key = self.cache.key(
+            self.text, self.source.config, self.source.quick_gelu, texts, self.tokenizer(some)
+        )
+        found = self.cache.read(key, (len(words), self.source.config['embed_dim']))
+        if found is None:
+            found = self._average(self.texts(words), len(words)).cpu()
+            self.cache.write(key, found)
+        return found
+
+    def texts(self, words: Sequence[str], templates: Sequence[str] | None = None) -> list[str]:
+        """Every word in every template (the encoder's own by default), word by word."""
+        return [template.replace('{}', word) for word in words for template in templates or self.templates]
+
+    def _average(self, texts: list[str], count: int) -> Tensor:
+        """Texts of `count` words -> word embeddings "q c"."""
+        encoded = F.normalize(self.encode_tokens(self.tokenizer(texts)).float(), dim=-1)
+        return F.normalize(encoded.unflatten(0, (count, -1)).mean(dim=1), dim=-1)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
+            self._tokenizer = Tokenizer(self.source)
+        return self._tokenizer
+
+    def encode_tokens(self, ids: Tensor) -> Tensor:
+        """Token ids "t l" -> text features "t c" in the joint space, not normalised.
+
+        Texts are encoded in batches of similar length, each cut to its longest text where the tower allows.
+        """
+        ids = ids.to(self.text_device)
+        if not self.cuts_text:
+            parts = ids.split(max(1, self.batch_tokens // ids.shape[1]))
+            return torch.cat([self.encode_whole(part) for part in parts])
+        ends = self.end_positions(ids)
+        order = ends.argsort(stable=True)
+        features = None
+        for batch in self.batches(ends[order]):
+            rows = order[batch]
+            part = self.encode_cut(ids[rows], ends[rows])
+            features = part.new_empty(len(ids), part.shape[1]) if features is None else features
+            features[rows] = part
+        return features
+
+    def batches(self, ends: Tensor) -> list[slice]:
+        """Slices over texts sorted by length, each about `batch_tokens` long when cut."""
+        lengths, batches, start = (ends + 1).tolist(), [], 0
+        for stop in range(1, len(lengths) + 1):
+            if stop == len(lengths) or (stop + 1 - start) * lengths[stop] > self.batch_tokens:
+                batches.append(slice(start, stop))
+                start = stop
+        return batches
+
+    @property
+    def cuts_text(self) -> bool:
+        """Whether the tower is causal and pools at its end token, so that what follows it cannot matter."""
+        tower = self.text
+        return (
+            getattr(tower, 'attn_mask', None) is not None
+            and getattr(tower, 'cls_emb', None) is None
+            and not getattr(tower, 'use_pad_mask', False)
+            and getattr(tower, 'pool_type', 'argmax') in ('argmax', 'eos')
+            and not unknown_parameters(tower.transformer.resblocks)
+        )
+
+    def end_positions(self, ids: Tensor) -> Tensor:
+        """Where each text ends: the highest id (OpenAI's rule) or the tower's own end token. "t l" -> "t"."""
+        if getattr(self.text, 'pool_type', 'argmax') == 'eos':
+            return (ids == self.text.eos_id).int().argmax(dim=1)
+        return ids.argmax(dim=1)
+
+    def encode_whole(self, ids: Tensor) -> Tensor:
+        """One batch at full length, by open_clip. ids "t l" -> "t c"; tokens that come along are left out."""
+        encoded = self.text(ids)
+        return encoded[0] if isinstance(encoded, tuple) else encoded
+
+    def encode_cut(self, ids: Tensor, ends: Tensor) -> Tensor:
+        """One batch, cut to its longest text. ids "t l", ends "t" -> "t c"."""
+        tower = self.text
+        length = int(ends.max()) + 1
+        x = tower.token_embedding(ids[:, :length]) + tower.positional_embedding[:length]
+        heads = self.source.config['text_cfg'].get('heads', 8)
+        for block in tower.transformer.resblocks:
+            x = run_block(block, x, heads, causal=True)
+        pooled = tower.ln_final(x)[torch.arange(len(ids), device=ids.device), ends]
+        projection = tower.text_projection
+        if projection is None:
+            return pooled
+        return projection(pooled) if callable(projection) else pooled @ projection

@@ -1,0 +1,31 @@
+"""How every command tells a mistake: one sentence.
+
+A user's mistake (ValueError, FileNotFoundError) ends in `error: ...` and exit code 1; `--debug` or
+MMSEG_CLIPSURGERY_DEBUG=1 shows the traceback instead. Any other exception is a bug and always prints its traceback.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+
+
+def guarded(action: Callable[[], object], debug: bool = False) -> int:
+    """Run a command; its exit code."""
+    try:
+        action()
+    except (ValueError, FileNotFoundError) as error:
+        if debug or os.environ.get('MMSEG_CLIPSURGERY_DEBUG', '0') not in ('', '0'):
+            raise
+        print(f'error: {sentence(error)}', file=sys.stderr)
+        return 1
+    return 0
+
+
+def sentence(error: Exception) -> str:
+    """An error's message on one line, without what data loaders and registries put around it."""
+    text = str(error).strip()
+    if 'Original Traceback' in text:
+        text = re.sub(r'^[\w.]+(Error|Exception|File): ', '', text.splitlines()[-1])
+    text = re.sub(r'^(class `\w+` in \S+: )+', '', text)
+    return ' '.join(text.split())

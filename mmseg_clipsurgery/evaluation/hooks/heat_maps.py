@@ -1,0 +1,106 @@
+"""A hook for MMSeg's test loop: heat maps of chosen classes beside the label map, in the configured backends.
+
+    model = dict(test_cfg=dict(maps=True))
+    custom_hooks = [dict(type='HeatMapsHook', classes=['cat', 'sofa'], interval=10)]
+    vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+
+MMEngine's visualiser draws on the first process only, so the hook hands its pictures to the backends themselves: every
+process draws its own images.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch.nn.functional as F
+from mmengine import fileio
+from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from ...explain import unit_range
+from ...visualization.drawing import overlay
+from ...visualization.figures import check_opacity, gallery, heat_overlay, panel, panel_size
+from ...visualization.palette import voc_palette
+from .test_loop import base_datasets
+
+
+@HOOKS.register_module()
+class HeatMapsHook(Hook):
+    """Draw image, label map and heat maps of classes, for every `interval`-th image of a process.
+
+    Args:
+        classes: names; None: in each image, the `most` classes of its label map with the largest area.
+        interval: 1 draws all images.
+        most: heat maps a picture, where `classes` is None.
+        opacity: of colours and heat, in [0, 1].
+
+    Raises:
+        ValueError: a class the data set does not have, or a model without `class_maps` (`test_cfg.maps=True`).
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self, classes: Sequence[str] | None = None, interval: int = 1, most: int = 3, opacity: float = 0.6
+    ) -> None:
+        if interval < 1 or most < 1:
+            raise ValueError(f'interval and most must be at least 1, got {interval} and {most}')
+        self.classes = None if classes is None else list(classes)
+        self.interval = interval
+        self.most = most
+        self.opacity = check_opacity(opacity)
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        dataset = runner.test_dataloader.dataset
+        self._names = list(dataset.metainfo['classes'])
+        unknown = [name for name in self.classes or [] if name not in self._names]
+        if unknown:
+            raise ValueError(f'HeatMapsHook: no class {unknown[0]!r}; there are {", ".join(self._names)}')
+        given = dataset.metainfo.get('palette') or []
+        self._colours = given if len(given) == len(self._names) else voc_palette(len(self._names))
+        self._backend_args = getattr(next(base_datasets(dataset)), 'backend_args', None)
+        self._seen = 0
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
+    ) -> None:
+        rank, world = get_dist_info()
+        for sample in outputs or []:
+            index = self._seen * world + rank  # as MMEngine's sampler deals images out
+            self._seen += 1
+            if (self._seen - 1) % self.interval:
+                continue
+            picture = np.asarray(self.draw(sample).convert('RGB'))
+            for backend in runner.visualizer._vis_backends.values():
+                backend.add_image(f'heat_maps/{Path(sample.img_path).stem}', picture, step=index)
+
+    def draw(self, sample: Any):
+        """The figure of one sample, a PIL image."""
+        if 'class_maps' not in sample:
+            raise ValueError('HeatMapsHook: the model gives no class_maps; set model.test_cfg.maps=True')
+        data = fileio.get(sample.img_path, backend_args=self._backend_args)
+        pixels = mmcv.imfrombytes(data, channel_order='rgb')
+        labels = sample.pred_sem_seg.data[0].cpu().numpy()
+        panels = [
+            ('image', panel(pixels)),
+            ('labels', panel(overlay(pixels, labels, self._colours, self.opacity), True)),
+        ]
+        kept = self.shown(labels)
+        maps = unit_range(sample.class_maps.data[kept].float())
+        heats = F.interpolate(maps[None], size=panel_size(pixels), mode='bilinear')[0].cpu().numpy()
+        panels += [
+            (self._names[k], heat_overlay(pixels, heat, self.opacity))
+            for k, heat in zip(kept, heats, strict=True)
+        ]
+        return gallery(panels)
+
+    def shown(self, labels: np.ndarray) -> list[int]:
+        """Indices of the classes whose maps are drawn."""
+        if self.classes is not None:
+            return [self._names.index(name) for name in self.classes]
+        areas = np.bincount(labels.ravel(), minlength=len(self._names))
+        return [int(k) for k in np.argsort(-areas, kind='stable')[: self.most] if areas[k]]

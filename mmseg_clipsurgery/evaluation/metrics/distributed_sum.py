@@ -1,0 +1,66 @@
+"""Sums over a data set, every image once whatever the number of processes.
+
+A distributed sampler repeats images until every process has as many. Process r of w owns ceil((N - r) / w) of N
+images, and only the last one it sees can be a repetition; so the last image is kept apart until N is known. Memory
+is two tensors, whatever N.
+"""
+
+import torch
+from mmengine.dist import all_reduce, get_dist_info
+from mmengine.logging import print_log
+from torch import Tensor
+
+
+class DistributedSum:
+    """A running sum of one tensor per image, reduced once over the processes."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._sum: Tensor | None = None
+        self._last: Tensor | None = None
+        self.seen = 0
+
+    def add(self, counts: Tensor) -> None:
+        """Count one image. All images of all processes give tensors of one shape and dtype."""
+        if self._last is not None:
+            self._sum = self._last if self._sum is None else self._sum + self._last
+        self._last = counts
+        self.seen += 1
+
+    def surplus(self, size: int) -> int:
+        """How many images this process saw beyond its share of `size`: 0, or 1 for a repetition.
+
+        Raises:
+            ValueError: more than one: the sampler does not divide the images among the processes.
+        """
+        rank, world = get_dist_info()
+        owned = max(0, -((rank - size) // world))  # ceil((size - rank) / world)
+        if self.seen - owned > 1:
+            raise ValueError(
+                f'process {rank} of {world} evaluated {self.seen} images and its share of {size} is {owned}: '
+                'use a sampler that divides the images among the processes, such as DefaultSampler'
+            )
+        if self.seen < owned:
+            print_log(
+                f'only {self.seen} of the {owned} images of process {rank} were evaluated', 'current', 30
+            )
+        return max(0, self.seen - owned)
+
+    def total(self, size: int, nothing: Tensor) -> Tensor:
+        """The sum over the `size` images of the data set, the same on every process, on the CPU.
+
+        Args:
+            size: N.
+            nothing: zeros of the images' shape and dtype, for a process that owns no image.
+
+        Raises:
+            ValueError: see `surplus`.
+        """
+        kept = [self._sum] if self.surplus(size) else [self._sum, self._last]
+        counts = torch.stack([nothing] + [part.to(nothing.device) for part in kept if part is not None]).sum(
+            dim=0
+        )
+        all_reduce(counts)
+        return counts.cpu()

@@ -1,0 +1,82 @@
+"""mAP of multi-label recognition; any segmentation data set serves, its labels read from the masks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from .average_precision import average_precision, class_rows, mean_of_occurring, table
+
+
+@METRICS.register_module()
+class RecognitionMAP(BaseMetric):
+    """mAP of `class_scores`; keeps k floats and k labels an image, and every process gets the same result.
+
+    Args:
+        ignore_index: label of masks that is no class.
+        without: names of classes left out of the mean; those the data set lacks are no mistake.
+        collect_device, prefix: as MMEngine's metrics.
+
+    After `evaluate`, on the first process: `per_class`, dictionaries with `class`, `AP` (percent, None where the class
+    does not occur) and `images` (how many hold it).
+    """
+
+    def __init__(
+        self,
+        ignore_index: int = 255,
+        without: Sequence[str] = ('background',),
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        self.ignore_index = ignore_index
+        self.without = tuple(without)
+        self.per_class: list[dict[str, Any]] = []
+
+    @property
+    def _classes(self) -> Sequence[str]:
+        assert self.dataset_meta is not None
+        return self.dataset_meta['classes']
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
+        """Keep scores and labels of a batch: `class_scores` "k" and `gt_sem_seg` "1 h w" of each sample."""
+        for sample in data_samples:
+            name = str(sample.get('img_path', 'an image without a name'))
+            if 'class_scores' not in sample:
+                raise ValueError("the model gives no class_scores; set model.type='CLIPSurgeryRecogniser'")
+            scores = sample['class_scores'].float().cpu().numpy()
+            if len(scores) != len(self._classes):
+                raise ValueError(
+                    f'the model scores {len(scores)} classes, the data set has {len(self._classes)}; '
+                    'set model.text_encoder.vocabulary to that of the data set'
+                )
+            try:
+                present = classes_present(sample['gt_sem_seg']['data'], len(scores), self.ignore_index)
+            except ValueError as error:
+                raise ValueError(f'{name}: {error}') from None
+            self.results.append((scores, present))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """All images' (scores, labels) -> {'mAP': percent}."""
+        scores, present = (np.stack(part) for part in zip(*results, strict=True))
+        precision = average_precision(scores, present)
+        self.per_class = class_rows(self._classes, precision, present)
+        print_log(table(self.per_class), 'current')
+        kept = [
+            value for name, value in zip(self._classes, precision, strict=True) if name not in self.without
+        ]
+        return {'mAP': mean_of_occurring(kept)}
+
+
+def classes_present(mask: Tensor, classes: int, ignore_index: int) -> np.ndarray:
+    """Which classes occur in a mask of any shape: "k" bool. Raises ValueError for a label that is no class."""
+    labels = torch.unique(mask.cpu())
+    labels = labels[labels != ignore_index].long()
+    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        raise ValueError(f'the mask holds label {int(labels.max())} and there are {classes} classes')
+    return np.isin(np.arange(classes), labels.numpy())

@@ -1,0 +1,107 @@
+"""How a tower is run: its precision, and whether it is compiled. Both off unless asked for.
+
+fp32          as the weights are
+bf16, fp16    torch.autocast around the tower; tokens are normalised and compared in fp32 all the same
+compiled      torch.compile of the tower's forward; where that fails (no compiler, say) the plain tower serves,
+              which is said once
+
+Autocast converts a tower's matrices anew at every call. So a half_copy of the tower holds them converted, and shares
+everything else with it: the same numbers to the last bit, without the conversions, for half a tower's memory more.
+"""
+
+import contextlib
+import copy
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..structures import ImageTokens
+
+PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+logger = logging.getLogger('mmseg_clipsurgery')
+
+
+class TowerRunner:
+    """Runs a tower with one precision, compiled or not.
+
+    Args:
+        precision: 'fp32', 'bf16' or 'fp16'.
+        compiled: whether to use torch.compile. It pays for many windows of one size; every new size is compiled anew.
+
+    Raises:
+        ValueError: unknown precision.
+    """
+
+    def __init__(self, precision: str = 'fp32', compiled: bool = False):
+        if precision not in PRECISIONS:
+            raise ValueError(f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {precision!r}')
+        self.dtype = PRECISIONS[precision]
+        self.compiled = compiled
+        self._forward: Callable[..., Any] | None = None
+        self._tower: nn.Module | None = None  # whose these are:
+        self._half_copy: nn.Module | None = None
+        self._version: tuple = ()
+
+    def __call__(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
+        """The tower's tokens of images "b 3 H W"."""
+        if tower is not self._tower:
+            self._tower, self._half_copy, self._forward = tower, None, None
+        with self.autocast(images.device.type):
+            tower = tower if self.dtype is None else self.converted(tower)
+            if self.compiled:
+                return self.run_compiled(tower, images, class_token)
+            return tower(images, class_token=class_token)
+
+    def autocast(self, device: str) -> contextlib.AbstractContextManager:
+        return torch.autocast(device, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
+
+    def converted(self, tower: nn.Module) -> nn.Module:
+        """The tower's half_copy, made anew when a weight of the tower has changed."""
+        assert self.dtype is not None
+        version = weights_version(tower)
+        if self._half_copy is None or self._version != version:
+            self._half_copy, self._version, self._forward = half_copy(tower, self.dtype), version, None
+        return self._half_copy
+
+    def run_compiled(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
+        """As compiled; where that fails but the plain tower works, plain from then on."""
+        if self._forward is None:
+            self._forward = torch.compile(tower.forward)
+        try:
+            return self._forward(images, class_token=class_token)
+        except (
+            Exception
+        ) as error:  # compilers fail in many ways; a user's mistake is raised again by the plain tower
+            tokens = tower(images, class_token=class_token)
+            self.compiled = False
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            logger.warning('torch.compile does not work here (%s); going on without it', reason)
+            return tokens
+
+
+def half_copy(tower: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A module like the tower whose matrices are of another dtype; all other weights are the tower's own."""
+    with torch.inference_mode(False), torch.no_grad():
+        ours = {id(value): value for value in (*tower.parameters(), *tower.buffers())}
+        ours |= {id(value): nn.Parameter(value.to(dtype), requires_grad=False) for value in matrices(tower)}
+        return copy.deepcopy(tower, ours)
+
+
+def matrices(tower: nn.Module) -> Iterator[nn.Parameter]:
+    """What autocast converts for matrix products and convolutions, biases included."""
+    for module in tower.modules():
+        products = isinstance(module, (nn.Linear, nn.Conv2d))
+        for name, value in module.named_parameters(recurse=False):
+            if products or name in ('in_proj_weight', 'in_proj_bias', 'proj'):
+                yield value
+
+
+def weights_version(module: nn.Module) -> tuple:
+    """Changes whenever a weight is replaced, or written other than through `.data`."""
+    return tuple(
+        (id(value), value.data_ptr(), 0 if value.is_inference() else value._version)
+        for value in module.parameters()
+    )

@@ -1,0 +1,135 @@
+"""Whole and sliding-window inference over a batch of images of any sizes.
+
+    windows of all images -> batches of equal windows -> read -> grid logits -> one mosaic per image (see `mosaic`)
+
+Windows form a grid; the last row and column are shifted inside the image, and a window larger than the image is clipped
+to it (logged once). A window whose side is no multiple of the patch loses the remainder at right and bottom, and its
+logits are upsampled over the whole window, unless it is padded (ClearCLIP): centred zeros up to a multiple of the
+patch, cut from its logits.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .tiled_logits import Size, TiledLogits, window_weights
+
+Span = tuple[int, int]
+logger = logging.getLogger('mmseg_clipsurgery')
+
+
+class Windows(NamedTuple):
+    """The windows of one image: every row span with every column span, in pixels, ends excluded."""
+
+    rows: list[Span]
+    columns: list[Span]
+
+    @property
+    def size(self) -> Size:
+        (top, bottom), (left, right) = self.rows[0], self.columns[0]
+        return bottom - top, right - left
+
+
+class Place(NamedTuple):
+    """One window: the image's index and the window's place in its grid."""
+
+    image: int
+    row: int
+    column: int
+
+
+def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None) -> Windows:
+    """Windows that cover an image of size (H, W); one window over all of it where `crop` is None."""
+    if crop is None or stride is None:
+        crop = stride = size
+    if crop[0] > size[0] or crop[1] > size[1]:
+        log_clipping(crop)
+    return Windows(*(window_spans(*sides) for sides in zip(size, crop, stride, strict=True)))
+
+
+@cache
+def log_clipping(crop: Size) -> None:
+    """Say once for each window size that there are smaller images."""
+    logger.warning('windows of %d x %d pixels (height x width) are clipped to images that are smaller', *crop)
+
+
+def window_spans(length: int, crop: int, stride: int) -> list[Span]:
+    """Windows along one side: starts every `stride`, the last one shifted inside."""
+    crop = min(crop, length)
+    count = -(-(length - crop) // stride) + 1
+    starts = [min(i * stride, length - crop) for i in range(count)]
+    return [(start, start + crop) for start in starts]
+
+
+def read_images(
+    images: Sequence[Tensor],
+    read: Callable[[Tensor], Tensor],
+    crop: Size | None = None,
+    stride: Size | None = None,
+    window_batch: int = 16,
+    pad_to: int | None = None,
+) -> list[TiledLogits]:
+    """Logits of every image at its own size.
+
+    Args:
+        images: each "3 H W", of any sizes.
+        read: windows "b 3 h w" -> logits on the patch grid "b q gh gw".
+        crop, stride: window size and step (height, width) in pixels; None: whole images.
+        window_batch: windows read at once, over all images; only windows of one size share a batch.
+        pad_to: pad windows to a multiple of this many pixels.
+
+    Returns:
+        One mosaic per image: the average over the windows that saw each pixel.
+    """
+    windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
+    grids: list[list[list[Tensor]]] = [[[None] * len(w.columns) for _ in w.rows] for w in windows]
+    for batch in window_batches(windows, window_batch):
+        pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
+        for place, logits in zip(batch, read(padded(pixels, pad_to)), strict=True):
+            grids[place.image][place.row][place.column] = logits.permute(1, 2, 0)
+    return [mosaic(*parts, pad_to) for parts in zip(images, windows, grids, strict=True)]
+
+
+def window_batches(windows: Sequence[Windows], window_batch: int) -> Iterator[list[Place]]:
+    """Batches of windows of one size each, in the order of images, rows and columns."""
+    by_size: dict[Size, list[Place]] = {}
+    for i, of_image in enumerate(windows):
+        places = [Place(i, y, x) for y in range(len(of_image.rows)) for x in range(len(of_image.columns))]
+        by_size.setdefault(of_image.size, []).extend(places)
+    for same in by_size.values():
+        for start in range(0, len(same), window_batch):
+            yield same[start : start + window_batch]
+
+
+def cut(image: Tensor, windows: Windows, place: Place) -> Tensor:
+    """The pixels of an image "c H W" in one of its windows."""
+    return image[:, slice(*windows.rows[place.row]), slice(*windows.columns[place.column])]
+
+
+def padded(pixels: Tensor, pad_to: int | None) -> Tensor:
+    """Windows "b 3 h w" with centred zeros up to a multiple of `pad_to`; None: as they are."""
+    (top, bottom), (left, right) = (margins(length, pad_to) for length in pixels.shape[2:])
+    return F.pad(pixels, (left, right, top, bottom)) if top or bottom or left or right else pixels
+
+
+def margins(length: int, multiple: int | None) -> Span:
+    """Padding before and after that makes `length` a multiple, the odd pixel after."""
+    missing = -length % multiple if multiple else 0
+    return missing // 2, missing - missing // 2
+
+
+def mosaic(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: int | None) -> TiledLogits:
+    """Put the grid logits "gh gw q" of an image's windows side by side, with the weights of its pixels."""
+    weights = []
+    for side, spans in enumerate(windows):
+        length = windows.size[side]
+        before, after = margins(length, pad_to)
+        grid = grids[0][0].shape[side]
+        weights.append(window_weights(image.shape[1 + side], spans, grid, before, before + length + after))
+    tiles = torch.cat([torch.cat(row, dim=1) for row in grids])
+    return TiledLogits(tiles.contiguous(), *weights)

@@ -1,0 +1,193 @@
+"""The grid of a leaderboard: which cells there are, the config of each, and where its result is kept.
+
+A cell is a method on a data set, by a protocol, with a backbone. Its result is one JSON file, `<data set>/<cell>.json`:
+what `results.json` of its run holds, without paths of the machine, and
+
+    "cell": {"method": .., "data_set": .., "protocol": .., "backbone": .., "settings": ..}
+
+`settings` is a SHA-256 of all that decides figures. A file with the settings of its cell today is done; any other is
+run again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .. import scenes
+from ..evaluation.results import write_results
+from ..protocols.settings import entry, protocol_of, settings, table
+from ..resources import RESOURCES, config_folder
+
+MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machine it ran on
+PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
+SCENES_WEIGHTS = RESOURCES / 'scenes'
+NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a leaderboard.
+
+    method, data_set, protocol: names of `resources/protocols.json`.
+    backbone: 'ARCH:PRETRAINED', or '' for the one of the data set's shipped config.
+
+    Raises:
+        ValueError: an unknown name, or a backbone without a colon.
+    """
+
+    method: str
+    data_set: str
+    protocol: str
+    backbone: str = ''
+
+    def __post_init__(self) -> None:
+        for kind, name in (
+            ('methods', self.method),
+            ('data_sets', self.data_set),
+            ('protocols', self.protocol),
+        ):
+            entry(kind, name)
+        arch, colon, pretrained = self.backbone.partition(':')
+        if self.backbone and not (arch and colon and pretrained):
+            raise ValueError(
+                f'got the backbone {self.backbone!r}; write ARCH:PRETRAINED, such as ViT-L-14:openai'
+            )
+
+    @property
+    def name(self) -> str:
+        """Method, protocol where it is not the usual one, backbone: the stem of its files."""
+        unusual = self.protocol != protocol_of(self.method, self.data_set)
+        backbone = ''.join(letter if letter.isalnum() else '-' for letter in self.backbone)
+        return '_'.join(part for part in (self.method, self.protocol if unusual else '', backbone) if part)
+
+    def __str__(self) -> str:
+        return f'{self.name} on {self.data_set}'
+
+    def path(self, folder: Path) -> Path:
+        """Its result below the folder of a leaderboard."""
+        return folder / self.data_set / f'{self.name}.json'
+
+
+def cells(methods: Sequence[str], data_sets: Sequence[str], backbones: Sequence[str] = ('',)) -> list[Cell]:
+    """The whole grid, data set by data set.
+
+    Args:
+        methods: names, or 'METHOD:PROTOCOL' for another protocol than the method's usual one.
+        data_sets: names.
+        backbones: as `Cell.backbone`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    grid = []
+    for data_set in data_sets:
+        for backbone in backbones:
+            for given in methods:
+                method, _, protocol = given.partition(':')
+                grid.append(Cell(method, data_set, protocol or protocol_of(method, data_set), backbone))
+    return list(dict.fromkeys(grid))
+
+
+def run_config(cell: Cell, options: Mapping[str, Any] | None = None, data_root: str | None = None) -> Config:
+    """The config of a cell's run: a shipped config's model file and data set file with the cell's settings.
+
+    Args:
+        cell: which run.
+        options: changes by dotted key, as of `--cfg-options`.
+        data_root: in place of the shipped config's.
+    """
+    name = entry('data_sets', cell.data_set)['config']
+    cfg = Config.fromfile(config_folder() / f'clipsurgery_{name}.py')
+    changes = settings(cell.method, cell.data_set, cell.protocol)
+    for part in ('backbone', 'text_encoder', 'test_cfg'):
+        cfg.model[part].update(changes['model'][part])
+    cfg.test_dataloader.dataset.update(changes['test_dataloader']['dataset'])
+    cfg.test_pipeline, cfg.tta_pipeline = changes['test_pipeline'], changes['tta_pipeline']
+    if cell.backbone:
+        set_backbone(cfg.model, *cell.backbone.split(':', 1))
+    if data_root:
+        cfg.test_dataloader.dataset.data_root = data_root
+    cfg.merge_from_dict(dict(options or {}))
+    return cfg
+
+
+def set_backbone(model: Any, arch: str, pretrained: str) -> None:
+    """Another CLIP for both towers; the preprocessor takes its mean and std from the tower."""
+    kind = 'CLIPSurgeryResNet' if arch.startswith('RN') else 'CLIPSurgeryViT'
+    model.backbone.update(type=kind, arch=arch, pretrained=pretrained)
+    model.text_encoder.update(arch=arch, pretrained=pretrained)
+    model.data_preprocessor = None
+
+
+def settings_key(cfg: Config) -> str:
+    """SHA-256 of what decides a run's figures: model, words, protocol, data set but for its place, own weights."""
+    source = {key: value for key, value in cfg.test_dataloader.dataset.items() if key != 'data_root'}
+    stated: dict[str, Any] = {part: cfg[part] for part in PARTS} | {'dataset': source}
+    if cfg.test_dataloader.dataset.type == 'ScenesDataset':
+        stated['scenes'] = scenes.VERSION
+    if cfg.model.backbone.get('pretrained') == 'scenes':
+        files = sorted(path for path in SCENES_WEIGHTS.glob('*') if path.name not in NO_WEIGHTS)
+        stated['weights'] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def is_done(cell: Cell, folder: Path, key: str) -> bool:
+    """Whether the cell's result is there and was run with these settings."""
+    path = cell.path(folder)
+    if not path.is_file():
+        return False
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))['cell']['settings'] == key
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def keep(cell: Cell, folder: Path, key: str, results: Mapping[str, Any]) -> None:
+    """Write a cell's result, whole or not at all."""
+    protocol = {name: value for name, value in results['protocol'].items() if name not in MACHINE}
+    stated = dict(
+        method=cell.method,
+        data_set=cell.data_set,
+        protocol=cell.protocol,
+        backbone=cell.backbone,
+        settings=key,
+    )
+    write_results(cell.path(folder), {'cell': stated, **results, 'protocol': protocol})
+
+
+def cell_of(result: Mapping[str, Any]) -> Cell:
+    """The cell of a result."""
+    stated = result['cell']
+    return Cell(stated['method'], stated['data_set'], stated['protocol'], stated['backbone'])
+
+
+def read_cells(folder: Path) -> list[dict[str, Any]]:
+    """Every result below the folder of a leaderboard, in the order of the tables: data sets, then methods.
+
+    Raises:
+        ValueError: a file is no result of a cell.
+    """
+    found = []
+    for path in folder.glob('*/*.json'):
+        try:
+            result = json.loads(path.read_text(encoding='utf-8'))
+            order = [
+                rank(kind, result['cell'][name])
+                for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
+            ]
+            found.append((*order, path.stem, result))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
+            ) from None
+    return [one[-1] for one in sorted(found, key=lambda one: one[:-1])]
+
+
+def rank(kind: str, name: str) -> int:
+    """Position of a name in the table of protocols.json."""
+    return list(table()[kind]).index(name)

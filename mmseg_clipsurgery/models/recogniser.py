@@ -1,0 +1,50 @@
+"""Multi-label recognition inside MMSeg: which classes an image holds, not where.
+
+In a config of segmentation:
+
+    model = dict(type='CLIPSurgeryRecogniser')
+    test_evaluator = dict(_delete_=True, type='RecognitionMAP')
+"""
+
+from typing import Any
+
+import torch
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from ..clip.checkpoints import own_logit_scale
+from ..recognition import recognition_scores
+from ..similarity import SurgeryForm
+from .preprocessor import unpadded
+from .segmentor import CLIPSurgerySegmentor
+
+
+@MODELS.register_module()
+class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
+    """A segmentor that says which classes an image holds, not where; images are read whole, whatever the windows.
+
+    Args:
+        form: of feature surgery, 'released' or 'paper'.
+        logit_scale: factor before the softmax; None: the model's own.
+        **settings: as `CLIPSurgerySegmentor`.
+    """
+
+    def __init__(self, form: SurgeryForm = 'released', logit_scale: float | None = None, **settings: Any):
+        super().__init__(**settings)
+        self.form = form
+        self.logit_scale = (
+            own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale
+        )
+
+    @torch.inference_mode()
+    def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """The samples with `class_scores` "k" in [0, 1]; arguments as the segmentor's."""
+        data_samples = data_samples or [SegDataSample() for _ in inputs]
+        queries = self.text_encoder()
+        for image, sample in zip(
+            unpadded(inputs, [s.metainfo for s in data_samples]), data_samples, strict=True
+        ):
+            cls = self.backbone(image[None]).cls_token
+            scores = recognition_scores(cls, queries, self.form, self.logit_scale)
+            sample.set_data({'class_scores': scores[0]})
+        return data_samples

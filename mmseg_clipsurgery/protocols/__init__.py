@@ -1,0 +1,1 @@
+"""Evaluation protocols as data, and the config settings made from them."""

@@ -1,0 +1,156 @@
+"""Protocols as data: what a protocol, a data set and a method say, stated once and combined into a config.
+
+    resources/protocols.json     protocols   settings of a test run by default, and where a data set asks for others
+                            data_sets   titles, words, the shipped config, the depth of their masks
+                            methods     the surgery, and the protocol whose settings its authors use
+
+A setting is looked up in the protocol for the data set, then in its default, then in the protocol it is `like`. A
+config is one line over a model file and a data set file:
+
+    globals().update(settings('clip_surgery', 'voc21'))             another method, data set or protocol: other names
+
+`grid.run_config` builds the same run without a file, which is how the leaderboard fills its table.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from ..environment.loader_workers import loading_workers
+from ..resources import RESOURCES
+from ..vocabulary import Vocabulary, resource_names
+
+TABLE = RESOURCES / 'protocols.json'
+LONG_SIDE = 2048  # pixels, of MMSeg's test pipelines: the long side a resize by the short side may reach
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    """`resources/protocols.json`."""
+    return json.loads(TABLE.read_text(encoding='utf-8'))
+
+
+def entry(kind: str, name: str) -> Mapping[str, Any]:
+    """What the table says of a protocol, data set or method.
+
+    Args:
+        kind: 'protocols', 'data_sets' or 'methods'.
+        name: such as 'sclip', 'voc21' or 'clip_surgery'.
+
+    Raises:
+        ValueError: there is no such name; the sentence lists those that are there.
+    """
+    known = table()[kind]
+    if name not in known:
+        what = kind.replace('_', ' ').removesuffix('s')
+        raise ValueError(f'unknown {what} {name!r}; take one of: {", ".join(known)}')
+    return known[name]
+
+
+def protocol_of(method: str, data_set: str) -> str:
+    """The protocol of a method on a data set, unless another is asked for: the data set's own wins."""
+    return entry('data_sets', data_set).get('protocol') or entry('methods', method)['protocol']
+
+
+def protocol_settings(protocol: str, data_set: str) -> dict[str, Any]:
+    """Settings of a protocol for a data set, in the words of the table."""
+    entry('data_sets', data_set)
+    stated = entry('protocols', protocol)
+    inherited = protocol_settings(stated['like'], data_set) if 'like' in stated else {}
+    return {**inherited, **stated['default'], **stated.get(data_set, {})}
+
+
+def settings(method: str, data_set: str, protocol: str | None = None) -> dict[str, Any]:
+    """Everything a config adds to its model file and data set file.
+
+    Args:
+        method: one of the methods; its surgery is set in the backbone.
+        data_set: one of the data sets.
+        protocol: one of the protocols; None: that of `protocol_of`.
+
+    Returns:
+        `model`, `test_pipeline`, `tta_pipeline` and `test_dataloader`, as in a config; its workers are set for the
+        machine.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    found = protocol_settings(protocol or protocol_of(method, data_set), data_set)
+    facts = entry('data_sets', data_set)
+    loader = dict(type='LoadDeepAnnotations' if facts.get('deep_labels') else 'LoadAnnotations')
+    pipelines = test_pipelines(found['resize'], loader)
+    split = {'ann_file': facts['split']} if 'split' in facts else {}
+    return dict(
+        model=dict(
+            backbone=dict(surgery=entry('methods', method)['surgery']),
+            text_encoder=dict(vocabulary=words(data_set, found['words']), templates=found['templates']),
+            test_cfg=test_cfg(found),
+        ),
+        **pipelines,
+        test_dataloader=dict(
+            num_workers=loading_workers(),
+            dataset=dict(pipeline=pipelines['test_pipeline'], **split),
+        ),
+    )
+
+
+def words(data_set: str, kind: str) -> str | list[str]:
+    """The vocabulary of a data set in the words of a kind: a shipped name, or the class names.
+
+    Args:
+        data_set: one of the data sets.
+        kind: 'leaderboard' (SCLIP's words), 'plain' (ClearCLIP's: no synonyms) or 'names' (the literal class names).
+    """
+    given = entry('data_sets', data_set)['words']
+    if kind == 'names' and kind not in given:
+        vocabulary = Vocabulary.read(given['leaderboard'])
+        assert vocabulary is not None
+        return list(vocabulary.classes)
+    name = given.get(kind, given['leaderboard'])
+    assert name in resource_names('vocabularies')
+    return name
+
+
+def test_cfg(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The segmentor's `test_cfg` from settings of the table; what is not stated is off."""
+    slide = found['mode'] == 'slide'
+    pamr = found.get('pamr')
+    return dict(
+        mode=found['mode'],
+        crop_size=(found['crop'],) * 2 if slide else None,
+        stride=(found['stride'],) * 2 if slide else None,
+        logit_scale=found['logit_scale'],
+        prob_thd=found.get('prob_thd'),
+        area_thd=found.get('area_thd'),
+        pad_windows=found.get('pad_windows', False),
+        # Not stated where it is off: MMEngine can't merge a dict into the None of a base config.
+        **(dict(pamr={**pamr, 'dilations': tuple(pamr['dilations'])}) if pamr else {}),
+    )
+
+
+def test_pipelines(resize: Mapping[str, int] | None, loader: Mapping[str, str]) -> dict[str, list]:
+    """`test_pipeline` and `tta_pipeline`; annotations are loaded after the resize and keep their size.
+
+    Args:
+        resize: None; `short_side`: to this many pixels unless the long side would exceed `LONG_SIDE`; or `square`:
+            to this many pixels each way, by Pillow, whose bicubic filter is the one of the published code.
+        loader: the transform that loads annotations.
+    """
+    steps = [] if resize is None else [resize_step(resize)]
+    flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0, direction='horizontal')]
+    load, pack = dict(type='LoadImageFromFile'), dict(type='PackSegInputs')
+    augment = dict(
+        type='TestTimeAug', transforms=[*([step] for step in steps), flips, [dict(loader)], [dict(pack)]]
+    )
+    return dict(test_pipeline=[load, *steps, dict(loader), pack], tta_pipeline=[dict(load), augment])
+
+
+def resize_step(resize: Mapping[str, int]) -> dict[str, Any]:
+    """MMSeg's `Resize` for a resize of the table."""
+    if 'short_side' in resize:
+        return dict(type='Resize', scale=(LONG_SIDE, resize['short_side']), keep_ratio=True)
+    side = resize['square']
+    return dict(
+        type='Resize', scale=(side, side), keep_ratio=False, interpolation='bicubic', backend='pillow'
+    )

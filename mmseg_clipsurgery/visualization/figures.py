@@ -1,0 +1,183 @@
+"""Printable figures: panels with titles in a gallery or a table, colour keys, bars, marks.
+
+A panel is an image at a size that shows (long side at most 960 pixels, short side 256 where the photo is smaller);
+columns are chosen so that the figure has about the shape of a page. Files say 300 dots per inch. Pixels are RGB;
+sizes of PIL images are (width, height).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..environment.files import atomic_write
+from .fonts import draw_text, line_height, text_width, wrap
+
+Size = tuple[int, int]
+
+LONGEST, SHORTEST = 960, 256  # sides of a panel in pixels, the longest first
+NARROWEST = 200  # a column
+WIDE = 2.2  # width / height of a panorama
+PAGE = 1.5  # width / height of a figure at best
+MARGIN = 10
+TITLE_LINES = 2
+COLOURS = (0.06, 0.96)  # of turbo, whose ends are nearly black
+DOTS_PER_INCH = 300
+POSITIVE, NEGATIVE = '#0a9c3c', '#d7263d'
+
+
+def panel_size(pixels: np.ndarray) -> Size:
+    """(height, width) at which an image "H W ..." is shown."""
+    height, width = pixels.shape[:2]
+    scale = min(LONGEST / max(height, width), max(1.0, SHORTEST / min(height, width)))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def panel(pixels: np.ndarray, sharp: bool = False) -> Image.Image:
+    """An image "H W 3" uint8 at its panel's size; `sharp` keeps the borders of labels when it is enlarged."""
+    height, width = panel_size(pixels)
+    resampling = Image.Resampling.NEAREST if sharp and height > len(pixels) else Image.Resampling.LANCZOS
+    return Image.fromarray(pixels).resize((width, height), resampling)
+
+
+def heat_overlay(pixels: np.ndarray, heat: np.ndarray, opacity: float = 0.6) -> Image.Image:
+    """An image under a heat map.
+
+    Args:
+        pixels: "H W 3" uint8.
+        heat: "h w" in [0, 1], h and w those of `panel_size(pixels)`.
+        opacity: of the colours, in [0, 1].
+    """
+    colours = heat_colours()[(heat.clip(0, 1) * 255).round().astype(np.uint8)]
+    return Image.blend(panel(pixels), Image.fromarray(colours), check_opacity(opacity))
+
+
+def check_opacity(opacity: float) -> float:
+    if not 0 <= opacity <= 1:
+        raise ValueError(f'opacity must be in [0, 1], got {opacity}')
+    return opacity
+
+
+@lru_cache
+def heat_colours() -> np.ndarray:
+    """Colours of 0 to 1 in 256 steps, "256 3" uint8."""
+    return (matplotlib.colormaps['turbo'](np.linspace(*COLOURS, 256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """Panels of one size under their titles, in as many columns as make a page."""
+    width, height = panels[0][1].size
+    width, height = max(width, NARROWEST), height + 40
+    count = len(panels)
+
+    def unlike_a_page(columns: int) -> float:
+        rows = -(-count // columns)
+        empty = rows * columns - count
+        return abs(np.log(columns * width / (rows * height) / PAGE)) + 0.2 * empty / columns
+
+    columns = min(range(1, count + 1), key=unlike_a_page)
+    rows = [panels[start : start + columns] for start in range(0, count, columns)]
+    lines = TITLE_LINES if any(title for title, _ in panels) else 0
+    return stack([_row(row, columns, title_size(width), lines) for row in rows])
+
+
+def table(rows: Sequence[tuple[str, Sequence[Image.Image]]], columns: Sequence[str]) -> Image.Image:
+    """Rows of panels under common column titles, each with its own title at the left or, where rows are low, above."""
+    size = title_size(max(NARROWEST, rows[0][1][0].width))
+    named = any(name for name, _ in rows)
+    sideways = all(text_width(name, size) < images[0].height for name, images in rows)
+    head = [
+        (title, Image.new('RGB', (image.width, 1), 'white'))
+        for title, image in zip(columns, rows[0][1], strict=True)
+    ]
+    strips = [_row(head, len(columns), size, lines=1)]
+    for name, images in rows:
+        strip = _row([('', image) for image in images], len(columns), size, lines=0)
+        strips.append(_with_title(strip, name, size) if named and not sideways else strip)
+    if named and sideways:
+        names = ['', *(name for name, _ in rows)]
+        strips = [_with_side_title(strip, name, size) for strip, name in zip(strips, names, strict=True)]
+    return stack(strips)
+
+
+def stack(parts: Sequence[Image.Image]) -> Image.Image:
+    """Images below each other, on white, left edges aligned."""
+    canvas = Image.new(
+        'RGB', (max(part.width for part in parts), sum(part.height for part in parts)), 'white'
+    )
+    top = 0
+    for part in parts:
+        canvas.paste(part, (0, top))
+        top += part.height
+    return canvas
+
+
+def beside_or_below(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two images side by side, on white, upper edges aligned; below each other where the first is a wide one."""
+    if left.width > WIDE * left.height:
+        return stack([left, right])
+    canvas = Image.new('RGB', (left.width + right.width, max(left.height, right.height)), 'white')
+    canvas.paste(left, (0, 0))
+    canvas.paste(right, (left.width, 0))
+    return canvas
+
+
+def title_size(width: int) -> int:
+    """Height of letters for a column."""
+    return int(np.clip(width / 22, 14, 30))
+
+
+def _row(
+    panels: Sequence[tuple[str, Image.Image]], columns: int, size: int, lines: int = TITLE_LINES
+) -> Image.Image:
+    """Panels side by side, each under its title; `columns` counts empty places too."""
+    column = max(NARROWEST, *(image.width for _, image in panels)) if panels else NARROWEST
+    titles = [wrap(title, size, column, lines) if lines else [] for title, _ in panels]
+    head = max(map(len, titles)) * line_height(size)
+    height = MARGIN + head + max(image.height for _, image in panels)
+    canvas = Image.new('RGB', (MARGIN + columns * (column + MARGIN), height), 'white')
+    draw = ImageDraw.Draw(canvas)
+    for place, (title, (_, image)) in enumerate(zip(titles, panels, strict=True)):
+        left = MARGIN + place * (column + MARGIN)
+        top = MARGIN + head - len(title) * line_height(size)
+        for number, line in enumerate(title):
+            draw_text(draw, (left, top + number * line_height(size)), line, size)
+        canvas.paste(image, (left, MARGIN + head))
+    return canvas
+
+
+def _with_title(strip: Image.Image, title: str, size: int) -> Image.Image:
+    """A row's title above it."""
+    head = Image.new('RGB', (strip.width, MARGIN + line_height(size)), 'white')
+    draw_text(ImageDraw.Draw(head), (MARGIN, MARGIN), wrap(title, size, strip.width - 2 * MARGIN, 1)[0], size)
+    return stack([head, strip])
+
+
+def _with_side_title(strip: Image.Image, title: str, size: int) -> Image.Image:
+    """A row's title, written upwards at its left, level with the middle of the panels."""
+    side = Image.new('RGB', (strip.height, line_height(size)), 'white')
+    middle = MARGIN + (strip.height - MARGIN - text_width(title, size)) / 2
+    draw_text(
+        ImageDraw.Draw(side), (min(middle, strip.height - text_width(title, size)) - MARGIN, 0), title, size
+    )
+    canvas = Image.new('RGB', (strip.width + side.height, strip.height), 'white')
+    canvas.paste(side.rotate(90, expand=True), (MARGIN // 2, 0))
+    canvas.paste(strip, (side.height, 0))
+    return canvas
+
+
+def save_picture(path: str | Path, picture: Image.Image) -> None:
+    """Write a figure in the format of the file's ending, whole or not at all.
+
+    Raises:
+        ValueError: no format has this ending.
+    """
+    kind = Image.registered_extensions().get(Path(path).suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise ValueError(f'{path} has no ending of a picture; give one such as .png, .jpg or .pdf')
+    options = {'resolution': DOTS_PER_INCH} if kind == 'PDF' else {'dpi': (DOTS_PER_INCH, DOTS_PER_INCH)}
+    quality = {'quality': 92} if kind in ('JPEG', 'WEBP') else {}
+    atomic_write(path, lambda temporary: picture.save(temporary, format=kind, **options, **quality))

@@ -1,0 +1,76 @@
+"""How large photos are read: defaults from the tower, what may be set, whole patches."""
+
+from types import SimpleNamespace
+
+import photos
+from mmseg_clipsurgery.api.input_sizes import InputSizes, whole_patches, with_short_side
+
+import mmcv
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.mmseg
+
+
+def tower(side: int, patch: int) -> SimpleNamespace:
+    return SimpleNamespace(trained_grid=(side // patch, side // patch), patch=patch)
+
+
+@pytest.mark.parametrize(
+    ('side', 'patch', 'expected'),
+    [
+        pytest.param(224, 16, (336, 224, 112, 512, 224), id='the leaderboard, and the paper'),
+        pytest.param(336, 14, (504, 336, 168, 768, 336), id='336'),
+        pytest.param(96, 8, (96, None, None, 96, 96), id='scenes'),
+    ],
+)
+def test_defaults(side, patch, expected):
+    views = InputSizes.of(tower(side, patch), dict(segment='auto', window='auto'))
+    assert (views.segment, views.window, views.stride, views.explain, views.recognise) == expected
+
+
+def test_what_is_wanted_wins():
+    views = InputSizes.of(tower(224, 16), dict(segment=448, window=160, explain=None, stride='auto'))
+    assert views == InputSizes(448, 160, 80, None, 224)
+    assert views.inference() == dict(mode='slide', crop_size=160, stride=80)
+    whole = InputSizes.of(tower(224, 16), dict(window=None))
+    assert whole.inference() == dict(mode='whole')
+
+
+@pytest.mark.parametrize('wrong', [0, -3, 1.5, True, '448'])
+def test_wrong_sizes(wrong):
+    with pytest.raises(ValueError, match="window must be a number of pixels, None or 'auto'"):
+        InputSizes.of(tower(224, 16), dict(window=wrong))
+
+
+@pytest.mark.parametrize('size', [(375, 500), (500, 333), (40, 900)])
+def test_short_side_is_mmcvs_resize(size):
+    pixels = photos.photo(*size)
+    assert np.array_equal(with_short_side(pixels, 64), mmcv.imrescale(pixels, (2048, 64)))
+    assert with_short_side(pixels, None) is pixels
+
+
+@pytest.mark.parametrize(
+    ('size', 'side', 'expected'),
+    [
+        pytest.param((375, 500), 512, (512, 688), id='landscape'),
+        pytest.param((500, 375), 512, (688, 512), id='portrait'),
+        pytest.param((64, 112), None, (64, 112), id='fits already'),
+        pytest.param((70, 100), None, (64, 96), id='own size'),
+        pytest.param((5, 900), None, (16, 896), id='thin'),
+        pytest.param((100, 2000), 224, (96, 2048), id='long side first'),
+    ],
+)
+def test_whole_patches(size, side, expected):
+    pixels = photos.photo(*size)
+    assert whole_patches(pixels, side, 16).shape == (*expected, 3)
+    floats = whole_patches(pixels.astype(np.float32), side, 16)
+    assert floats.dtype == np.float32
+    if expected == size:
+        assert whole_patches(pixels, side, 16) is pixels
+
+
+def test_shrinking_averages():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::4] = 255
+    assert np.ptp(whole_patches(stripes, 16, 4)) <= 1

@@ -1,0 +1,171 @@
+"""The check of a data set: right ones pass, and each way to be wrong is named with its remedy."""
+
+import re
+
+import mini_datasets
+from mmseg_clipsurgery.cli.check_dataset import main
+from mmseg_clipsurgery.datasets import mask_encodings as encodings
+from mmseg_clipsurgery.evaluation import preflight
+from mmseg_clipsurgery.protocols.settings import entry, table
+from mmseg_clipsurgery.resources import config as shipped_config
+
+import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+
+pytestmark = pytest.mark.mmseg
+
+REAL = [name for name in table()['data_sets'] if not name.startswith('scenes')]
+
+
+def run(name: str, root, *options: str) -> int:
+    return main([entry('data_sets', name)['config'], '--data-root', str(root), *options])
+
+
+def remask(root, pattern: str, *labels: int) -> None:
+    """The miniature's masks with other labels, of their own sizes."""
+    masks = sorted(root.glob(pattern))
+    assert len(masks) == 2
+    for path, size in zip(masks, mini_datasets.SIZES, strict=True):
+        mini_datasets.mask(path, mini_datasets.labels(size, *labels))
+
+
+@pytest.fixture(params=REAL)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def made(name, tmp_path):
+    return mini_datasets.make(name, tmp_path)
+
+
+def test_a_miniature_is_right_but_for_its_count(name, made, capsys):
+    assert run(name, made, '--subset') == 0
+    assert '2 images and 2 masks are right' in capsys.readouterr().out
+    assert run(name, made) == 1
+    assert re.search(r'there are 2 images and .* has \d+', capsys.readouterr().err)
+
+
+def test_an_image_without_a_mask(name, made, capsys):
+    for path in made.rglob('*.png'):
+        if 'mask' not in path.name and 'leftImg8bit' not in path.name:
+            path.unlink()
+    assert run(name, made, '--subset') == 1
+    assert re.search(r'2 of 2 listed masks do not exist: .*; (make|take) .*', capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ('name', 'masks', 'labels', 'message'),
+    [
+        pytest.param(
+            *('coco_stuff164k', 'annotations/val2017/*_labelTrainIds.png', (0, 89, 181, 255)),
+            r"holds label 181 .*look like COCO-Stuff's label ids, not train ids; make them with .*convert_coco",
+            id='COCO-Stuff label ids',
+        ),
+        pytest.param(
+            *('coco_object', 'annotations/val2017/*_instanceTrainIds.png', (0, 80, 170, 255)),
+            r"holds label 170 .*COCO-Stuff's train ids; .*convert_coco",
+            id='COCO-Object with train ids',
+        ),
+        pytest.param(
+            *('cityscapes', 'gtFine/val/*/*_labelTrainIds.png', (7, 11, 33)),
+            r'holds label 33 .*label ids, not train ids; .*convert_cityscapes',
+            id='Cityscapes label ids',
+        ),
+        pytest.param(
+            *('context60', 'SegmentationClassContext/*.png', (1, 59, 459)),
+            r'holds label 459 .*all 459 classes of PASCAL Context; .*convert_context',
+            id='Context with all classes',
+        ),
+        pytest.param(
+            *('context459', 'SegmentationClassContext459/*.png', (1, 459)),
+            r'holds label 459 .*classes counted from 1; .*convert_context',
+            id='Context-459 counted from 1',
+        ),
+        pytest.param(
+            *('ade20k_847', 'annotations_847/validation/*.png', (312, 3148)),
+            r'holds label 3148 .*object numbers of the full ADE20K; .*convert_ade20k_847',
+            id='ADE20K-847 object numbers',
+        ),
+        pytest.param(
+            *('ade20k', 'annotations/validation/*.png', (0, 149, 255)),
+            r'no mask of ADE20K validation holds label 150.*counted from 0 already.*reduce_zero_label=False',
+            id='ADE20K moved down',
+        ),
+        pytest.param(
+            *('voc21', 'SegmentationClass/*.png', (0, 21)),
+            r'holds label 21 \(21 classes are 0\.\.20.*another encoding or of another data set',
+            id='nothing known',
+        ),
+    ],
+)
+def test_another_encoding_is_named(tmp_path, capsys, name, masks, labels, message):
+    root = mini_datasets.make(name, tmp_path)
+    remask(root, masks, *labels)
+    assert run(name, root, '--subset') == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_colours_are_no_labels(tmp_path, capsys):
+    root = mini_datasets.make('voc21', tmp_path)
+    mini_datasets.photo(root / 'SegmentationClass/2007_000033.png', mini_datasets.SIZES[0])
+    assert run('voc21', root, '--subset') == 1
+    assert 'has 3 channels and a mask has one: colours are no labels' in capsys.readouterr().err
+
+
+def test_several_data_sets_at_once(tmp_path, capsys):
+    root = mini_datasets.make('voc21', tmp_path)
+    assert main(['voc', 'voc20', 'cityscapes', '--data-root', str(root), '--subset']) == 1
+    printed = capsys.readouterr()
+    assert [line.split(':')[0] for line in printed.out.splitlines()] == ['voc', 'voc20']
+    assert printed.err.startswith('cityscapes: ')
+
+
+def test_what_is_known_fits_the_data_sets(name):
+    kind = Config.fromfile(
+        shipped_config(f'clipsurgery_{entry("data_sets", name)["config"]}')
+    ).test_dataloader.dataset.type
+    known = encodings.KNOWN[kind]
+    classes = len(DATASETS.get(kind).METAINFO['classes'])
+    assert known.last in (classes - 1, classes)  # with reduce_zero_label the last class is k
+    for other in known.mistaken:
+        assert encodings.mistaken_for(kind, other.labels) is not None or other.labels < encodings.own(kind)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'found', 'images', 'suspected'),
+    [
+        pytest.param('PascalVOC20Dataset', (0, 19, 255), 1449, True, id='complete, last class missing'),
+        pytest.param('PascalVOC20Dataset', (0, 19, 255), 100, False, id='a part may lack a class'),
+        pytest.param('PascalVOC20Dataset', (0, 20, 255), 1449, False, id='complete'),
+        pytest.param('ADE20KDataset', (0, 149), 10, False, id='no sign'),
+        pytest.param('ADE20KDataset', (0, 149, 255), 10, True, id='ignored by 255'),
+        pytest.param('COCOObjectDataset', (0, 79, 255), 5000, True, id='things from 0'),
+        pytest.param('Unknown', (0, 1), 5, False, id='unknown data set'),
+    ],
+)
+def test_signs_of_another_encoding(kind, found, images, suspected):
+    assert (encodings.suspected(kind, frozenset(found), images) is not None) is suspected
+
+
+@pytest.mark.parametrize(
+    ('name', 'masks', 'labels', 'note'),
+    [
+        pytest.param(*('voc21', '', ()), 'there are 2 images and PASCAL VOC 2012 val has 1449', id='count'),
+        pytest.param(
+            *('ade20k', 'annotations/validation/*.png', (0, 149, 255)),
+            'these look like classes counted from 0 already',
+            id='encoding',
+        ),
+    ],
+)
+def test_the_preflight_notes_what_the_check_refuses(tmp_path, name, masks, labels, note):
+    root = mini_datasets.make(name, tmp_path)
+    if masks:
+        remask(root, masks, *labels)
+    cfg = Config.fromfile(shipped_config(f'clipsurgery_{entry("data_sets", name)["config"]}'))
+    cfg.test_dataloader.dataset.data_root = str(root)
+    lines = []
+    preflight.check(cfg, report=lines.append)
+    assert any(note in line for line in lines)

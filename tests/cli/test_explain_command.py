@@ -1,0 +1,56 @@
+"""The table of explainability: made from results, checked against them, runs that are left out."""
+
+import json
+from pathlib import Path
+
+from mmseg_clipsurgery.cli import explain
+
+import pytest
+
+pytestmark = pytest.mark.mmseg
+ROOT = Path(__file__).parents[2]
+METRICS = {'map_mIoU': 70.126, 'threshold': 0.5, 'mSC': -3.2, 'pairs': 7.0}
+
+
+def result(method: str, similarity: str) -> dict:
+    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS}
+
+
+def test_the_committed_page_agrees_with_the_committed_results():
+    arguments = ['--check', '--out', str(ROOT / 'results/explain'), '--page', str(ROOT / 'docs/explain.md')]
+    assert explain.main(arguments) == 0
+
+
+def test_a_page_that_differs_is_an_error(tmp_path, capsys):
+    folder = tmp_path / 'results' / 'scenes'
+    folder.mkdir(parents=True)
+    (folder / 'clip_cosine.json').write_text(json.dumps(result('clip', 'cosine')))
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- table: scenes -->\n<!-- end table -->\n')
+    arguments = ['--check', '--out', str(tmp_path / 'results'), '--page', str(page)]
+    assert explain.main(arguments) == 1
+    assert 'run python tools/explain.py' in capsys.readouterr().err
+
+
+def test_rows_are_in_the_order_of_the_leaderboard():
+    given = [result('clip_surgery', 'released'), result('clip', 'released'), result('clip', 'cosine')]
+    rows = explain.explain_table(given).splitlines()[2:]
+    assert [row.split('|')[1:3] for row in rows] == [
+        [' CLIP ', ' cosine '],
+        [' CLIP ', ' feature surgery '],
+        [' CLIP Surgery ', ' feature surgery '],
+    ]
+    assert '70.13 | 0.50 | -3.20 | 7 |' in rows[0]
+
+
+def test_a_run_has_its_surgery_and_similarity():
+    cfg = explain.run_config('sclip', 'released', 'scenes')
+    assert cfg.model.backbone.surgery == 'sclip'
+    assert cfg.model.decode_head.similarity == 'released'
+    assert cfg.model.test_cfg.maps
+    assert cfg.test_evaluator == dict(type='ExplainabilityMetric')
+
+
+def test_an_unknown_method_is_an_error():
+    with pytest.raises(ValueError, match='sclop'):
+        explain.run_config('sclop', 'cosine', 'scenes')

@@ -1,0 +1,389 @@
+"""The tasks on files and folders: what is written, resuming, unreadable files, labels and mAP, every mistake."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import photos
+import tiny
+import tiny_sam
+from mmseg_clipsurgery.__main__ import main
+from mmseg_clipsurgery.api.loading import load
+from mmseg_clipsurgery.cli import files
+from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.mmseg
+
+# 6 blocks, so that every surgery fits.
+ARCH = tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 24})
+TASKS = {
+    'segment': ['--words', 'cat', 'dog, puppy', 'grass'],
+    'heatmaps': ['--words', 'cat', 'dog', 'grass'],
+    'points': ['--word', 'cat+dog'],
+    'recognise': ['--words', 'cat', 'dog', 'grass'],
+    'explain-text': ['--text', 'a dog on grass'],
+    'patch-query': ['--at', '10', '20'],
+}
+ALWAYS = {'points': {'.json'}, 'recognise': {'.json'}}
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory) -> Path:
+    return photos.folder(tmp_path_factory.mktemp('clip'), ARCH)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Three photos, one of them in a folder below, and a file that is none."""
+    for seed, name in enumerate(('a.jpg', 'b.png', 'below/c.jpg')):
+        photos.save(tmp_path / 'photos' / name, photos.photo(40, 52, seed))
+    (tmp_path / 'photos' / 'notes.txt').write_text('no photo')
+    return tmp_path / 'photos'
+
+
+@pytest.fixture
+def ask(clip, tmp_path, monkeypatch):
+    """Runs a command on the tiny CLIP; the exit code. Embedded words are kept out of the user's cache."""
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
+
+    def run(task: str, *words, model=None, out='out') -> int:
+        model = ('--arch', str(clip), '--templates', 'bare') if model is None else model
+        return main([task, *map(str, words), *model, '--device', 'cpu', '--out', str(tmp_path / out)])
+
+    return run
+
+
+def written(out: Path) -> set[str]:
+    return {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
+    assert ask(task, folder, *TASKS[task], '--json') == 0
+    endings = [f'_{task}.png', f'_{task}.json'] + ['_labels.png'] * (task == 'segment')
+    expected = {name + ending for name in ('a', 'b', 'below/c') for ending in endings}
+    assert written(tmp_path / 'out') == expected | {f'{task}.settings.json'}
+    record = json.loads((tmp_path / 'out' / f'a_{task}.json').read_text(encoding='utf-8'))
+    assert (record['height'], record['width'], record['task']) == (40, 52, task)
+    assert record['surgery'] == 'clip_surgery'
+    captured = capsys.readouterr()
+    assert f'3 answered in {tmp_path / "out"}' in captured.out
+    assert '3/3 images' in captured.err
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_json_and_figures_are_a_choice(ask, folder, tmp_path, task):
+    assert ask(task, folder / 'a.jpg', *TASKS[task]) == 0
+    kinds = {Path(name).suffix for name in written(tmp_path / 'out') if name.startswith('a_')}
+    assert kinds == {'.png'} | ALWAYS.get(task, set())
+    assert ask(task, folder / 'a.jpg', *TASKS[task], '--no-figures', out='numbers') == 0
+    assert f'a_{task}.png' not in written(tmp_path / 'numbers')
+    assert len(written(tmp_path / 'numbers')) == 2
+
+
+@pytest.mark.parametrize('task', [task for task in TASKS if task != 'recognise'])
+def test_surgeries_side_by_side(ask, folder, tmp_path, task):
+    words = [task, folder / 'a.jpg', *TASKS[task], '--json']
+    assert ask(*words) == 0
+    assert ask(*words, '--surgery', 'clip', 'clip_surgery', 'naclip', out='three') == 0
+    one, three = (Image.open(tmp_path / out / f'a_{task}.png') for out in ('out', 'three'))
+    assert three.width > one.width
+    record = json.loads((tmp_path / 'three' / f'a_{task}.json').read_text())
+    assert list(record['surgeries']) == ['clip', 'clip_surgery', 'naclip']
+    alone = json.loads((tmp_path / 'out' / f'a_{task}.json').read_text())
+    assert record['surgeries']['clip_surgery'].items() <= alone.items()
+    if task == 'segment':
+        labels = {name for name in written(tmp_path / 'three') if 'labels' in name}
+        assert labels == {f'a_labels_{name}.png' for name in record['surgeries']}
+
+
+def test_answers_are_those_of_the_python_interface(ask, clip, folder, tmp_path):
+    assert (
+        ask('segment', folder / 'a.jpg', *TASKS['segment'], '--min-presence', '0.01', '--short-side', 'own')
+        == 0
+    )
+    model = load(str(clip), templates='bare', text_cache=False, short_side=None)
+    answer = model.segment(folder / 'a.jpg', ['cat', ['dog', 'puppy'], 'grass'], min_presence=0.01)
+    assert np.array_equal(Image.open(tmp_path / 'out' / 'a_labels.png'), answer.labels)
+    assert ask('points', folder / 'a.jpg', *TASKS['points'], '--among', 'tree', '--short-side', '48') == 0
+    found = json.loads((tmp_path / 'out' / 'a_points.json').read_text())
+    model = load(str(clip), templates='bare', text_cache=False, explain_side=48)
+    expected = model.points(folder / 'a.jpg', 'cat+dog', among=['tree'])
+    assert found['point_coords'] == expected.xy.tolist()
+    assert found['point_labels'] == expected.labels.tolist()
+
+
+def test_vocabulary_files_and_names(ask, folder, tmp_path):
+    (tmp_path / 'words.txt').write_text('background: sky, wall\n猫, cat\nсобака\n', encoding='utf-8')
+    words = [
+        'segment',
+        folder / 'a.jpg',
+        '--vocabulary',
+        tmp_path / 'words.txt',
+        '--prob-thd',
+        '0.1',
+        '--json',
+    ]
+    assert ask(*words) == 0
+    record = json.loads((tmp_path / 'out' / 'a_segment.json').read_text(encoding='utf-8'))
+    assert record['classes'] == ['background', '猫', 'собака']
+    assert '猫' in (tmp_path / 'out' / 'segment.settings.json').read_text(encoding='utf-8')
+    assert ask('heatmaps', folder / 'a.jpg', '--vocabulary', 'scenes', '--json') == 0
+
+
+def test_one_photo_is_told(ask, folder, capsys):
+    expected = {
+        'segment': '%',
+        'heatmaps': 'cat, dog, grass',
+        'points': 'positive points of',
+        'recognise': 'cat 0.',
+        'explain-text': 'cosine ',
+        'patch-query': 'of its attention goes to patches',
+    }
+    for task, words in TASKS.items():
+        assert ask(task, folder / 'a.jpg', *words) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if 'a.jpg: ' in line)
+        assert expected[task] in line
+
+
+def test_a_file_that_cannot_be_read_is_named_at_the_end(ask, folder, tmp_path, capsys):
+    (folder / 'broken.jpg').write_text('no photo')
+    whole = (folder / 'a.jpg').read_bytes()
+    (folder / 'cut.jpg').write_bytes(whole[: len(whole) // 2])
+    os.symlink(tmp_path / 'nowhere.jpg', folder / 'dangling.jpg')
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 3
+    captured = capsys.readouterr()
+    assert '3 answered' in captured.out
+    last = captured.err.splitlines()[-3:]
+    assert [line.split()[2].rpartition('/')[2] for line in last] == ['broken.jpg', 'cut.jpg', 'dangling.jpg']
+    assert {'a_heatmaps.png', 'b_heatmaps.png', 'below/c_heatmaps.png'} <= written(tmp_path / 'out')
+
+
+def test_a_photo_too_small_for_the_question_is_named(ask, folder, capsys):
+    photos.save(folder / 'small.png', photos.photo(5, 5))
+    assert ask('patch-query', folder, *TASKS['patch-query']) == 3
+    assert 'small.png: pixel (x, y) = (10, 20) lies outside' in capsys.readouterr().err
+
+
+def test_a_run_goes_on_where_it_was(ask, folder, tmp_path, capsys):
+    out = tmp_path / 'out'
+    words = ['segment', folder, *TASKS['segment'], '--json']
+    assert ask(*words) == 0
+    before = {name: (out / name).stat().st_mtime_ns for name in written(out)}
+    (out / 'a_labels.png').unlink()
+    (out / 'b_segment.png').write_bytes((out / 'b_segment.png').read_bytes()[:-8])
+    (out / 'below' / 'c_segment.json').write_text('{"half":')
+    photos.save(folder / 'd.jpg', photos.photo(40, 52, 9))
+    capsys.readouterr()
+    assert ask(*words) == 0
+    assert '4 answered' in capsys.readouterr().out  # three were not whole, one is new
+    assert ask(*words) == 0
+    assert '0 answered in ' + str(out) + ', 4 were answered already' in capsys.readouterr().out
+    after = {name: (out / name).stat().st_mtime_ns for name in written(out)}
+    same = {name for name in before if name.endswith('_segment.png') and before[name] == after[name]}
+    assert same == set()
+    times = dict(after)
+    assert ask(*words) == 0
+    assert {name: (out / name).stat().st_mtime_ns for name in times if 'settings' not in name} == {
+        name: time for name, time in times.items() if 'settings' not in name
+    }
+    assert ask(*words, '--overwrite') == 0
+    assert '4 answered' in capsys.readouterr().out.splitlines()[-1]
+    assert (out / 'a_segment.png').stat().st_mtime_ns > times['a_segment.png']
+
+
+def test_answers_to_another_question_are_not_taken(ask, folder, tmp_path, capsys):
+    assert ask('heatmaps', folder, '--words', 'cat', 'dog') == 0
+    assert ask('heatmaps', folder, '--words', 'cat', 'car', '--form', 'paper') == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f'error: {tmp_path / "out"} holds answers of a run with another words and form;')
+    assert ask('heatmaps', folder, '--words', 'cat', 'car', '--overwrite') == 0
+    assert ask('points', folder, '--word', 'cat') == 0  # another task lives beside
+
+
+def test_photos_of_one_name_are_kept_apart(ask, folder, tmp_path, capsys):
+    photos.save(folder / 'a.png', photos.photo(20, 20))
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0
+    assert {'a.jpg_heatmaps.png', 'a.png_heatmaps.png', 'b_heatmaps.png'} <= written(tmp_path / 'out')
+    photos.save(tmp_path / 'other' / 'b.png', photos.photo(20, 20))
+    assert ask('heatmaps', folder, tmp_path / 'other' / 'b.png', *TASKS['heatmaps'], out='o') == 1
+    assert 'would both be named b.png; give the folder that holds both' in capsys.readouterr().err
+
+
+def test_answers_are_no_photos(ask, folder, tmp_path):
+    out = tmp_path / 'photos' / 'out'
+    for _ in range(2):
+        assert ask('heatmaps', folder, *TASKS['heatmaps'], out=out) == 0
+    assert len([name for name in written(out) if name.endswith('.png')]) == 3
+
+
+LABELS = {
+    'one column': 'image,labels\na.jpg,cat; dog\nb.png,dog\nbelow/c.jpg,\n',
+    'a column for each word': '\ufeffimage, dog, cat\na.jpg,1,1\nb.png,1,0\nc.jpg,0,0\nunused.jpg,1,1\n',
+}
+
+
+@pytest.mark.parametrize('text', LABELS.values(), ids=LABELS.keys())
+def test_labels_give_mean_average_precision(ask, clip, folder, tmp_path, capsys, text):
+    (tmp_path / 'labels.csv').write_text(text, encoding='utf-8')
+    words = ['recognise', folder, *TASKS['recognise'], '--labels', tmp_path / 'labels.csv']
+    model = load(str(clip), templates='bare', text_cache=False)
+    names = ['a.jpg', 'b.png', 'below/c.jpg']
+    scores = np.stack([model.recognise(folder / name, ['cat', 'dog', 'grass']).scores for name in names])
+    present = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
+    expected = 100 * np.nanmean(average_precision(scores, present))
+    for _ in range(2):  # the second time from the answers that are there
+        assert ask(*words) == 0
+        assert f'mAP {expected:.2f} over 3 photos' in capsys.readouterr().out
+    result = json.loads((tmp_path / 'out' / 'recognise_mAP.json').read_text())
+    assert result['mAP'] == pytest.approx(expected, abs=1e-3)
+    assert [row['images'] for row in result['per_class']] == [1, 2, 0]
+
+
+def test_sam_draws_a_mask(ask, folder, tmp_path):
+    transformers = pytest.importorskip(
+        'transformers', reason='transformers, the extra [sam], is not installed'
+    )
+    sam = tiny_sam.make_sam(transformers, tmp_path / 'sam')
+    assert ask('points', folder / 'a.jpg', '--word', 'cat', '--sam', sam) == 0
+    assert np.asarray(Image.open(tmp_path / 'out' / 'a_mask.png')).shape == (40, 52)
+    assert 'mask_score' in json.loads((tmp_path / 'out' / 'a_points.json').read_text())
+
+
+def test_without_transformers(ask, folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    assert ask('points', folder, '--word', 'cat', '--sam', 'facebook/sam-vit-base') == 1
+    assert 'mend it with: pip install "mmseg_clipsurgery[sam]"' in capsys.readouterr().err.splitlines()[-1]
+
+
+def csv(text: str):
+    def make(tmp_path) -> list:
+        (tmp_path / 'labels.csv').write_text(text)
+        return ['recognise', '@', '--words', 'cat', 'dog', '--labels', tmp_path / 'labels.csv']
+
+    return make
+
+
+MISTAKES = {
+    'no photo there': (lambda tmp: ['segment', tmp / 'no.jpg', '--words', 'cat'], 'no.jpg does not exist'),
+    'a folder without photos': (lambda tmp: ['segment', tmp / 'cache', '--words', 'cat'], 'holds no photos'),
+    'no such word file': (
+        lambda tmp: ['segment', '@', '--vocabulary', 'no/words.txt'],
+        'which is not a file',
+    ),
+    'no such vocabulary': (
+        lambda tmp: ['segment', '@', '--vocabulary', 'vok'],
+        "unknown vocabulary name 'vok'",
+    ),
+    'an empty word': (lambda tmp: ['segment', '@', '--words', 'cat', ''], 'got an empty word'),
+    'an empty word file': (
+        lambda tmp: ['segment', '@', '--vocabulary', tmp / 'empty.txt'],
+        'empty vocabulary',
+    ),
+    'a word twice': (lambda tmp: ['segment', '@', '--words', 'cat', 'cat'], "two classes named 'cat'"),
+    'opacity': (lambda tmp: ['segment', '@', '--words', 'cat', '--opacity', '60'], 'opacity must be in'),
+    'surgery': (lambda tmp: ['segment', '@', '--words', 'a', '--surgery', 'x'], "unknown surgery 'x'"),
+    'no target': (lambda tmp: ['points', '@', '--word', '+'], 'give a word, or several joined by'),
+    'no sentence': (lambda tmp: ['explain-text', '@', '--text', ' '], 'at least one word'),
+    'surgeries of recognise': (
+        lambda tmp: ['recognise', '@', '--words', 'a', 'b', '--surgery', 'clip', 'gem'],
+        'give one --surgery',
+    ),
+    'no labels': (
+        lambda tmp: ['recognise', '@', '--words', 'a', '--labels', tmp / 'n.csv'],
+        'n.csv does not exist',
+    ),
+    'labels: first line': (csv('a.jpg,cat\n'), "must have a first line 'image,labels'"),
+    'labels: empty': (csv(''), "must have a first line 'image,labels'"),
+    'labels: unknown': (
+        csv('image,labels\na.jpg,horse\n'),
+        "has the label 'horse', which is not among the words",
+    ),
+    'labels: cell': (csv('image,cat\na.jpg,yes\n'), "'yes' where 0 or 1 is expected"),
+    'labels: cells': (csv('image,cat\na.jpg,1,1\n'), 'has 3 cells, the first line has 2'),
+    'labels: missing': (csv('image,labels\na.jpg,cat\n'), '2 of 3 photos have no line in the file of labels'),
+    'quick gelu': (
+        lambda tmp: ['segment', '@', '--words', 'cat', '--quick-gelu', 'yes'],
+        'contradictory activation',
+    ),
+}
+
+
+@pytest.mark.parametrize(('words', 'message'), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_are_one_sentence(ask, folder, tmp_path, capsys, words, message):
+    (tmp_path / 'cache').mkdir()
+    (tmp_path / 'empty.txt').write_text('# nothing\n')
+    assert ask(*[folder if word == '@' else word for word in words(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith('error: ')
+    assert message in captured.err.splitlines()[-1]
+    assert 'Traceback' not in captured.err
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('model', [('--arch', 'ViT-B-16'), ('--arch', 'ViT-B-16', '--weights', 'no_tag')])
+def test_random_weights_are_refused(ask, folder, capsys, model):
+    assert ask('segment', folder, '--words', 'cat', model=model) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert 'add --weights, an open_clip tag or a file' in error or "pretrained='no_tag'" in error
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['segment'],
+        ['segment', 'a.jpg'],
+        ['segment', 'a.jpg', '--words'],
+        ['points', 'a.jpg'],
+        ['explain-text', 'a.jpg'],
+    ],
+)
+def test_options_that_argparse_refuses(words):
+    with pytest.raises(SystemExit) as refused:
+        main(words)
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_help(task, capsys):
+    with pytest.raises(SystemExit) as helped:
+        main([task, '--help'])
+    assert helped.value.code == 0
+    assert '--surgery' in capsys.readouterr().out
+    main([])
+    assert f'\n  {task} ' in capsys.readouterr().out
+
+
+def test_an_interrupted_run_says_how_to_go_on(ask, folder, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmseg_clipsurgery.cli.photo_run.read_image', stop)
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 130
+    assert 'the same command goes on from here' in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_unreadable_photo(ask, folder, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('mmseg_clipsurgery.cli.task.save_picture', full)
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 1
+    assert 'No space left on device' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_whole_files(tmp_path):
+    picture = photos.save(tmp_path / 'a.png', photos.photo())
+    assert files.is_whole(picture)
+    picture.write_bytes(picture.read_bytes()[:-1])
+    assert not files.is_whole(picture)
+    assert not files.is_whole(tmp_path / 'missing.png')
+    (tmp_path / 'a.json').write_text('{}')
+    assert files.is_whole(tmp_path / 'a.json')
+    (tmp_path / 'a.json').write_text('')
+    assert not files.is_whole(tmp_path / 'a.json')

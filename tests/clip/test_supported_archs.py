@@ -1,0 +1,141 @@
+"""Every model config of the installed open_clip: supported towers are built (on the meta device: shapes, no numbers),
+all others are refused by name. The count is printed, `pytest -rA tests/test_towers.py` shows it."""
+
+from pathlib import Path
+
+import tiny
+from mmseg_clipsurgery.clip.sources import (
+    build_text_tower,
+    model_config,
+    resolve,
+    supported_archs,
+    tower_kind,
+)
+from mmseg_clipsurgery.clip.towers import CLIPSurgeryResNet, CLIPSurgeryViT
+from mmseg_clipsurgery.environment.stack import at_least, distribution_version
+
+import open_clip
+import pytest
+import torch
+
+TOWERS = {'vit': CLIPSurgeryViT, 'resnet': CLIPSurgeryResNet}
+MODELS = open_clip.list_models()
+SUPPORTED = {kind: supported_archs(kind) for kind in TOWERS}
+REFUSED = sorted({*MODELS} - {name for names in SUPPORTED.values() for name in names})
+OPENAI = ('RN50', 'RN101', 'RN50x4', 'RN50x16', 'RN50x64')
+OPENAI += ('ViT-B-32', 'ViT-B-16', 'ViT-L-14', 'ViT-L-14-336')
+
+
+@pytest.mark.skipif(
+    not open_clip.__version__.startswith('3.3'), reason='the README counts those of open_clip 3.3'
+)
+def test_the_readme_has_the_count():
+    counts = {kind: len(names) for kind, names in SUPPORTED.items()}
+    said = f'{counts["vit"]} ViTs and {counts["resnet"]} ResNets of its {len(MODELS)} model configs'
+    assert said in (Path(__file__).parents[2] / 'README.md').read_text(encoding='utf-8')
+
+
+def test_count():
+    vits, resnets = len(SUPPORTED['vit']), len(SUPPORTED['resnet'])
+    print(f'supported: {vits} ViT, {resnets} ResNet of {len(MODELS)}')
+    assert vits + resnets + len(REFUSED) == len(MODELS)
+    assert all(name in SUPPORTED['resnet' if name.startswith('RN') else 'vit'] for name in OPENAI)
+    if at_least(distribution_version('open_clip_torch'), '3.3'):
+        assert vits >= 46
+        assert resnets == 10
+        assert len(MODELS) >= 144
+
+
+@pytest.mark.parametrize('name', SUPPORTED['vit'])
+def test_a_vit_is_built(name):
+    with torch.device('meta'):
+        tower = CLIPSurgeryViT(name, surgery='clip_surgery')
+    vision = model_config(name)['vision_cfg']
+    visual = tower.visual
+    assert len(visual.transformer.resblocks) == vision['layers'] >= 6
+    assert tower.patch == vision['patch_size']
+    assert tower.heads == visual.transformer.resblocks[0].attn.num_heads
+    assert tower.trained_grid == 2 * (vision['image_size'] // vision['patch_size'],)
+    assert len(visual.positional_embedding) == 1 + tower.trained_grid[0] ** 2
+    assert visual.proj.shape == (vision['width'], model_config(name)['embed_dim'])
+    assert all(value.is_meta for value in visual.parameters())
+
+
+@pytest.mark.parametrize('name', SUPPORTED['resnet'])
+def test_a_resnet_is_built(name):
+    with torch.device('meta'):
+        tower = CLIPSurgeryResNet(name)
+    vision = model_config(name)['vision_cfg']
+    assert [len(getattr(tower.visual, f'layer{i}')) for i in (1, 2, 3, 4)] == vision['layers']
+    assert tower.visual.attnpool.num_heads == vision['width'] * 32 // 64
+    assert tower.trained_grid == 2 * (vision['image_size'] // 32,)
+
+
+@pytest.mark.parametrize('name', REFUSED)
+def test_others_are_refused_by_name(name):
+    what = tower_kind(model_config(name))
+    assert what.startswith(('a timm tower (', 'a ViT with ', 'a model without'))
+    for kind, tower in TOWERS.items():
+        with pytest.raises(ValueError) as caught:
+            tower(name)
+        message = str(caught.value)
+        assert message.startswith(f'{name} is not supported here: it is {what}. What works: ')
+        assert ', '.join(SUPPORTED[kind]) in message
+
+
+@pytest.mark.parametrize(('name', 'tower'), [('RN50', CLIPSurgeryViT), ('ViT-B-16', CLIPSurgeryResNet)])
+def test_the_other_kind_is_named(name, tower):
+    with pytest.raises(ValueError, match=f'{name} is not supported here: it is a .*, use CLIPSurgery'):
+        tower(name)
+
+
+@pytest.mark.parametrize('name', [*SUPPORTED['vit'], *SUPPORTED['resnet']])
+def test_its_text_tower_is_built(name):
+    """Except Hugging Face's, whose configs would be fetched."""
+    text = model_config(name)['text_cfg']
+    if 'hf_model_name' in text:
+        return
+    with torch.device('meta'):
+        tower = build_text_tower(resolve(name))
+    assert len(tower.transformer.resblocks) == text['layers']
+
+
+REFUSED_DICTS = {
+    'timm': (dict(timm_model_name='convnext_base'), r'it is a timm tower \(convnext_base\)'),
+    'attention pooling': (dict(attentional_pool=True), 'it is a ViT with attention pooling'),
+    'average pooling': (dict(pool_type='avg'), "it is a ViT with 'avg' pooling"),
+    'average pooling, old name': (dict(global_average_pool=True), "it is a ViT with 'avg' pooling"),
+    'no pooling': (dict(pool_type='none'), "it is a ViT with 'none' pooling"),
+    'rectangular patches': (dict(patch_size=[4, 2]), 'does not cut its image into square patches'),
+}
+CUSTOM_BLOCKS = {  # in releases of open_clip that have them
+    'qk_norm': 'attn.ln_k.bias, .*attn.ln_q.weight',
+    'scaled_cosine_attn': 'attn.logit_scale',
+    'scale_heads': 'attn.head_scale',
+    'scale_attn_inner': 'attn.ln_inner.bias, attn.ln_inner.weight',
+    'scale_attn': 'ln_attn.bias, ln_attn.weight',
+    'scale_fc': 'mlp.ln.bias, mlp.ln.weight',
+}
+
+
+@pytest.mark.parametrize(('vision', 'message'), REFUSED_DICTS.values(), ids=REFUSED_DICTS.keys())
+def test_refused_dicts(vision, message):
+    with pytest.raises(ValueError, match=f'the arch dict .*{message}'):
+        CLIPSurgeryViT(tiny.changed(tiny.SMALL, vision_cfg=vision), surgery='clip')
+
+
+@pytest.mark.skipif(not hasattr(open_clip.CLIPVisionCfg, 'qk_norm'), reason='open_clip too old')
+@pytest.mark.parametrize(('field', 'names'), CUSTOM_BLOCKS.items(), ids=CUSTOM_BLOCKS.keys())
+def test_blocks_that_are_not_covered(field, names):
+    arch = tiny.changed(tiny.SMALL, vision_cfg={field: True})
+    with pytest.raises(ValueError, match=f'has blocks with {names}, which the side read does not cover'):
+        CLIPSurgeryViT(arch, surgery='clip')
+
+
+@pytest.mark.skipif(not hasattr(open_clip.CLIPVisionCfg, 'block_type'), reason='open_clip too old')
+def test_custom_blocks_without_extras_are_covered():
+    images = tiny.images(1, 3, 12, 12)
+    arch = tiny.changed(tiny.SMALL, vision_cfg={'block_type': 'custom'})
+    tower = CLIPSurgeryViT(arch, tiny.weights_file(tiny.SMALL), 'clip')
+    with torch.no_grad():
+        torch.testing.assert_close(tower(images).cls_token, tiny.clip(tiny.SMALL).visual(images))

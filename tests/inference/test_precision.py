@@ -1,0 +1,70 @@
+"""Half precision on the embedded benchmark: nearly the same tokens, nearly all labels the same.
+
+python -m pytest tests/test_precision.py -s          prints the figures, over all 200 validation scenes
+"""
+
+from copy import deepcopy
+
+import mmseg_clipsurgery
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS, MODELS
+
+pytestmark = pytest.mark.mmseg
+
+
+@pytest.fixture(scope='module')
+def scenes() -> tuple[Config, list[dict]]:
+    """The shipped config and its 200 scenes, loaded."""
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(mmseg_clipsurgery.config('clipsurgery_scenes'))
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    return cfg, [dataset[i] for i in range(len(dataset))]
+
+
+@pytest.fixture(scope='module')
+def exact(scenes):
+    return read(MODELS.build(scenes[0].model), scenes[1])
+
+
+def read(model, data: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels "b 1 H W" and patch tokens "b c h w" of the scenes."""
+    labels, tokens = [], []
+    for start in range(0, len(data), 50):
+        part = data[start : start + 50]
+        samples = [deepcopy(one['data_samples']) for one in part]
+        batch = model.data_preprocessor({'inputs': [one['inputs'] for one in part], 'data_samples': samples})
+        labels += [sample.pred_sem_seg.data for sample in model.predict(**batch)]
+        with torch.inference_mode():
+            tokens.append(
+                model.tower_runner(model.backbone, torch.stack(batch['inputs']), False).patch_tokens.float()
+            )
+    return torch.stack(labels), torch.cat(tokens)
+
+
+@pytest.mark.parametrize(
+    ('name', 'test_cfg', 'dtype'),
+    [
+        ('autocast to bf16', {'precision': 'bf16'}, None),
+        ('autocast to fp16', {'precision': 'fp16'}, None),
+        ('weights in bf16', {}, torch.bfloat16),
+        ('weights in fp16', {}, torch.float16),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_half_precision_keeps_the_labels(scenes, exact, name, test_cfg, dtype):
+    cfg, data = scenes
+    config = deepcopy(cfg.model)
+    config.test_cfg.update(test_cfg)
+    model = MODELS.build(config)
+    labels, tokens = read(model.to(dtype) if dtype else model, data)
+    same = float((labels == exact[0]).float().mean())
+    cosine = torch.nn.functional.cosine_similarity(tokens, exact[1], dim=1)
+    print(
+        f'{name}: {100 * same:.2f} % of labels equal; cosine mean {cosine.mean():.5f}, least {cosine.min():.5f}'
+    )
+    assert same >= 0.98
+    assert cosine.min() >= 0.99

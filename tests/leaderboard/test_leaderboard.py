@@ -1,0 +1,374 @@
+"""The leaderboard: cells, resuming, failures, tables beside published figures, README blocks, one real run."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import mini_datasets
+import tiny
+from mmseg_clipsurgery.cli import cell_run, leaderboard
+from mmseg_clipsurgery.leaderboard import cells as grid
+from mmseg_clipsurgery.leaderboard import charts as bars
+from mmseg_clipsurgery.leaderboard import tables
+from mmseg_clipsurgery.leaderboard.cells import Cell
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.mmseg
+
+ROOT = Path(__file__).resolve().parents[2]
+GRID = ['--methods', 'clip', 'clip_surgery', 'naclip', '--data-sets', 'voc21', 'cityscapes']
+README = (
+    'Before\n<!-- table: scenes -->\nold\n<!-- end table -->\n\n'
+    '<!-- table: published -->\n<!-- end table -->\nAfter\n'
+)
+
+
+class Runs:
+    """In place of real runs: results that depend on the cell alone, a list of those asked for, and accidents."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+        self.checked: list[str] = []
+        self.drawn: list[tuple[dict, str]] = []
+        self.broken: dict[str, BaseException] = {}
+
+    def __call__(self, cfg, folder, processes, preflight):
+        name = f'{folder.name} on {folder.parent.name}'
+        self.asked.append(name)
+        self.checked += [name] if preflight else []
+        if name in self.broken:
+            raise self.broken[name]
+        figure = sum(map(ord, name)) % 4000 / 50
+        return {
+            'metrics': {'mIoU': figure, 'mIoU_objects': figure / 2, 'mIoU_grounds': figure / 4},
+            'protocol': {
+                'surgery': cfg.model.backbone.surgery,
+                'data root': '/somewhere',
+                'checkpoint': None,
+            },
+        }
+
+
+@pytest.fixture
+def runs(monkeypatch) -> Runs:
+    made = Runs()
+    monkeypatch.setattr(cell_run, 'run', made)
+    monkeypatch.setattr(bars, 'draw', lambda panels, path: made.drawn.append((panels, path.name)))
+    return made
+
+
+@pytest.fixture
+def board(tmp_path, runs):
+    """Call the leaderboard with arguments; results go to one folder."""
+
+    def call(*arguments: str, out: str = 'results') -> int:
+        folders = ['--out', str(tmp_path / out), '--work-dir', str(tmp_path / 'work')]
+        return leaderboard.main([*map(str, arguments), *folders])
+
+    return call
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.suffix in ('.md', '.csv')}
+
+
+def test_a_grid_is_run_cell_by_cell(board, runs, tmp_path):
+    assert board(*GRID) == 0
+    methods = ('clip', 'clip_surgery', 'naclip')
+    assert runs.asked == [f'{method} on {name}' for name in ('voc21', 'cityscapes') for method in methods]
+    assert runs.checked == ['clip on voc21', 'clip on cityscapes']  # files are looked at once
+    result = json.loads((tmp_path / 'results/voc21/naclip.json').read_text())
+    cell = {key: result['cell'][key] for key in ('method', 'data_set', 'protocol', 'backbone')}
+    assert cell == dict(method='naclip', data_set='voc21', protocol='naclip', backbone='')
+    assert {'versions', 'commit', 'date', 'metrics'} <= set(result)
+    assert result['protocol'] == {'surgery': 'naclip'}  # no path of this machine
+    panels, name = runs.drawn[-1]
+    assert (name, panels) == ('leaderboard.png', tables.panels(grid.read_cells(tmp_path / 'results')))
+
+
+@pytest.mark.parametrize('stop', [0, 2, 5])
+def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, runs, tmp_path, stop):
+    assert board(*GRID, out='whole') == 0
+    all_cells, runs.asked = runs.asked, []
+    runs.broken = {all_cells[stop]: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        board(*GRID)
+    runs.broken, runs.asked = {}, []
+    assert board(*GRID) == 0
+    assert runs.asked == all_cells[stop:]
+    assert texts(tmp_path / 'results') == texts(tmp_path / 'whole')
+
+
+def test_a_half_written_result_is_run_again(board, runs, tmp_path):
+    assert board(*GRID) == 0
+    before, runs.asked = texts(tmp_path / 'results'), []
+    (tmp_path / 'results/voc21/clip.json').write_text('{"cell": {')
+    assert board(*GRID) == 0
+    assert runs.asked == ['clip on voc21']
+    assert texts(tmp_path / 'results') == before
+
+
+def test_a_failing_cell_is_named_and_the_others_go_on(board, runs, tmp_path, capsys):
+    runs.broken = {'clip_surgery on voc21': ValueError('no such\nfolder'), 'naclip on voc21': MemoryError()}
+    assert board(*GRID) == 1
+    assert len(runs.asked) == 6
+    errors = capsys.readouterr().err
+    assert 'failed: clip_surgery on voc21: no such folder\n' in errors
+    assert 'failed: naclip on voc21: MemoryError\n' in errors
+    assert not (tmp_path / 'results/voc21/naclip.json').exists()
+    runs.broken, runs.asked = {}, []
+    assert board(*GRID) == 0
+    assert runs.asked == ['clip_surgery on voc21', 'naclip on voc21']
+
+
+def test_other_settings_are_other_results(board, runs):
+    assert board(*GRID) == 0
+    runs.asked = []
+    assert board(*GRID, '--cfg-options', 'model.test_cfg.logit_scale=7') == 0
+    assert len(runs.asked) == 6
+    assert (
+        board(*GRID, '--data-root', 'voc21=/elsewhere', '--cfg-options', 'model.test_cfg.logit_scale=7') == 0
+    )
+    assert len(runs.asked) == 6  # the place of the data decides no figure
+    assert board(*GRID, '--again') == 0
+    assert len(runs.asked) == 12
+
+
+def test_protocols_and_backbones_are_cells_of_their_own(board, runs, tmp_path):
+    methods = ['--methods', 'naclip', 'naclip:naclip_plain', '--data-sets', 'voc21']
+    assert board(*methods, '--backbones', 'ViT-L-14:openai', 'RN50:openai') == 0
+    assert runs.asked == [
+        f'{name}_{backbone} on voc21'
+        for backbone in ('ViT-L-14-openai', 'RN50-openai')
+        for name in ('naclip', 'naclip_naclip_plain')
+    ]
+    table = (tmp_path / 'results/leaderboard.md').read_text()
+    assert '| method | figures of | backbone | with |' in table
+    assert re.search(r'\| NACLIP \| this project \| ViT-L-14:openai \| PAMR \| \d', table)
+    assert re.search(r'\| NACLIP \| this project \| RN50:openai \| \| \d', table)
+
+
+def test_a_backbone_is_set_in_both_towers():
+    cfg = grid.run_config(Cell('gem', 'voc21', 'sclip', 'RN50x16:openai'))
+    assert (cfg.model.backbone.type, cfg.model.backbone.arch) == ('CLIPSurgeryResNet', 'RN50x16')
+    assert cfg.model.text_encoder.arch == 'RN50x16'
+    assert cfg.model.data_preprocessor is None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--methods', 'clips'], "unknown method 'clips'"),
+        (['--methods', 'clip:mine'], "unknown protocol 'mine'"),
+        (['--data-sets', 'voc'], "unknown data set 'voc'"),
+        (['--backbones', 'ViT-L-14'], "got the backbone 'ViT-L-14'; write ARCH:PRETRAINED"),
+        (['--data-root', 'voc21'], "got --data-root 'voc21'; write NAME=DIR"),
+        (['--data-root', 'voc=x'], "unknown data set 'voc'"),
+    ],
+)
+def test_mistakes_on_the_command_line_come_before_any_run(board, runs, capsys, arguments, message):
+    assert board(*arguments) == 1
+    assert message in capsys.readouterr().err
+    assert runs.asked == []
+
+
+def test_tables_stand_beside_the_published_figures(board, tmp_path):
+    assert board(*GRID) == 0
+    lines = (tmp_path / 'results/leaderboard.md').read_text().splitlines()
+    assert lines[0] == (
+        '| method | figures of | with | VOC21 | Context60 | COCO-Object | VOC20 | Cityscapes | Context59 | ADE20K |'
+        ' COCO-Stuff |'
+    )
+    assert lines[1].count('---:') == 8
+    end = lines.index('')
+    assert lines[end + 1].startswith(
+        'Published on ViT-B/16 by: (1) baseline row of later papers, SCLIP protocol; (2)'
+    )
+    cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[:end]]
+    assert {len(line) for line in cells} == {11}
+    clip = [line for line in cells if line[0] == 'CLIP']
+    assert clip[0][3:] == ['18.6', '7.8', '6.5', '49.1', '6.7', '11.2', '3.2', '5.7']
+    assert clip[1][1] == 'this project'
+    assert [bool(cell) for cell in clip[1][3:]] == [True, False, False, False, True, False, False, False]
+    assert [line[1] for line in cells if line[0] == 'SCLIP'][
+        -1
+    ] == 'this project'  # empty until somebody runs it
+    rows = list(csv.DictReader((tmp_path / 'results/figures.csv').open()))
+    ours = {(row['method'], row['data_set']): float(row['mIoU']) for row in rows if row['origin'] == 'ours'}
+    assert ours[('clip', 'voc21')] == float(clip[1][3])
+    assert len(ours) == 6
+    assert sum(row['origin'] == 'published' for row in rows) == sum(
+        len(row.mIoU) for row in tables.published_rows()
+    )
+
+
+def test_panels_show_ours_beside_the_same_protocols_published_figure(board, tmp_path):
+    assert board(*GRID) == 0
+    panels = tables.panels(grid.read_cells(tmp_path / 'results'))
+    ours, published = panels['VOC21']['NACLIP + PAMR']
+    assert ours is not None
+    assert published == 64.07  # with PAMR, as ours
+    assert panels['ADE20K']['SCLIP'] == (None, 16.45)
+    assert 'Scenes' not in panels
+
+
+def test_bars_have_a_place_each():
+    two = bars.bars(3, (40.0, 50.0))
+    assert [(bar[1], bar[3]) for bar in two] == [(40.0, bars.OURS), (50.0, bars.PUBLISHED)]
+    assert two[0][0] + two[0][2] / 2 <= two[1][0] - two[1][2] / 2 + 1e-9
+    assert bars.bars(0, (None, 50.0))[0][0] == pytest.approx(0)
+
+
+def test_picture(tmp_path):
+    panels = {
+        'VOC21': {'CLIP': (20.0, 18.6), 'GEM': (None, 56.9)},
+        **{f'set {i}': {'CLIP': (i, None)} for i in range(5)},
+    }
+    bars.draw(panels, tmp_path / 'bars.png')
+    with Image.open(tmp_path / 'bars.png') as picture:
+        assert min(picture.size) > 500
+        shown = {colour for _, colour in picture.convert('RGB').getcolors(2**24)}
+    assert {(0x1F, 0x6F, 0xB4), (0xC9, 0xCD, 0xD2)} <= shown
+    with pytest.raises(ValueError, match='no figure to draw'):
+        bars.draw({}, tmp_path / 'nothing.png')
+
+
+def test_scenes_table_is_made_of_both_splits(board, tmp_path):
+    assert board('--methods', 'clip', 'gem', '--data-sets', 'scenes', 'scenes_heldout') == 0
+    lines = (tmp_path / 'results/scenes.md').read_text().splitlines()
+    assert lines[0] == '| method | mIoU | objects | grounds | held-out pairs: mIoU |'
+    assert [line.split(' | ')[0] for line in lines[2:]] == ['| CLIP', '| GEM']
+    assert all(line.count('|') == 6 for line in lines)
+    # Figures of the embedded model are not mixed with those of real data.
+    assert 'scenes' not in (tmp_path / 'results/leaderboard.md').read_text()
+
+
+def test_blocks_of_a_readme_follow_the_results(board, tmp_path, capsys):
+    readme = tmp_path / 'README.md'
+    readme.write_text(README)
+    assert board('--methods', 'clip', '--data-sets', 'scenes', 'scenes_heldout', '--readme', readme) == 0
+    text = readme.read_text()
+    assert 'old' not in text
+    assert text.startswith('Before\n<!-- table: scenes -->\n| method | mIoU |')
+    assert text.endswith('<!-- end table -->\nAfter\n')
+    assert '| CLIP | published (1) | | 18.6 |' in text
+    assert board('--check', '--readme', readme) == 0
+    assert board('--tables', '--readme', readme) == 0
+    assert readme.read_text() == text
+    readme.write_text(text.replace('| 56.9 ', '| 57.9 '))
+    capsys.readouterr()
+    assert board('--check', '--readme', readme) == 1
+    assert re.search(
+        r'README\.md is not what the results .* --tables --out .* --readme', capsys.readouterr().err
+    )
+
+
+def test_check_names_a_result_that_differs_from_its_table(board, tmp_path, capsys):
+    assert board('--methods', 'clip', '--data-sets', 'scenes') == 0
+    path = tmp_path / 'results/scenes/clip.json'
+    result = json.loads(path.read_text())
+    result['metrics']['mIoU'] = 99.9
+    path.write_text(json.dumps(result))
+    assert board('--check') == 1
+    assert 'is not what the results' in capsys.readouterr().err
+    result['cell']['settings'] = 'of last year'
+    path.write_text(json.dumps(result))
+    assert board('--check') == 1
+    assert 'the result of clip on scenes is of other settings or weights' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('nothing', 'the text has no table: write <!-- table: NAME -->'),
+        ('<!-- table: mine -->\n<!-- end table -->\n', "the text has the table 'mine'"),
+    ],
+)
+def test_a_text_without_a_known_block(text, message):
+    with pytest.raises(ValueError, match=message):
+        tables.with_blocks(text, {'scenes': '| |\n'})
+
+
+def test_a_file_that_is_no_result_is_named(board, tmp_path, capsys):
+    assert board(*GRID) == 0
+    (tmp_path / 'results/voc21/mine.json').write_text('{"mIoU": 50}')
+    assert board('--tables') == 1
+    assert re.search(r'mine\.json is no result of a cell .*: remove it', capsys.readouterr().err)
+
+
+@pytest.fixture
+def tiny_clip(tmp_path) -> list[str]:
+    """Options that put a tiny CLIP in place of the embedded one."""
+    arch = tiny.changed(
+        tiny.SMALL,
+        vision_cfg={'image_size': 32, 'patch_size': 16, 'layers': 6},
+        text_cfg={'vocab_size': 49408},
+    )
+    folder = tmp_path / 'clip'
+    folder.mkdir()
+    (folder / 'open_clip_config.json').write_text(json.dumps({'model_cfg': arch, 'preprocess_cfg': {}}))
+    weights = tiny.weights_file(arch)
+    towers = ('backbone', 'text_encoder')
+    options = [
+        f'model.{tower}.{key}={value}'
+        for tower in towers
+        for key, value in (('arch', folder), ('pretrained', weights))
+    ]
+    return [*options, 'model.data_preprocessor=None', 'test_dataloader.num_workers=0']
+
+
+@pytest.mark.parametrize('processes', [0, 2])
+def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
+    root = mini_datasets.make('scenes', tmp_path / 'data')
+    arguments = ['--data-sets', 'scenes', '--data-root', f'scenes={root}', '--out', str(tmp_path / 'results')]
+    arguments += [
+        '--work-dir',
+        str(tmp_path / 'work'),
+        '--methods',
+        'clip',
+        *(['clip_surgery'] if not processes else []),
+    ]
+    arguments += ['--processes', str(processes), '--cfg-options', *tiny_clip]
+    assert leaderboard.main(arguments) == 0
+    result = json.loads((tmp_path / 'results/scenes/clip.json').read_text())
+    assert result['images'] == 2
+    assert result['protocol']['processes'] == max(1, processes)
+    assert set(result['metrics']) >= {'mIoU', 'mIoU_objects', 'mIoU_grounds'}
+    # Words were embedded once for all methods.
+    assert len(list((tmp_path / 'cache/text').iterdir())) == 1
+
+
+def test_failed_processes_say_why(tmp_path, tiny_clip, monkeypatch, capsys):
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
+    arguments = [
+        '--data-sets',
+        'scenes',
+        '--data-root',
+        f'scenes={tmp_path / "none"}',
+        '--out',
+        str(tmp_path / 'out'),
+    ]
+    arguments += [
+        '--work-dir',
+        str(tmp_path / 'work'),
+        '--methods',
+        'clip',
+        '--processes',
+        '1',
+        '--cfg-options',
+        *tiny_clip,
+    ]
+    assert leaderboard.main(arguments) == 1
+    assert re.search(
+        r'failed: clip on scenes: the data root .*none .*does not exist', capsys.readouterr().err
+    )
+
+
+def test_committed_results_and_readme_agree():
+    if not (ROOT / 'results').is_dir():
+        pytest.skip('no results are committed yet')
+    leaderboard.check(ROOT / 'results', ROOT / 'README.md')
