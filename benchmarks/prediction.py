@@ -78,7 +78,7 @@ def image_counts(subjects: Subjects, size: tuple[int, int]) -> dict[str, Count]:
         'tower, patches only': tower.surgery(size, blocks),
     }
     for classes in VOCABULARIES:
-        labels = counts.similarity(n - 1, classes, tower.joint) + counts.strips(grid, size, classes)
+        labels = counts.similarity(n - 1, classes, tower.joint) + counts.row_chunks(grid, size, classes)
         for name in ('', ', noise image', ', noise logits'):
             found[f'labels, {classes}{name}'] = found['tower, patches only'] + labels
         found[f'published, {classes}'] = tower.published(size, blocks) + counts.published_labels(
@@ -162,7 +162,7 @@ def slide_counts(
     side = size[0] // tower.patch
     again = tower.weights().times(-(-count // window_batch) - 1)
     read = tower.surgery(size, blocks, windows=count) + again
-    strips = counts.strips((2 * side, 3 * side), (shape[0], shape[1]), queries, sources=4)
+    strips = counts.row_chunks((2 * side, 3 * side), (shape[0], shape[1]), queries, sources=4)
     labels = counts.similarity(count * side**2, queries, tower.joint) + strips.times(images)
     return {
         'plain': tower.plain(size, count),

@@ -53,7 +53,7 @@ def tokens(
     for side in sides:
         size = (side, side)
         read = paper.surgery(size, blocks)
-        labels = counts.strips((side // paper.patch,) * 2, size, 59)
+        labels = counts.row_chunks((side // paper.patch,) * 2, size, 59)
         points.append(
             {
                 'side': side,
@@ -92,8 +92,8 @@ def classes(subjects: Subjects, clock: Clock, rounds: int, side: int = 512) -> l
     return [
         {
             'classes': count,
-            'photo': cost_of(costs[f'{count} False'], counts.strips(grid, (side, side), count)),
-            'noise': cost_of(costs[f'{count} True'], counts.strips(grid, (side, side), count)),
+            'photo': cost_of(costs[f'{count} False'], counts.row_chunks(grid, (side, side), count)),
+            'noise': cost_of(costs[f'{count} True'], counts.row_chunks(grid, (side, side), count)),
         }
         for count in VOCABULARIES
     ]

@@ -172,7 +172,7 @@ def test_most_of_many_queries_are_never_drawn():
 
 def through_scores(rule: PostProcess, mosaic: TiledLogits) -> Tensor:
     """Labels the plain way: all class scores first, then the rules, as with `test_cfg.scores`."""
-    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.strips()]).permute(2, 0, 1)
+    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()]).permute(2, 0, 1)
     plain = PostProcess(torch.arange(rule.num_classes), 1.0, rule.prob_thd, rule.area_thd)
     return plain.label_scores(scores)
 
@@ -230,7 +230,7 @@ def test_thresholds_that_equal_a_score_keep_it():
     """The threshold is a score as it comes out, to the last bit."""
     mosaic = random_mosaic(3)
     rule = PostProcess(torch.arange(7), 3.0)
-    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.strips()])
+    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()])
     threshold = float(scores.amax(dim=-1).flatten()[100])
     assert_labels_of_scores(PostProcess(torch.arange(7), 3.0, prob_thd=threshold), mosaic)
 
