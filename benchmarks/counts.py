@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 
 FP32 = 4
 # LN 2, q k v 1 + 3, attention 3 + 1, output 1 + 1, sum 3; LN 2, MLP 1 + 4, activation 4 + 4, 4 + 1, sum 3

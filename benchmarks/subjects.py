@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_clipsurgery import scenes
+from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT, resize_position_table
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.models.segmentor import CLIPSurgerySegmentor
 from mmseg_clipsurgery.structures import ImageTokens, TextQueries
 from mmseg_clipsurgery.vocabulary import Vocabulary

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 
 import torch
 

@@ -1,34 +1,47 @@
-"""The side read of one transformer block: affinities as pure functions over one table.
+"""Affinities: which tokens a new path attends to, A, and what it takes from them, A v; one row each.
 
-Of a block only named parameters are read (`attn.in_proj_weight`, `attn.out_proj`, `ln_1`, `mlp`, ...), never its
-`forward`, whose layout changes between open_clip releases.
+With s = head width^-0.5 and rows of softmaxes over all tokens:
 
-    q, k, v = split(W LN1(x) + b)          A v with, s = head width^-0.5:
-    identity   v                           qk         softmax(s q k^T) v       (CLIP's own)
-    qq kk vv   softmax(s p p^T) v          qq+kk      softmax(s q q^T) v + softmax(s k k^T) v   (rows sum to 2)
-    kk+gauss   softmax(s k k^T + g) v      g_ij = exp(-(dy^2 + dx^2) / (2 * 5^2)) in patches, 0 to the class token
-    gem        mean over p in (v, k, q) of softmax(t p' p'^T) v,   p' = norm(softmax(t norm(p) norm(p)^T) norm(p)),
-               t = s * mean over tokens of |LN1(x)|, per image
+    identity    A = I
+    qk          A = softmax(s q k^T)                                        CLIP's own attention
+    qq kk vv    A = softmax(s p p^T)
+    qq+kk       A = softmax(s q q^T) + softmax(s k k^T)                     rows sum to 2
+    kk+gauss    A = softmax(s k k^T + g),  g_ij = exp(-(dy^2 + dx^2) / (2 * 5^2)) in patches, 0 to the class token
+    gem         A = mean over p in (v, k, q) of softmax(t p' p'^T),   p' = norm(softmax(t norm(p) norm(p)^T) norm(p)),
+                t = s * mean over tokens of |LN1(x)|, per image
 
-Sources: CLIP Surgery section 3.2, SCLIP eq. 4, NACLIP section 3.3, GEM section 3.2 and its released code (scale).
+A row is an `Affinity`: `attend` gives A v without holding A where torch's fused attention allows, `weights` gives A,
+for maps of what a patch attends to. The table is open: `AFFINITIES['mine'] = Affinity('kv', weights=mine)` makes
+an affinity that a `Surgery` names like the shipped ones.
+
+Sources: CLIP Surgery (arXiv 2304.05653) section 3.2, SCLIP (2312.01597) eq. 4, NACLIP (2404.08181) section 3.3, GEM
+(2312.00878) section 3.2 and its released code (the temperature).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 GAUSS_STD = 5.0  # patches, NACLIP
+SHARPNESS = 8.0  # of the ResNet variant of CLIP Surgery's released code
 
 
 class Projections(NamedTuple):
-    """What an affinity may read: q, k, v "b a n e", the normed stream they came from "b n d", the grid (h, w).
+    """What an affinity is computed from: one block's q, k and v, and what earlier blocks left behind.
 
-    Those that nothing reads may be left empty, "0" (see `project`).
-    Token 0 is the class token; the patches follow row by row. `attend(q, k, v, attn_mask=None, scale=None)` is the
-    attention to read with: torch's, which never holds A, or `attend_plainly`.
+    Token 0 is the class token; the patches follow row by row.
+
+    Attributes:
+        q, k, v: "b a n e"; those that no affinity at hand uses may be empty, of shape "0".
+        stream: "b n d", the tokens after the block's first LayerNorm, from which q, k and v are made.
+        grid: (h, w) in patches.
+        attend: the attention to compute A v with: torch's fused one, which never holds A, or `plain_attention`.
+        traces: by name, what the earlier blocks left behind of what an affinity `needs` (see `dual_path.TRACES`).
     """
 
     q: Tensor
@@ -37,9 +50,54 @@ class Projections(NamedTuple):
     stream: Tensor
     grid: tuple[int, int]
     attend: Callable[..., Tensor] = F.scaled_dot_product_attention
+    traces: Mapping[str, Tensor] = MappingProxyType({})
 
 
-def attend_plainly(
+Rule = Callable[[Projections, slice], Tensor]
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """One affinity.
+
+    Args:
+        uses: which of q, k and v it is computed from, such as 'qk'; v, which A is applied to, need not be named.
+        attend: (projections, rows) -> A v at those tokens, "b a r e". None: the product of `weights` and v.
+        weights: (projections, rows) -> A at those tokens, "b a r n", columns over all tokens. None: the affinity
+            can't be drawn as a map.
+        needs: names of `dual_path.TRACES`: what earlier blocks must leave behind in `Projections.traces`.
+        sharpened: (projections) -> A v at the patches, "b a n-1 e", in the sharper form of CLIP's ResNets
+            (`CLIPSurgeryResNet(variant='paper')`); None: there is no such form.
+
+    Raises:
+        ValueError: `uses` names something else, or neither `attend` nor `weights` is given.
+    """
+
+    uses: str
+    attend: Rule | None = None
+    weights: Rule | None = None
+    needs: tuple[str, ...] = ()
+    sharpened: Callable[[Projections], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.uses, str) or not set(self.uses) <= set('qkv'):
+            raise ValueError(f"an affinity uses some of 'q', 'k' and 'v', such as 'qk', got {self.uses!r}")
+        if self.attend is None and self.weights is None:
+            raise ValueError('an affinity needs attend (A v) or weights (A), got neither')
+        if isinstance(self.needs, str):
+            raise ValueError(
+                f'needs is a tuple of names, got the string {self.needs!r}; write ({self.needs!r},)'
+            )
+
+    def new_tokens(self, p: Projections, rows: slice) -> Tensor:
+        """A v at the given rows, "b a r e"."""
+        if self.attend is not None:
+            return self.attend(p, rows)
+        assert self.weights is not None
+        return self.weights(p, rows) @ p.v
+
+
+def plain_attention(
     q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, scale: float | None = None
 ) -> Tensor:
     """softmax(scale q k^T + mask) v with A as a whole, which rounds as the published codes do."""
@@ -47,9 +105,29 @@ def attend_plainly(
     return (logits if attn_mask is None else logits + attn_mask).softmax(dim=-1) @ v
 
 
-def self_read(p: Projections, vectors: Tensor, rows: slice, bias: Tensor | None = None) -> Tensor:
+def softmax_weights(
+    query: Tensor, key: Tensor, rows: slice, scale: Tensor | float | None = None, bias: Tensor | float = 0.0
+) -> Tensor:
+    """softmax(scale q k^T + bias) at the given rows: q, k "b a n e" -> "b a r n"; scale: head width^-0.5 by default."""
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    return (scale * query[:, :, rows] @ key.mT + bias).softmax(dim=-1)
+
+
+def self_attention(p: Projections, vectors: Tensor, rows: slice, bias: Tensor | None = None) -> Tensor:
     """softmax(s u u^T + bias) v at the given rows, for u "b a n e" one of q, k, v. bias "r n" -> "b a r e"."""
     return p.attend(vectors[:, :, rows], vectors, p.v, attn_mask=bias)
+
+
+def sharpened_attention(vectors: Tensor, v: Tensor) -> Tensor:
+    """softmax(8 s u u^T) v, u = p / (|p| + 1e-6), for the patches' queries: p, v "b a n e" -> "b a n-1 e"."""
+    unit = vectors / (vectors.norm(dim=-1, keepdim=True) + 1e-6)
+    return plain_attention(unit[:, :, 1:], unit, v, scale=SHARPNESS * vectors.shape[-1] ** -0.5)
+
+
+def identity_weights(p: Projections, rows: slice) -> Tensor:
+    """I at the given rows, "b a r n"."""
+    count = p.v.shape[2]
+    return torch.eye(count, device=p.v.device, dtype=p.v.dtype)[rows].expand(*p.v.shape[:2], -1, -1)
 
 
 def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD) -> Tensor:
@@ -63,122 +141,82 @@ def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD) -> T
     return F.pad(near, (1, 0, 1, 0)).to(like.dtype)
 
 
-def gem_read(p: Projections, rows: slice) -> Tensor:
-    """GEM's self-self attention, averaged over v, k and q; one iteration; temperature per image."""
-    temperature = p.stream.norm(dim=-1).mean(dim=-1)[:, None, None, None] * p.v.shape[-1] ** -0.5
-    reads = []
+def gem_temperature(p: Projections) -> Tensor:
+    """GEM's t, per image: "b 1 1 1"."""
+    return p.stream.norm(dim=-1).mean(dim=-1)[:, None, None, None] * p.v.shape[-1] ** -0.5
+
+
+def gem_attention(p: Projections, rows: slice) -> Tensor:
+    """GEM's A v: self-self attention averaged over v, k and q, after one iteration of itself."""
+    temperature, parts = gem_temperature(p), []
     for vectors in (p.v, p.k, p.q):
         unit = F.normalize(vectors, dim=-1)
         unit = F.normalize(p.attend(unit * temperature, unit, unit, scale=1.0), dim=-1)
-        reads.append(p.attend((unit * temperature)[:, :, rows], unit, p.v, scale=1.0))
-    return torch.stack(reads).mean(dim=0)
+        parts.append(p.attend((unit * temperature)[:, :, rows], unit, p.v, scale=1.0))
+    return torch.stack(parts).mean(dim=0)
 
 
-# Affinity name -> read(projections, rows) -> A v at those rows, "b a r e".
-AFFINITY_READS: dict[str, Callable[[Projections, slice], Tensor]] = {
-    'identity': lambda p, rows: p.v[:, :, rows],
-    'qk': lambda p, rows: p.attend(p.q[:, :, rows], p.k, p.v),
-    'qq': lambda p, rows: self_read(p, p.q, rows),
-    'kk': lambda p, rows: self_read(p, p.k, rows),
-    'vv': lambda p, rows: self_read(p, p.v, rows),
-    'qq+kk': lambda p, rows: self_read(p, p.q, rows) + self_read(p, p.k, rows),
-    'kk+gauss': lambda p, rows: self_read(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
-    'gem': gem_read,
+def gem_weights(p: Projections, rows: slice) -> Tensor:
+    """GEM's A at the given rows, "b a r n"."""
+    temperature, parts = gem_temperature(p), []
+    for vectors in (p.v, p.k, p.q):
+        unit = F.normalize(vectors, dim=-1)
+        unit = F.normalize(softmax_weights(unit, unit, slice(None), temperature) @ unit, dim=-1)
+        parts.append(softmax_weights(unit, unit, rows, temperature))
+    return torch.stack(parts).mean(dim=0)
+
+
+# Name -> affinity. Own ones are added under names that are free.
+AFFINITIES: dict[str, Affinity] = {
+    'identity': Affinity(
+        'v',
+        attend=lambda p, rows: p.v[:, :, rows],
+        weights=identity_weights,
+    ),
+    'qk': Affinity(
+        'qkv',
+        attend=lambda p, rows: p.attend(p.q[:, :, rows], p.k, p.v),
+        weights=lambda p, rows: softmax_weights(p.q, p.k, rows),
+    ),
+    'qq': Affinity(
+        'qv',
+        attend=lambda p, rows: self_attention(p, p.q, rows),
+        weights=lambda p, rows: softmax_weights(p.q, p.q, rows),
+        sharpened=lambda p: sharpened_attention(p.q, p.v),
+    ),
+    'kk': Affinity(
+        'kv',
+        attend=lambda p, rows: self_attention(p, p.k, rows),
+        weights=lambda p, rows: softmax_weights(p.k, p.k, rows),
+        sharpened=lambda p: sharpened_attention(p.k, p.v),
+    ),
+    'vv': Affinity(
+        'v',
+        attend=lambda p, rows: self_attention(p, p.v, rows),
+        weights=lambda p, rows: softmax_weights(p.v, p.v, rows),
+        sharpened=lambda p: sharpened_attention(p.v, p.v),
+    ),
+    'qq+kk': Affinity(
+        'qkv',
+        attend=lambda p, rows: self_attention(p, p.q, rows) + self_attention(p, p.k, rows),
+        weights=lambda p, rows: softmax_weights(p.q, p.q, rows) + softmax_weights(p.k, p.k, rows),
+        sharpened=lambda p: sharpened_attention(p.q, p.v) + sharpened_attention(p.k, p.v),
+    ),
+    'kk+gauss': Affinity(
+        'kv',
+        attend=lambda p, rows: self_attention(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
+        weights=lambda p, rows: softmax_weights(p.k, p.k, rows, bias=gauss_bias(p.grid, p.k)[rows]),
+    ),
+    'gem': Affinity(
+        'qkv',
+        attend=gem_attention,
+        weights=gem_weights,
+    ),
 }
 
-# What each of them reads of q, k and v.
-AFFINITY_PARTS = {
-    'identity': 'v',
-    'qk': 'qkv',
-    'qq': 'qv',
-    'kk': 'kv',
-    'vv': 'v',
-    'qq+kk': 'qkv',
-    'kk+gauss': 'kv',
-    'gem': 'qkv',
-}
 
-
-# All that a block may hold for `run_block` and `side_read` to be its whole truth.
-BLOCK_PARAMETERS = {
-    f'{part}.{kind}'
-    for part in ('ln_1', 'ln_2', 'mlp.c_fc', 'mlp.c_proj', 'attn.out_proj')
-    for kind in ('weight', 'bias')
-} | {'attn.in_proj_weight', 'attn.in_proj_bias', 'ls_1.gamma', 'ls_2.gamma'}
-
-
-def unknown_parameters(blocks: Iterable[nn.Module]) -> list[str]:
-    """Names of parameters that blocks hold beyond the known ones (qk-norm, head scales, ...), sorted."""
-    return sorted({name for block in blocks for name, _ in block.named_parameters()} - BLOCK_PARAMETERS)
-
-
-def split_heads(x: Tensor, heads: int) -> Tensor:
-    """Shape "b n (a e)" -> "b a n e"."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def merge_heads(x: Tensor) -> Tensor:
-    """Shape "b a n e" -> "b n (a e)"."""
-    return x.transpose(1, 2).flatten(2)
-
-
-def project(
-    block: nn.Module, x: Tensor, heads: int, grid: tuple[int, int] = (0, 0), parts: str = 'qkv'
-) -> Projections:
-    """q, k, v of one block from its input stream x "b n d".
-
-    Their weights lie one below the other, so `parts`, those that are read, decide where to begin: 'v' leaves q and k
-    out, 'kv' q; they are empty then.
-    """
-    stream = block.ln_1(x)
-    first = min(map('qkv'.index, parts))
-    skipped = first * x.shape[-1]
-    weight, bias = block.attn.in_proj_weight[skipped:], block.attn.in_proj_bias[skipped:]
-    made = F.linear(stream, weight, bias).chunk(3 - first, dim=-1)
-    left_out = [stream.new_empty(0) for _ in range(first)]
-    q, k, v = left_out + [split_heads(part, heads) for part in made]
-    return Projections(q, k, v, stream, grid)
-
-
-def first_query(block: nn.Module, p: Projections) -> Tensor:
-    """The class token's q, "b a 1 e"."""
-    if p.q.numel():
-        return p.q[:, :, :1]
-    width = p.stream.shape[-1]
-    weight, bias = block.attn.in_proj_weight[:width], block.attn.in_proj_bias[:width]
-    return split_heads(F.linear(p.stream[:, :1], weight, bias), p.v.shape[1])
-
-
-def attend_out(block: nn.Module, read: Tensor) -> Tensor:
-    """The block's output projection (and layer scale, where it has one) of a read "b a n e" -> "b n d"."""
-    out = block.attn.out_proj
-    return layer_scale(block, 'ls_1', F.linear(merge_heads(read), out.weight, out.bias))
-
-
-def feed_forward(block: nn.Module, x: Tensor) -> Tensor:
-    """x "b n d" plus the block's MLP of LN2(x)."""
-    return x + layer_scale(block, 'ls_2', block.mlp(block.ln_2(x)))
-
-
-def layer_scale(block: nn.Module, name: str, x: Tensor) -> Tensor:
-    scale = getattr(block, name, None)
-    return x if scale is None else scale(x)
-
-
-def run_block(block: nn.Module, x: Tensor, heads: int, causal: bool = False) -> Tensor:
-    """CLIP's own block on x "b n d", with a causal mask for text towers."""
-    p = project(block, x, heads)
-    x = x + attend_out(block, F.scaled_dot_product_attention(p.q, p.k, p.v, is_causal=causal))
-    return feed_forward(block, x)
-
-
-def run_class_token(block: nn.Module, x: Tensor, p: Projections) -> Tensor:
-    """CLIP's own block for the class token alone: one query, one MLP token; k and v are read. -> "b 1 d"."""
-    read = F.scaled_dot_product_attention(first_query(block, p), p.k, p.v)
-    return feed_forward(block, x[:, :1] + attend_out(block, read))
-
-
-def side_read(block: nn.Module, y: Tensor, p: Projections, affinity: str, ffn: bool) -> Tensor:
-    """Add one block's read to the side stream y "b n-1 d" (patch tokens only)."""
-    y = y + attend_out(block, AFFINITY_READS[affinity](p, slice(1, None)))
-    return feed_forward(block, y) if ffn else y
+def affinity_named(name: str) -> Affinity:
+    """The row of a name. Raises ValueError for an unknown one; the sentence lists those that are there."""
+    if not isinstance(name, str) or name not in AFFINITIES:
+        raise ValueError(f'affinity must be one of {", ".join(AFFINITIES)}, got {name!r}')
+    return AFFINITIES[name]

@@ -1,4 +1,4 @@
-"""A surgery is data: which blocks are read, by which affinity, and what the side stream keeps.
+"""A surgery is data: which blocks are read, by which affinity, and what the new path keeps.
 
     x = CLIP's own tokens, block by block                        (the original path, never changed)
     y = x (residual) or 0, as x enters the first of the last `last_blocks` blocks
@@ -6,9 +6,10 @@
                                y = y + MLP(LN2(y))               where ffn is set
     at the end: class token from x, patch tokens from y; both through the final LayerNorm and projection
 
-`affinity` names A (see `attention.AFFINITY_READS`), `position` how the position table meets another grid
-(see `backbone.resize_position_table`). The 6 blocks of `clip_surgery` and `gem` are the last 6 whatever the tower's
-depth (12, 24 or more), as in the authors' codes; for a tower with fewer the user says how many.
+`affinity` names A (see `affinities.AFFINITIES`), `position` how the position table meets another grid (see
+`clip.position_table`). The 6 blocks of `clip_surgery` and `gem` are the last 6 whatever the tower's depth (12, 24 or
+more), as in the authors' codes; for a tower with fewer the user says how many. The table is open:
+`SURGERIES['mine'] = Surgery(6, 'kk')` makes a method that is used by its name everywhere.
 
 Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071), CLIP Surgery (2304.05653, section 3.2), SCLIP
 (2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181), GEM (2312.00878).
@@ -17,21 +18,20 @@ Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071), CLIP Surger
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-AFFINITIES = ('identity', 'qq', 'kk', 'vv', 'qk', 'qq+kk', 'kk+gauss', 'gem')
 POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
 
 
 @dataclass(frozen=True)
 class Surgery:
-    """How the side stream reads a CLIP tower. Every combination of legal fields is legal.
+    """How a new path reads a CLIP tower. Every combination of legal fields is legal.
 
     Args:
-        last_blocks: number of last blocks that are read, >= 0. 0 is CLIP itself: no side stream. A tower
+        last_blocks: number of last blocks that are read, >= 0. 0 is CLIP itself: no new path. A tower
             must have at least that many blocks. CLIP's ResNets have one attention (their pool), which is
             read when `last_blocks` >= 1.
-        affinity: one of `AFFINITIES`; not read when `last_blocks` is 0.
-        residual: the side stream starts from CLIP's tokens (True) or from zero (False).
-        ffn: the side stream also passes through the MLP of each block read.
+        affinity: a name of `AFFINITIES`; not used when `last_blocks` is 0.
+        residual: the new path starts from CLIP's tokens (True) or from zero (False).
+        ffn: the new path also passes through the MLP of each block read.
         position: one of `POSITIONS`; applies to grids other than the trained one.
 
     Raises:
@@ -52,7 +52,6 @@ class Surgery:
         ):
             raise ValueError(f'last_blocks must be a whole number >= 0, got {self.last_blocks!r}')
         for name, legal in (
-            ('affinity', AFFINITIES),
             ('position', POSITIONS),
             ('residual', (True, False)),
             ('ffn', (True, False)),
@@ -61,6 +60,17 @@ class Surgery:
                 raise ValueError(
                     f'{name} must be one of {", ".join(map(str, legal))}, got {getattr(self, name)!r}'
                 )
+        if (
+            'SURGERIES' in globals()
+        ):  # the shipped rows are tested instead: listing them must not import torch
+            from .affinities import affinity_named
+
+            affinity_named(self.affinity)
+
+    @property
+    def name(self) -> str:
+        """Its name in `SURGERIES`; its fields, written out, where it has none."""
+        return next((name for name, row in SURGERIES.items() if row == self), str(self))
 
     @classmethod
     def read(cls, spec: 'str | Mapping | Surgery') -> 'Surgery':

@@ -1,15 +1,14 @@
-"""Affinities against the formulas written out, and the side read of one block."""
+"""Affinities against the formulas written out: A v, and A itself beside it."""
 
 import naive
-import tiny
 from mmseg_clipsurgery import affinities as attention
-from mmseg_clipsurgery.surgery import AFFINITIES
+from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 sizes = st.tuples(
@@ -29,7 +28,7 @@ def projections(b: int, a: int, h: int, w: int, e: int, seed: int = 0) -> attent
     return attention.Projections(q, k, v, noise(b, 1 + h * w, a * e), (h, w))
 
 
-@pytest.mark.parametrize('attend', [functional.scaled_dot_product_attention, attention.attend_plainly])
+@pytest.mark.parametrize('attend', [functional.scaled_dot_product_attention, attention.plain_attention])
 @pytest.mark.parametrize('affinity', AFFINITIES)
 @given(size=sizes, seed=seeds)
 @settings(max_examples=10, deadline=None)
@@ -43,7 +42,7 @@ def test_affinity_equals_its_formula(affinity, attend, size, seed):
             for *heads, stream in zip(p.q, p.k, p.v, p.stream, strict=True)
         ]
     )
-    rows = attention.AFFINITY_READS[affinity]
+    rows = AFFINITIES[affinity].new_tokens
     torch.testing.assert_close(rows(p, slice(None)), expected)
     torch.testing.assert_close(rows(p, slice(1, None)), expected[:, :, 1:])
     torch.testing.assert_close(rows(p, slice(1)), expected[:, :, :1])
@@ -51,7 +50,7 @@ def test_affinity_equals_its_formula(affinity, attend, size, seed):
 
 def test_a_loop_over_everything_gives_vv():
     p = projections(2, 2, 1, 2, 3)
-    read = attention.AFFINITY_READS['vv'](p, slice(None))
+    read = AFFINITIES['vv'].new_tokens(p, slice(None))
     for b in range(2):
         for a in range(2):
             for i in range(3):
@@ -65,7 +64,7 @@ def test_a_loop_over_everything_gives_vv():
 
 def test_rows_of_qq_and_kk_sum_to_two():
     p = projections(1, 2, 2, 3, 4)._replace(v=torch.ones(1, 2, 7, 4, dtype=torch.float64))
-    torch.testing.assert_close(attention.AFFINITY_READS['qq+kk'](p, slice(None)), 2 * p.v)
+    torch.testing.assert_close(AFFINITIES['qq+kk'].new_tokens(p, slice(None)), 2 * p.v)
 
 
 def test_gauss_is_one_at_home_and_nothing_to_the_class_token():
@@ -77,64 +76,66 @@ def test_gauss_is_one_at_home_and_nothing_to_the_class_token():
 
 
 @pytest.mark.parametrize('affinity', AFFINITIES)
-def test_images_of_a_batch_do_not_meet(affinity):
+def test_batch_equals_single_images(affinity):
     p = projections(3, 2, 2, 2, 4)
-    read = attention.AFFINITY_READS[affinity]
+    read = AFFINITIES[affinity].new_tokens
     for index in range(3):
         single = attention.Projections(*(part[index : index + 1] for part in p[:4]), p.grid)
         torch.testing.assert_close(read(p, slice(None))[index], read(single, slice(None))[0])
 
 
-def test_heads_are_cut_in_order():
-    x = torch.arange(24.0).reshape(1, 2, 12)
-    assert attention.split_heads(x, 3)[0, 1, 0].tolist() == [4, 5, 6, 7]
-    assert torch.equal(attention.merge_heads(attention.split_heads(x, 3)), x)
+@pytest.mark.parametrize('affinity', AFFINITIES)
+@given(size=sizes, seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_weights_times_v_are_what_is_attended_to(affinity, size, seed):
+    p, row = projections(*size, seed=seed), AFFINITIES[affinity]
+    for rows in (slice(None), slice(1, None), slice(0, 1)):
+        torch.testing.assert_close(row.weights(p, rows) @ p.v, row.new_tokens(p, rows))
+    total = torch.full((), 2.0 if affinity == 'qq+kk' else 1.0, dtype=torch.float64)
+    torch.testing.assert_close(row.weights(p, slice(None)).sum(dim=-1), total.expand(p.v.shape[:3]))
 
 
-@pytest.fixture(scope='module')
-def block() -> nn.Module:
-    return tiny.clip(tiny.SMALL).visual.transformer.resblocks[1]
+@pytest.mark.parametrize('affinity', AFFINITIES)
+def test_only_declared_parts_are_used(affinity):
+    """Parts that a row does not declare may be empty."""
+    p, row = projections(2, 2, 2, 3, 4), AFFINITIES[affinity]
+    empty = {part: p.v.new_empty(0) for part in 'qk' if part not in row.uses}
+    assert torch.equal(row.new_tokens(p._replace(**empty), slice(None)), row.new_tokens(p, slice(None)))
 
 
-def test_a_block_is_open_clips(block):
-    x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        normed = block.ln_1(x)
-        expected = x + nn.functional.multi_head_attention_forward(
-            *(normed.transpose(0, 1),) * 3,
-            embed_dim_to_check=16,
-            num_heads=2,
-            in_proj_weight=block.attn.in_proj_weight,
-            in_proj_bias=block.attn.in_proj_bias,
-            bias_k=None,
-            bias_v=None,
-            add_zero_attn=False,
-            dropout_p=0,
-            out_proj_weight=block.attn.out_proj.weight,
-            out_proj_bias=block.attn.out_proj.bias,
-            need_weights=False,
-        )[0].transpose(0, 1)
-        expected = expected + block.mlp(block.ln_2(expected))
-        torch.testing.assert_close(attention.run_block(block, x, heads=2), expected)
-        p = attention.project(block, x, heads=2)
-        torch.testing.assert_close(attention.run_class_token(block, x, p), expected[:, :1])
+@pytest.mark.parametrize('affinity', [name for name, row in AFFINITIES.items() if row.sharpened])
+def test_sharpened_forms_attend_to_unit_vectors_eight_times_as_sharply(affinity):
+    p = projections(2, 2, 2, 3, 4)
+    expected = 0
+    for part in affinity.split('+'):
+        vectors = {'qq': p.q, 'kk': p.k, 'vv': p.v}[part]
+        unit = functional.normalize(vectors, dim=-1)
+        expected = expected + (8 * 4**-0.5 * unit @ unit.mT).softmax(dim=-1) @ p.v
+    torch.testing.assert_close(AFFINITIES[affinity].sharpened(p), expected[:, :, 1:], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize('ffn', [False, True])
-def test_side_read_adds_to_the_patches(block, ffn):
-    x, y = torch.randn(2, 1, 5, 16, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        p = attention.project(block, x, heads=2, grid=(2, 2))
-        found = attention.side_read(block, y[:, 1:], p, 'kk', ffn)
-        heads = [naive.read('kk', p.q[0, h], p.k[0, h], p.v[0, h], p.stream[0], p.grid) for h in range(2)]
-        expected = y + block.attn.out_proj(torch.cat(heads, dim=1))
-        expected = expected + block.mlp(block.ln_2(expected)) if ffn else expected
-    torch.testing.assert_close(found, expected[:, 1:])
+def test_weights_alone_make_an_affinity():
+    row = Affinity('kv', weights=AFFINITIES['kk'].weights)
+    p = projections(1, 2, 2, 2, 3)
+    expected = AFFINITIES['kk'].new_tokens(p, slice(1, None))
+    torch.testing.assert_close(row.new_tokens(p, slice(1, None)), expected)
 
 
-def test_unknown_parameters_are_named(block):
-    assert attention.unknown_parameters([block]) == []
-    other = nn.Module()
-    other.attn = nn.Module()
-    other.attn.head_scale = nn.Parameter(torch.ones(2))
-    assert attention.unknown_parameters([block, other]) == ['attn.head_scale']
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        (dict(uses='qx', weights=print), "some of 'q', 'k' and 'v'"),
+        (dict(uses=('q', 'k'), weights=print), "some of 'q', 'k' and 'v'"),
+        (dict(uses='qk'), 'needs attend .* or weights'),
+        (dict(uses='qk', weights=print, needs='hidden'), r"write \('hidden',\)"),
+    ],
+    ids=['another part', 'no string', 'no rule', 'needs in a string'],
+)
+def test_an_affinity_that_is_none_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Affinity(**fields)
+
+
+def test_an_unknown_affinity_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"one of identity, qk, .*, got 'xx'"):
+        attention.affinity_named('xx')

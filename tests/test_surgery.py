@@ -3,8 +3,8 @@
 import dataclasses
 
 from mmseg_clipsurgery import SURGERIES, Surgery
-from mmseg_clipsurgery.affinities import AFFINITY_READS
-from mmseg_clipsurgery.surgery import AFFINITIES, POSITIONS
+from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
+from mmseg_clipsurgery.surgery import POSITIONS
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from mmengine.config import ConfigDict
 legal_fields = st.fixed_dictionaries(
     {
         'last_blocks': st.integers(0, 40),
-        'affinity': st.sampled_from(AFFINITIES),
+        'affinity': st.sampled_from(list(AFFINITIES)),
         'residual': st.booleans(),
         'ffn': st.booleans(),
         'position': st.sampled_from(POSITIONS),
@@ -42,8 +42,22 @@ def test_there_are_no_other_rows():
     assert set(SURGERIES) == set(TABLE)
 
 
-def test_every_affinity_has_one_read():
-    assert set(AFFINITY_READS) == set(AFFINITIES)
+@pytest.mark.parametrize('name', SURGERIES)
+def test_shipped_rows_name_affinities_that_exist(name):
+    """Rows are not checked as the module is read, which must not import torch."""
+    assert SURGERIES[name].affinity in AFFINITIES
+
+
+def test_a_row_of_ones_own_is_used_by_its_name(monkeypatch):
+    monkeypatch.setitem(AFFINITIES, 'mine', Affinity('kv', weights=AFFINITIES['kk'].weights))
+    monkeypatch.setitem(SURGERIES, 'mine', Surgery(2, 'mine', residual=False))
+    assert Surgery.read('mine') == Surgery(2, 'mine', residual=False)
+    assert Surgery.read('mine').name == 'mine'
+
+
+def test_a_surgery_without_a_row_is_named_by_its_fields():
+    assert SURGERIES['gem'].name == 'gem'
+    assert Surgery(3, 'kk').name.startswith("Surgery(last_blocks=3, affinity='kk'")
 
 
 @given(fields=legal_fields)

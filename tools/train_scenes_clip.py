@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.scenes import draw_scene, spec
 from mmseg_clipsurgery.scenes.curriculum import Batch, training_batch
 from mmseg_clipsurgery.scenes.words import CONTEXT_LENGTH, vocabulary_size, write_merges

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import mmcv
 import numpy as np
 
-from ..clip.towers import ImageTower
+from ..clip.tower import ImageTower
 from .images import Pixels
 
 LONG_SIDE = 2048

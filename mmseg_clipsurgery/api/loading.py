@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmseg.registry import MODELS
 
-from ..clip.sources import read_arch, tower_kind
+from ..clip.families import tower_class
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec
 from .input_sizes import InputSizes, Side
@@ -48,7 +48,7 @@ def load(
     own = dict(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
     )
-    kind = 'CLIPSurgeryResNet' if tower_kind(read_arch(arch, cache_dir)[0]) == 'resnet' else 'CLIPSurgeryViT'
+    kind = tower_class(arch, cache_dir).__name__
     if templates == 'auto':
         templates = 'bare' if arch == 'scenes' else 'imagenet80'
     config = dict(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..clip.checkpoints import own_logit_scale
 from ..clip.text_encoder import OpenCLIPTextEncoder
-from ..clip.towers import ImageTower
+from ..clip.tower import ImageTower
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..models.head import SurgeryHead
 from ..models.segmentor import CLIPSurgerySegmentor

@@ -15,22 +15,21 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
-from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..affinities import run_block, unknown_parameters
 from ..inference.precision import weights_version
 from ..structures import TextQueries
 from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templates
-from .sources import Tokenizer, build_text_tower, resolve
+from .blocks import TransformerBlock, unknown_parameters
+from .building import build_text_tower
+from .sources import resolve
 from .text_cache import TextCache
+from .tokenizer import Tokenizer
 
 MOST_KEPT = 64  # word lists in memory
 
 
-@MODELS.register_module()
-class OpenCLIPTextEncoder(BaseModule):
+class OpenCLIPTextEncoder(nn.Module):
     """Embeds a vocabulary with open_clip's text tower.
 
     Args:
@@ -56,9 +55,8 @@ class OpenCLIPTextEncoder(BaseModule):
         cache_dir: str | None = None,
         batch_tokens: int = 8192,
         text_cache: str | Path | bool | None = None,
-        init_cfg: Mapping | None = None,
     ):
-        super().__init__(init_cfg)
+        super().__init__()
         if batch_tokens < 1:
             raise ValueError(f'batch_tokens must be at least 1, got {batch_tokens}')
         self.vocabulary = Vocabulary.read(vocabulary)
@@ -205,7 +203,7 @@ class OpenCLIPTextEncoder(BaseModule):
         x = tower.token_embedding(ids[:, :length]) + tower.positional_embedding[:length]
         heads = self.source.config['text_cfg'].get('heads', 8)
         for block in tower.transformer.resblocks:
-            x = run_block(block, x, heads, causal=True)
+            x = TransformerBlock(block, heads).run(x, causal=True)
         pooled = tower.ln_final(x)[torch.arange(len(ids), device=ids.device), ends]
         projection = tower.text_projection
         if projection is None:

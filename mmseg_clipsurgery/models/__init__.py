@@ -1,6 +1,12 @@
 """What MMSeg registers: towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation."""
 
-from ..clip import text_encoder, towers
+from mmseg.registry import MODELS
+
+from ..clip.families import FAMILIES
+from ..clip.text_encoder import OpenCLIPTextEncoder
 from . import head, preprocessor, recogniser, segmentor, tta
 
-__all__ = ['head', 'preprocessor', 'recogniser', 'segmentor', 'text_encoder', 'towers', 'tta']
+for part in (*FAMILIES.values(), OpenCLIPTextEncoder):
+    MODELS.register_module(module=part)
+
+__all__ = ['head', 'preprocessor', 'recogniser', 'segmentor', 'tta']

@@ -11,8 +11,9 @@ import golden
 import tiny
 from archives import save_archive
 from mmseg_clipsurgery.clip import checkpoints as weights
-from mmseg_clipsurgery.clip.sources import build_image_tower, build_text_tower, resolve
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryViT
+from mmseg_clipsurgery.clip.building import build_image_tower, build_text_tower
+from mmseg_clipsurgery.clip.sources import resolve
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ WRITERS = {
 def assert_towers_hold(path: Path, tensors: dict[str, Tensor], tolerance: float = 0, arch=ARCH) -> None:
     """Both towers, loaded from a file, hold the tensors."""
     source = resolve(arch, path)
-    image, text = build_image_tower(source, 'vit'), build_text_tower(source)
+    image, text = build_image_tower(source), build_text_tower(source)
     found = {f'visual.{name}': value for name, value in image.state_dict().items()} | text.state_dict()
     assert found.keys() == tensors.keys() - {'logit_scale'}
     for name, value in found.items():
@@ -94,7 +95,7 @@ def test_a_torchscript_archive(quick_gelu, scripted, tmp_path):
     assert weights.shown_activation(path) is quick_gelu
     source = resolve(arch, path)
     assert source.quick_gelu is quick_gelu
-    names = {type(module).__name__ for module in build_image_tower(source, 'vit').modules()}
+    names = {type(module).__name__ for module in build_image_tower(source).modules()}
     assert ('QuickGELU' in names) is quick_gelu
     assert_towers_hold(path, tensors, tolerance=1e-3, arch=arch)
 
@@ -244,7 +245,7 @@ def test_what_does_not_fit_is_named(tensors, message, tmp_path):
 def test_a_towers_trouble_is_its_own(tensors, message, tmp_path):
     torch.save(tensors, tmp_path / 'clip.pt')
     source = resolve(ARCH, tmp_path / 'clip.pt')
-    build_image_tower(source, 'vit')
+    build_image_tower(source)
     with pytest.raises(ValueError, match=message):
         build_text_tower(source)
 
@@ -254,7 +255,7 @@ def test_counters_are_no_weights(tmp_path):
     counters = {name for name in tensors if name.endswith('num_batches_tracked')}
     assert counters
     torch.save({name: tensors[name] for name in tensors.keys() - counters}, tmp_path / 'RN.pt')
-    build_image_tower(resolve(tiny.RESNET, tmp_path / 'RN.pt'), 'resnet')
+    build_image_tower(resolve(tiny.RESNET, tmp_path / 'RN.pt'))
 
 
 def write_truncated(path: Path) -> None:

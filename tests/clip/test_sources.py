@@ -10,8 +10,12 @@ import golden
 import tiny
 from archives import save_archive
 from mmseg_clipsurgery.clip import sources as pretrained
-from mmseg_clipsurgery.clip.sources import Tokenizer, build_image_tower, build_text_tower, resolve
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryResNet, CLIPSurgeryViT
+from mmseg_clipsurgery.clip import tokenizer as tokenizer_module
+from mmseg_clipsurgery.clip.building import build_image_tower, build_text_tower
+from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
+from mmseg_clipsurgery.clip.sources import resolve
+from mmseg_clipsurgery.clip.tokenizer import Tokenizer
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 
 import huggingface_hub.constants
 import open_clip
@@ -71,7 +75,7 @@ def named(monkeypatch, tmp_path) -> str:
 
 
 def activation(source) -> str:
-    return type(build_image_tower(source, 'vit').transformer.resblocks[0].mlp.gelu).__name__
+    return type(build_image_tower(source).transformer.resblocks[0].mlp.gelu).__name__
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_a_tags_statistics(named):
 def test_every_published_tag_has_one_activation(monkeypatch):
     """Of each supported arch; what open_clip's newest table states is what the rule finds."""
     monkeypatch.setattr(pretrained, 'fetch_tag', lambda *_: Path('weights.pt'))
-    archs = {*pretrained.supported_archs('vit'), *pretrained.supported_archs('resnet')}
+    archs = {*CLIPSurgeryViT.supported_archs(), *CLIPSurgeryResNet.supported_archs()}
     pairs = [(arch, tag) for arch, tag in open_clip.list_pretrained() if arch in archs]
     assert len(pairs) > 50
     marks = any('quick_gelu' in open_clip.pretrained.get_pretrained_cfg(*pair) for pair in pairs)
@@ -172,7 +176,7 @@ def test_contradictions(named, folder, tmp_path):
 
 
 def test_the_log_says_the_activation(named, caplog):
-    with caplog.at_level(logging.INFO, 'mmseg_clipsurgery'):
+    with caplog.at_level(logging.DEBUG, 'mmseg_clipsurgery'):
         resolve('tiny', 'openai')
         resolve(PLAIN, tiny.weights_file(tiny.SMALL), quick_gelu=False)
         resolve(PLAIN)
@@ -190,7 +194,7 @@ def test_random_weights_are_warned_of(caplog):
 def assert_small_clip(source) -> None:
     """The source's towers are those of `tiny.SMALL` with its seeded weights."""
     wanted = tiny.clip(tiny.SMALL).state_dict()
-    found = {f'visual.{name}': value for name, value in build_image_tower(source, 'vit').state_dict().items()}
+    found = {f'visual.{name}': value for name, value in build_image_tower(source).state_dict().items()}
     found |= build_text_tower(source).state_dict()
     assert all(torch.equal(wanted[name], value) for name, value in found.items())
 
@@ -420,7 +424,7 @@ def test_tokenizers_of_older_releases_give_the_same_ids(text, tmp_path):
     merges = write_merges(tmp_path / 'merges.txt.gz')
     tokenizer = Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(merges)))))
     plain = open_clip.SimpleTokenizer(bpe_path=str(merges))
-    assert torch.equal(tokenizer([text, text]), pretrained.tokenize_simply(plain, [text, text], 12))
+    assert torch.equal(tokenizer([text, text]), tokenizer_module.tokenize_simply(plain, [text, text], 12))
 
 
 def test_a_vocabulary_that_does_not_fit():

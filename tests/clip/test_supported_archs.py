@@ -1,33 +1,32 @@
 """Every model config of the installed open_clip: supported towers are built (on the meta device: shapes, no numbers),
 all others are refused by name. The count is printed, `pytest -rA tests/test_towers.py` shows it."""
 
+import re
 from pathlib import Path
 
 import tiny
-from mmseg_clipsurgery.clip.sources import (
-    build_text_tower,
-    model_config,
-    resolve,
-    supported_archs,
-    tower_kind,
-)
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryResNet, CLIPSurgeryViT
+from mmseg_clipsurgery.clip.building import build_text_tower
+from mmseg_clipsurgery.clip.families import build_tower
+from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
+from mmseg_clipsurgery.clip.sources import model_config, resolve
+from mmseg_clipsurgery.clip.tower import FAMILIES, family_of
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.environment.stack import at_least, distribution_version
 
 import open_clip
 import pytest
 import torch
 
-TOWERS = {'vit': CLIPSurgeryViT, 'resnet': CLIPSurgeryResNet}
 MODELS = open_clip.list_models()
-SUPPORTED = {kind: supported_archs(kind) for kind in TOWERS}
+SUPPORTED = {name: family.supported_archs() for name, family in FAMILIES.items()}
 REFUSED = sorted({*MODELS} - {name for names in SUPPORTED.values() for name in names})
 OPENAI = ('RN50', 'RN101', 'RN50x4', 'RN50x16', 'RN50x64')
 OPENAI += ('ViT-B-32', 'ViT-B-16', 'ViT-L-14', 'ViT-L-14-336')
 
 
 @pytest.mark.skipif(
-    not open_clip.__version__.startswith('3.3'), reason='the README counts those of open_clip 3.3'
+    not distribution_version('open_clip_torch').startswith('3.3'),
+    reason='the README counts those of open_clip 3.3',
 )
 def test_the_readme_has_the_count():
     counts = {kind: len(names) for kind, names in SUPPORTED.items()}
@@ -73,14 +72,40 @@ def test_a_resnet_is_built(name):
 
 @pytest.mark.parametrize('name', REFUSED)
 def test_others_are_refused_by_name(name):
-    what = tower_kind(model_config(name))
-    assert what.startswith(('a timm tower (', 'a ViT with ', 'a model without'))
-    for kind, tower in TOWERS.items():
-        with pytest.raises(ValueError) as caught:
+    assert family_of(model_config(name)) is None
+    for tower in (*FAMILIES.values(), build_tower):
+        with pytest.raises(ValueError, match=r'What works: \S+, ') as caught:
             tower(name)
-        message = str(caught.value)
-        assert message.startswith(f'{name} is not supported here: it is {what}. What works: ')
-        assert ', '.join(SUPPORTED[kind]) in message
+        found = re.match(
+            rf'{re.escape(name)} is not supported here: it is (.*)\. What works: ', str(caught.value)
+        )
+        assert found[1].startswith(('a timm tower (', 'a ViT with ', 'a model without'))
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize('name', ['ViT-B-16', 'RN50'])
+def test_a_tower_is_built_by_the_class_of_its_family(name):
+    with torch.device('meta'):
+        assert type(build_tower(name)) is (CLIPSurgeryResNet if name == 'RN50' else CLIPSurgeryViT)
+
+
+def test_a_family_of_ones_own_builds_what_it_recognises(monkeypatch):
+    """A row of the table, and towers that were refused are read."""
+
+    class AverageViT(CLIPSurgeryViT):
+        title = 'a ViT with average pooling'
+
+        @classmethod
+        def recognises(cls, vision):
+            return vision.get('pool_type') == 'avg' and not vision.get('timm_model_name')
+
+    arch = tiny.changed(tiny.SMALL, vision_cfg=dict(pool_type='avg'))
+    with pytest.raises(ValueError, match='it is a ViT with'):
+        build_tower(arch, surgery='clip')
+    monkeypatch.setitem(FAMILIES, 'average', AverageViT)
+    tower = build_tower(arch, surgery='clip')
+    assert type(tower) is AverageViT
+    assert tower(tiny.images(1, 3, 12, 16)).patch_tokens.shape == (1, 12, 3, 4)
 
 
 @pytest.mark.parametrize(('name', 'tower'), [('RN50', CLIPSurgeryViT), ('ViT-B-16', CLIPSurgeryResNet)])
@@ -128,7 +153,7 @@ def test_refused_dicts(vision, message):
 @pytest.mark.parametrize(('field', 'names'), CUSTOM_BLOCKS.items(), ids=CUSTOM_BLOCKS.keys())
 def test_blocks_that_are_not_covered(field, names):
     arch = tiny.changed(tiny.SMALL, vision_cfg={field: True})
-    with pytest.raises(ValueError, match=f'has blocks with {names}, which the side read does not cover'):
+    with pytest.raises(ValueError, match=f'has blocks with {names}, which surgeries do not account for'):
         CLIPSurgeryViT(arch, surgery='clip')
 
 

@@ -8,8 +8,11 @@ import golden_weights
 import naive
 import tiny
 from mmseg_clipsurgery import SURGERIES, Surgery, explain, similarity
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryResNet, CLIPSurgeryViT, resize_position_table
-from mmseg_clipsurgery.surgery import AFFINITIES, POSITIONS
+from mmseg_clipsurgery.affinities import AFFINITIES
+from mmseg_clipsurgery.clip.position_table import resize_position_table
+from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
+from mmseg_clipsurgery.surgery import POSITIONS
 
 import open_clip
 import pytest
@@ -32,7 +35,7 @@ CLASS_ROWS = ('clip_', 'cs_')  # elsewhere row 0 is a class token that nothing u
 surgeries = st.builds(
     Surgery,
     last_blocks=st.integers(0, 3),
-    affinity=st.sampled_from(AFFINITIES),
+    affinity=st.sampled_from(list(AFFINITIES)),
     residual=st.booleans(),
     ffn=st.booleans(),
     position=st.sampled_from(POSITIONS),

@@ -16,8 +16,9 @@ from typing import Any
 
 import golden
 import golden_weights
+from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
-from mmseg_clipsurgery.clip.towers import CLIPSurgeryResNet, CLIPSurgeryViT
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 
 import open_clip
 import torch

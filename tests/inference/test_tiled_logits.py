@@ -172,7 +172,9 @@ def test_most_of_many_queries_are_never_drawn():
 
 def through_scores(rule: PostProcess, mosaic: TiledLogits) -> Tensor:
     """Labels the plain way: all class scores first, then the rules, as with `test_cfg.scores`."""
-    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()]).permute(2, 0, 1)
+    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()]).permute(
+        2, 0, 1
+    )
     plain = PostProcess(torch.arange(rule.num_classes), 1.0, rule.prob_thd, rule.area_thd)
     return plain.label_scores(scores)
 

@@ -1,0 +1,67 @@
+"""open_clip's towers, built from a `Source` and filled with its weights.
+
+Only `_build_vision_tower`, `_build_text_tower` and their config classes of open_clip are used.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import open_clip.model
+from torch import nn
+
+from ..environment.stack import distribution_version
+from .checkpoints import first_line, load_tower, read_weights
+from .sources import Source
+
+logger = logging.getLogger('mmseg_clipsurgery')
+
+
+def build_image_tower(source: Source) -> nn.Module:
+    """open_clip's image tower with its weights, in eval mode.
+
+    Args:
+        source: what `sources.resolve` returned.
+
+    Raises:
+        ValueError: its config is illegal, or the weights do not fit.
+    """
+    settings = {key: value for key, value in source.config['vision_cfg'].items() if key != 'patch_dropout'}
+    tower = build(open_clip.model._build_vision_tower, open_clip.model.CLIPVisionCfg, source, settings)
+    return load(tower, 'visual', source)
+
+
+def build_text_tower(source: Source) -> nn.Module:
+    """open_clip's text tower with its weights, in eval mode. Raises ValueError as `build_image_tower`."""
+    if 'text_cfg' not in source.config:
+        raise ValueError(f'{source.label} has no text_cfg, so no text tower')
+    # The tokenizer's settings are no part of the tower; older releases of open_clip do not know them.
+    settings = {
+        key: value for key, value in source.config['text_cfg'].items() if not key.startswith('tokenizer_')
+    }
+    if source.weights is not None and 'hf_model_name' in settings:
+        settings['hf_model_pretrained'] = False  # nothing to fetch that is overwritten at once
+    tower = build(open_clip.model._build_text_tower, open_clip.model.CLIPTextCfg, source, settings)
+    return load(tower, 'text', source)
+
+
+def build(
+    builder: Callable[..., nn.Module], config_class: type, source: Source, settings: Mapping[str, Any]
+) -> nn.Module:
+    """A tower by open_clip's own builder. Raises ValueError for what open_clip refuses."""
+    try:
+        return builder(source.config['embed_dim'], config_class(**settings), source.quick_gelu)
+    except Exception as error:  # whatever open_clip, torch or transformers make of an illegal value
+        raise ValueError(
+            f'{source.label}: open_clip {distribution_version("open_clip_torch")} cannot build this tower '
+            f'({first_line(error)}); see its {config_class.__name__} for the fields'
+        ) from error
+
+
+def load(tower: nn.Module, which: str, source: Source) -> nn.Module:
+    """The tower with its weights ('visual' or 'text' of the file), in eval mode."""
+    if source.weights is None:
+        logger.warning('%s: the %s tower has random weights (pretrained=None)', source.label, which)
+    else:
+        load_tower(tower, read_weights(source.weights, source.checksum), which, str(source.weights))
+    return tower.eval()

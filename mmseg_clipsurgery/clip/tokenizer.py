@@ -1,0 +1,69 @@
+"""Texts to token ids, by the tokenizer a model was trained with."""
+
+import hashlib
+from functools import cached_property, partial
+
+import open_clip
+import torch
+from torch import Tensor
+
+from .sources import Source
+
+
+class Tokenizer:
+    """Texts to token ids, as the model was trained.
+
+    Args:
+        source: what `resolve` returned; `text_cfg` names the tokenizer, and a relative `bpe_path` in its
+            `tokenizer_kwargs` is found in the model's folder.
+    """
+
+    def __init__(self, source: Source):
+        text = source.config['text_cfg']
+        self.context_length = text.get('context_length', 77)
+        self.vocab_size = text.get('vocab_size', 49408) if 'hf_tokenizer_name' not in text else None
+        settings = dict(text.get('tokenizer_kwargs') or {})
+        if name := text.get('hf_tokenizer_name'):
+            if source.folder and (source.folder / 'tokenizer_config.json').is_file():
+                name = str(source.folder)
+            if text.get('tokenizer_mode'):
+                settings['tokenizer_mode'] = text['tokenizer_mode']
+            self.tokenize = open_clip.tokenizer.HFTokenizer(name, **settings)
+        else:
+            if source.folder and 'bpe_path' in settings:
+                settings['bpe_path'] = str(source.folder / settings['bpe_path'])
+            simple = open_clip.SimpleTokenizer(**settings)
+            self.tokenize = simple if callable(simple) else partial(tokenize_simply, simple)
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Texts -> ids "t l", int64, l the context length; longer texts are cut.
+
+        Raises:
+            ValueError: the tokenizer gives ids the text tower has no embedding for.
+        """
+        ids = self.tokenize(texts, context_length=self.context_length)
+        if self.vocab_size is not None and ids.max() >= self.vocab_size:
+            raise ValueError(
+                f'the tokenizer gives ids up to {int(ids.max())}, the text tower knows {self.vocab_size}; '
+                'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path'
+            )
+        return ids
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the tokenizer knows: its tokens with their ids, and its merges."""
+        known = getattr(self.tokenize, 'args', [self.tokenize])[0]  # `tokenize_simply` holds it
+        inner = getattr(known, 'tokenizer', None)
+        tokens = inner.get_vocab() if inner is not None else known.encoder
+        merges = list(getattr(known, 'bpe_ranks', {}))
+        return hashlib.sha256(repr((sorted(tokens.items()), merges)).encode()).hexdigest()
+
+
+def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:
+    """Ids "t l" with open_clip's own tokenizer, for releases whose tokenizer only has `encode` (2.20)."""
+    start, end = tokenizer.all_special_ids[:2]
+    ids = torch.zeros(len(texts), context_length, dtype=torch.long)
+    for row, text in zip(ids, texts, strict=True):
+        tokens = [start, *tokenizer.encode(text)[: context_length - 2], end]
+        row[: len(tokens)] = torch.tensor(tokens)
+    return ids

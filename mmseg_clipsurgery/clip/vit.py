@@ -1,0 +1,91 @@
+"""open_clip's own ViT towers: a class token, no attention pooling.
+
+images -> patch embedding + position table -> blocks (`dual_path`) -> final LayerNorm, projection
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..affinities import Projections
+from ..dual_path import projections_at, read_blocks
+from ..structures import ImageTokens
+from ..surgery import Surgery
+from .blocks import TransformerBlock, unknown_parameters
+from .position_table import resize_position_table
+from .tower import ImageTower
+
+
+class CLIPSurgeryViT(ImageTower):
+    """open_clip's own ViT towers (`pool_type='tok'`, no attention pooling); arguments as `ImageTower`."""
+
+    title = 'a ViT'
+
+    @classmethod
+    def recognises(cls, vision: Mapping[str, Any]) -> bool:
+        own = not vision.get('timm_model_name') and not isinstance(vision.get('layers'), list | tuple)
+        pooled = vision.get('attentional_pool') or vision.get('global_average_pool')
+        return bool(vision) and own and not pooled and vision.get('pool_type', 'tok') == 'tok'
+
+    def set_up(self) -> None:
+        check_vit(self.visual, self.label)
+        vision = self.config['vision_cfg']
+        self.patch = self.visual.conv1.kernel_size[0]
+        self.heads = vision['width'] // vision.get('head_width', 64)
+        self.trained_grid = tuple(self.visual.grid_size)
+
+    @property
+    def depth(self) -> int:
+        return len(self.visual.transformer.resblocks)
+
+    @property
+    def blocks(self) -> list[TransformerBlock]:
+        """Its blocks in the form of `dual_path.Block`."""
+        return [TransformerBlock(block, self.heads) for block in self.visual.transformer.resblocks]
+
+    def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[0] // self.patch, size[1] // self.patch
+
+    def read_group(
+        self, images: Tensor, surgeries: list[Surgery], grid: tuple[int, int], class_token: bool
+    ) -> list[ImageTokens]:
+        x = self.patch_embedding(images, grid, surgeries[0].position)
+        paths = read_blocks(self.blocks, x, grid, surgeries, class_token)
+        return [self.project_tokens(path.class_token, path.patches, grid) for path in paths]
+
+    def projections(self, images: Tensor, surgery: Surgery, block: int = -1) -> Projections:
+        blocks = surgery.last_blocks or self.depth
+        if not -blocks <= block <= -1:
+            raise ValueError(f'block counts from the end, -1 to -{blocks} under this surgery, got {block}')
+        grid = self.grid_of((images.shape[2], images.shape[3]))
+        x = self.patch_embedding(images, grid, surgery.position)
+        return projections_at(self.blocks, x, grid, surgery, self.depth + block + 1)
+
+    def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:
+        """Images "b 3 H W" -> tokens "b n d" before the first block, class token first."""
+        visual = self.visual
+        patches = visual.conv1(images).flatten(2).transpose(1, 2)
+        first = visual.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
+        table = resize_position_table(visual.positional_embedding, self.trained_grid, grid, position)
+        return visual.ln_pre(torch.cat([first, patches], dim=1) + table.to(patches.dtype))
+
+    def project_tokens(self, first: Tensor | None, patches: Tensor, grid: tuple[int, int]) -> ImageTokens:
+        """Final LayerNorm and projection of the class token "b 1 d" and the patches "b n d"."""
+        visual = self.visual
+        patch_tokens = (visual.ln_post(patches) @ visual.proj).transpose(1, 2).unflatten(2, grid)
+        cls_token = None if first is None else visual.ln_post(first[:, 0]) @ visual.proj
+        return ImageTokens(cls_token, patch_tokens)
+
+
+def check_vit(visual: nn.Module, label: str) -> None:
+    """Refuse towers that the blocks' reader does not cover: other parameters (qk-norm, head scales, ...), no patches.
+
+    Raises:
+        ValueError: names what is in the way.
+    """
+    if unknown := unknown_parameters(visual.transformer.resblocks):
+        raise ValueError(f'{label} has blocks with {", ".join(unknown)}, which surgeries do not account for')
+    if not isinstance(visual.conv1, nn.Conv2d) or len(set(visual.conv1.kernel_size)) > 1:
+        raise ValueError(f'{label} does not cut its image into square patches; give an arch that does')
