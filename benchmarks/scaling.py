@@ -85,8 +85,9 @@ def classes(subjects: Subjects, clock: Clock, rounds: int, side: int = 512) -> l
         for noise in (False, True):
             model = subjects.segmentor(vocabulary, noise=noise)
             queries = model.text_encoder.queries
-            mosaic, rule = model.read([image], queries)[0], model.rule(queries)
-            variants[f'{count} {noise}'] = lambda r, rule=rule, mosaic=mosaic: rule.label_logits(mosaic)
+            predictor = model.predictor
+            logits, rule = predictor.logits([image], queries)[0], predictor.post_process(queries)
+            variants[f'{count} {noise}'] = lambda r, rule=rule, logits=logits: rule.label_logits(logits)
     costs = clock.rounds(variants, rounds, 'classes')
     grid = (side // subjects.tower.patch,) * 2
     return [

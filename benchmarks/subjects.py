@@ -94,6 +94,7 @@ class NoiseHead(BaseModule):
     """Stands where a segmentor has its head: logits are white noise, the worst case of every short cut."""
 
     needs_class_token = False
+    threshold = 0.0
     num_classes = None
     one_word = False
     spread = 0.05  # of cosines that differ far more than CLIP's

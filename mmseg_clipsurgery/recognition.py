@@ -56,3 +56,26 @@ def word_presence(cls: Tensor, queries: TextQueries, empty: Tensor, logit_scale:
     nearness = single_text_surgery(normalize(cls.float())[:, None], queries.embeddings.float(), empty.float())
     presence = (logit_scale * nearness[:, 0]).sigmoid()
     return class_maximum(presence, queries.class_of, int(queries.class_of.max()) + 1)
+
+
+def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor:
+    """Which classes of one image are kept, by their presence: the best of them always, and the background.
+
+    Args:
+        presence: "k" in [0, 1], see `word_presence`.
+        least: presence below which a class is dropped, in [0, 1].
+        has_background: whether class 0 is the background.
+
+    Returns:
+        "k", bool.
+
+    Raises:
+        ValueError: `least` is no probability.
+    """
+    if not 0 <= least <= 1:
+        raise ValueError(f'min_presence is a probability, in [0, 1], got {least}')
+    first = int(has_background)
+    keep = presence >= least
+    keep[first:][presence[first:].argmax()] = True
+    keep[:first] = True
+    return keep

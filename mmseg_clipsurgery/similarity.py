@@ -16,7 +16,8 @@ Which labels a surgery leaves alone:
     single text   not these: <F_i, T_empty> is common to all k, so argmax over k is cosine's, but the label of
                   a single word is a comparison of S_i with a threshold, and S_i is no cosine
 
-So label maps come from plain cosine; feature surgery is for heat maps, multi-label scores and points.
+So label maps come from plain cosine; feature surgery is for heat maps, multi-label scores and points. `grid_logits`
+is where a similarity is chosen by its name.
 
 Source: Li et al., CLIP Surgery (arXiv 2304.05653; Pattern Recognition 162, 2025), the section on feature
 surgery, and the authors' public code for the released form. Deliberate differences: the published code builds
@@ -29,9 +30,53 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from .structures import ImageTokens, TextQueries
+
 SurgeryForm = Literal['paper', 'released']
+Similarity = Literal['cosine', 'paper', 'released']
+SIMILARITIES = get_args(Similarity)
 
 CLASS_SHARPNESS = 2.0  # the factor before the softmax that gives the class weights
+
+
+def grid_logits(tokens: ImageTokens, queries: TextQueries, similarity: Similarity = 'cosine') -> Tensor:
+    """Similarity of every patch with every query, in fp32 also under autocast: logits are multiplied by 40 and more.
+
+    Args:
+        tokens: patch tokens "b c h w", not normalised; class tokens "b c" where feature surgery is asked for.
+        queries: embeddings "q c", L2-normalised; with `empty`, the single-text form is used.
+        similarity: 'cosine', or a form of feature surgery, 'paper' or 'released'.
+
+    Returns:
+        "b q h w", fp32.
+
+    Raises:
+        ValueError: unknown similarity, or feature surgery without class tokens.
+    """
+    check_similarity(similarity)
+    grid = tokens.patch_tokens.shape[2:]
+    with torch.autocast(tokens.patch_tokens.device.type, enabled=False):
+        logits = _patch_logits(tokens, queries, similarity)
+    return logits.transpose(1, 2).unflatten(2, grid)
+
+
+def check_similarity(similarity: str) -> None:
+    """Refuse a name that `grid_logits` does not know, with a ValueError."""
+    if similarity not in SIMILARITIES:
+        raise ValueError(f'similarity must be one of {", ".join(SIMILARITIES)}, got {similarity!r}')
+
+
+def _patch_logits(tokens: ImageTokens, queries: TextQueries, similarity: Similarity) -> Tensor:
+    """As `grid_logits`, patches in a row: "b n q"."""
+    patches = tokens.patch_tokens.float().flatten(2).transpose(1, 2)
+    text = queries.embeddings.float()
+    if queries.empty is not None:
+        return single_text_surgery(normalize(patches), text, queries.empty.float())
+    if similarity == 'cosine':
+        return cosine(patches, text)
+    if tokens.cls_token is None:
+        raise ValueError(f'similarity={similarity!r} needs class tokens, got tokens without them')
+    return feature_surgery(normalize(tokens.cls_token.float()), normalize(patches), text, similarity)
 
 
 def normalize(tokens: Tensor) -> Tensor:

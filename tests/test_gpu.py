@@ -60,7 +60,7 @@ def test_the_pretended_gpu_counts_waits():
         {**SLIDE, **RULES, 'scores': True, 'maps': True},
         {'pamr': dict(iterations=2, dilations=(1, 2))},
     ],
-    ids=['whole', 'slide', 'rules', 'strips', 'padded', 'scores', 'pamr'],
+    ids=['whole', 'slide', 'rules', 'row chunks', 'padded', 'scores', 'pamr'],
 )
 def test_labels_are_those_of_the_cpu(settings):
     model = segmentors.word_segmentor(**settings)
@@ -125,7 +125,7 @@ def test_the_python_interface(call):
     words = 'fish' if call == 'points' else ['fish', 'water']
     model, photo = load('scenes'), np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     with PretendGpu() as gpu:
-        model.reader.segmentor.to(gpu.device)
+        model.to(gpu.device)
         getattr(model, call)(photo, words)
         model.explain_text(photo, 'a fish in the water')
 
@@ -195,7 +195,7 @@ def waits_of(model, sizes, metas) -> int:
 
 @pytest.mark.parametrize('rules', [{}, RULES], ids=['no rules', 'rules'])
 def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
-    """Whatever the number of images, windows, strips and queries."""
+    """Whatever the number of images, windows, row chunks and queries."""
     big = dict(ori_shape=(90, 120))
     model = segmentors.word_segmentor(**SLIDE, **rules, window_batch=1000)
     assert waits_of(model, [(24, 32)], [big]) == 2
@@ -205,7 +205,7 @@ def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
     assert waits_of(many, [(24, 32)], [big]) == 2
 
 
-def test_strips_wait_once_an_image_for_the_area_rule():
+def test_row_chunks_wait_once_an_image_for_the_area_rule():
     model = segmentors.word_segmentor(**RULES, chunk_memory=4000)
     assert waits_of(model, [(24, 32)] * 3, [dict(ori_shape=(40, 60))] * 3) == 2 + 3
 

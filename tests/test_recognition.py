@@ -8,7 +8,7 @@ import tiny
 from mmseg_clipsurgery.clip.checkpoints import own_logit_scale
 from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision, mean_of_occurring
 from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP, classes_present
-from mmseg_clipsurgery.recognition import recognition_scores, word_presence
+from mmseg_clipsurgery.recognition import classes_kept, recognition_scores, word_presence
 from mmseg_clipsurgery.structures import TextQueries
 
 import numpy as np
@@ -204,6 +204,28 @@ def test_scale():
     text = one_hot(torch.arange(2), 4).float()
     with pytest.raises(ValueError, match='logit_scale must be above 0, got 0'):
         recognition_scores(torch.ones(1, 4), TextQueries(text, torch.arange(2)), logit_scale=0)
+
+
+@pytest.mark.parametrize(
+    ('least', 'has_background', 'kept'),
+    [
+        (0.0, False, [True, True, True, True]),
+        (0.5, False, [False, True, False, True]),
+        (0.95, False, [False, True, False, False]),
+        (0.95, True, [True, True, False, False]),
+        (0.9, False, [False, True, False, False]),
+    ],
+    ids=['none is absent', 'by presence', 'the best stays', 'so does the background', 'equal is present'],
+)
+def test_classes_kept(least, has_background, kept):
+    presence = torch.tensor([0.1, 0.9, 0.4, 0.6])
+    assert classes_kept(presence, least, has_background).tolist() == kept
+
+
+@pytest.mark.parametrize('least', [-0.1, 1.1, math.nan])
+def test_a_least_presence_that_is_no_probability_is_refused(least):
+    with pytest.raises(ValueError, match=r'a probability, in \[0, 1\], got'):
+        classes_kept(torch.tensor([0.5]), least, False)
 
 
 def test_test_loop(tmp_path):

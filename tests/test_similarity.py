@@ -3,6 +3,7 @@
 import golden
 from golden_weights import text as golden_text
 from mmseg_clipsurgery import similarity
+from mmseg_clipsurgery.structures import ImageTokens, TextQueries
 from tensor_sizes import LargestTensor
 
 import pytest
@@ -191,3 +192,87 @@ ERRORS = {
 def test_errors(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         function(*arguments)
+
+
+# Grid logits: the similarity by its name, from tokens that are not normalised.
+
+GRID = (3, 5)
+
+
+def image_tokens(dtype: torch.dtype = torch.float32) -> ImageTokens:
+    """Two images of 3 x 5 patches, c = 8, lengths far from 1."""
+    random = torch.Generator().manual_seed(0)
+    cls_token = 7 * torch.randn(2, 8, generator=random)
+    return ImageTokens(cls_token.to(dtype), (7 * torch.randn(2, 8, *GRID, generator=random)).to(dtype))
+
+
+def queries(count: int = 4, empty: Tensor | None = None) -> TextQueries:
+    return TextQueries(unit(count, 8, seed=3, dtype=torch.float32), torch.arange(count), empty)
+
+
+def patch_rows(tokens: ImageTokens) -> Tensor:
+    """Patch tokens "b n c", L2-normalised."""
+    return torch.nn.functional.normalize(tokens.patch_tokens.flatten(2).transpose(1, 2), dim=-1)
+
+
+def test_grid_logits_are_cosines_unless_asked_otherwise():
+    image, text = image_tokens(), queries()
+    found = similarity.grid_logits(image._replace(cls_token=None), text)
+    expected = torch.cosine_similarity(
+        image.patch_tokens[:, None], text.embeddings[None, :, :, None, None], dim=2
+    )
+    assert found.shape == (2, 4, *GRID)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_grid_logits_weigh_classes_by_each_images_class_token(form):
+    image, text = image_tokens(), queries()
+    cls = torch.nn.functional.normalize(image.cls_token, dim=-1)
+    expected = similarity.feature_surgery(cls, patch_rows(image), text.embeddings, form)
+    found = similarity.grid_logits(image, text, form)
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), expected)
+
+
+@pytest.mark.parametrize('name', similarity.SIMILARITIES)
+def test_one_word_takes_the_single_text_form(name):
+    """Whatever the similarity: with one class there is nothing to compare."""
+    image, empty = image_tokens(), unit(1, 8, seed=5, dtype=torch.float32)
+    text = queries(2, empty)
+    expected = similarity.single_text_surgery(patch_rows(image), text.embeddings, empty)
+    found = similarity.grid_logits(image, text, name)
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), expected)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('name', similarity.SIMILARITIES)
+def test_low_precision_tokens_give_float32_logits(name, dtype):
+    image = image_tokens(dtype)
+    found = similarity.grid_logits(image, queries(), name)
+    exact = similarity.grid_logits(ImageTokens(*(part.float() for part in image)), queries(), name)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('name', similarity.SIMILARITIES)
+def test_autocast_leaves_grid_logits_exact(name):
+    """Logits are multiplied by 40 and more before the softmax: bf16 cosines would be off by a tenth."""
+    image, text = image_tokens(), queries()
+    exact = similarity.grid_logits(image, text, name)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = similarity.grid_logits(image, text, name)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, exact)
+
+
+@pytest.mark.parametrize(
+    ('name', 'complaint'),
+    [
+        ('paper', "similarity='paper' needs class tokens"),
+        ('euclid', "similarity must be one of cosine, paper, released, got 'euclid'"),
+    ],
+    ids=['no class tokens', 'unknown'],
+)
+def test_grid_logits_refuse(name, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        similarity.grid_logits(image_tokens()._replace(cls_token=None), queries(), name)

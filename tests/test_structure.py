@@ -46,14 +46,15 @@ LAYERS = [
     Layer({'clip'}, TORCH | {'open_clip', 'safetensors', 'huggingface_hub'}),
     Layer({'models', 'datasets'}, TORCH | MMSEG | {'PIL'}),
     Layer({'evaluation'}, TORCH | MMSEG | {'PIL'}),
-    Layer({'api', 'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'api'}, TORCH | {'PIL'}),
+    Layer({'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
     Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG),
 ]
 DOORS = {
     'environment.torchvision_shim': {'torch'},
     'datasets.converters': {'scipy'},
     'leaderboard.charts': {'matplotlib'},
-    'api.images': {'cv2'},
+    'api.opencv': {'cv2'},
     'api.sam': {'transformers'},
 }  # third parties that one file alone may import
 

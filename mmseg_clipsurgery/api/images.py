@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
-import mmcv
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .opencv import decode
 
 Pixels: TypeAlias = np.ndarray
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor
@@ -76,12 +76,8 @@ def read_file(path: Path) -> Pixels:
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; check the path')
     data = path.read_bytes()
-    try:
-        if not ends_whole(data):
-            return from_pillow(Image.open(io.BytesIO(data)))
-        return mmcv.imfrombytes(data, flag='color', channel_order='rgb', backend='cv2')
-    except (cv2.error, TypeError, ValueError, OSError):  # mmcv hands None of an undecodable file on
-        return with_pillow(path, data)
+    pixels = decode(data) if ends_whole(data) else None
+    return with_pillow(path, data) if pixels is None else pixels
 
 
 def ends_whole(data: bytes) -> bool:
@@ -90,6 +86,7 @@ def ends_whole(data: bytes) -> bool:
 
 
 def with_pillow(path: Path, data: bytes) -> Pixels:
+    """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
     try:
         return from_pillow(Image.open(io.BytesIO(data)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -1,4 +1,4 @@
-"""How large an image is read, for each task; the defaults follow the size S (pixels) the tower was trained at.
+"""How large each task takes a photo; the defaults follow the size S (pixels) the tower was trained at.
 
                 S >= 224 (CLIP)                                            smaller (the embedded tower)
     segment     short side 1.5 S, windows of S every S / 2                 short side S, whole
@@ -7,19 +7,19 @@
 
 For 224 pixels these are the leaderboard's 336 / 224 / 112 and CLIP Surgery's 512. The ratio of the sides is kept (the
 authors squeeze to a square), the long side ends at 2048. Segmentation resizes as the configs' pipelines do (bilinear,
-aliasing where it shrinks); whole reads are averaged where they shrink, and rounded to whole patches, so that no border
-is left out of a map.
+aliasing where it shrinks); photos that are taken whole are averaged where they shrink, and rounded to whole patches, so
+that no border is left out of a map.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import mmcv
 import numpy as np
 
 from ..clip.tower import ImageTower
 from .images import Pixels
+from .opencv import resize, size_within
 
 LONG_SIDE = 2048
 CLIP_SIZE = 224  # the smallest size a CLIP is trained at
@@ -46,17 +46,17 @@ class InputSizes:
                 raise ValueError(f"{name} must be a number of pixels, None or 'auto', got {value!r}")
 
     @classmethod
-    def of(cls, tower: ImageTower, wanted: Mapping[str, Side]) -> 'InputSizes':
-        """The defaults of a tower, but for what is wanted otherwise.
+    def of(cls, tower: ImageTower, given: Mapping[str, Side]) -> 'InputSizes':
+        """The defaults of a tower, but for what is given.
 
         Args:
             tower: has `trained_grid` and `patch`.
-            wanted: field -> size; 'auto' or absent: the default. Windows belong together: with a window of your own the
+            given: field -> size; 'auto' or absent: the default. Windows belong together: with a window of your own the
                 stride is half of it.
         """
         trained = min(tower.trained_grid) * tower.patch
         large = trained >= CLIP_SIZE
-        chosen = {name: size for name, size in wanted.items() if size != 'auto'}
+        chosen = {name: size for name, size in given.items() if size != 'auto'}
         window = chosen.get('window', trained if large else None)
         defaults: dict[str, Any] = dict(
             segment=round(1.5 * trained) if large else trained,
@@ -68,7 +68,7 @@ class InputSizes:
         return cls(**{**defaults, **chosen})
 
     def inference(self) -> dict[str, Any]:
-        """What the segmentor's `test_cfg` says of windows."""
+        """The part of `InferenceSettings` that says which windows are taken."""
         if self.window is None:
             return dict(mode='whole')
         return dict(mode='slide', crop_size=self.window, stride=self.stride)
@@ -76,7 +76,9 @@ class InputSizes:
 
 def with_short_side(pixels: Pixels, short_side: int | None) -> Pixels:
     """Resize "H W 3" as MMSeg's `Resize(scale=(2048, short_side), keep_ratio=True)`; None: as it is."""
-    return pixels if short_side is None else mmcv.imrescale(pixels, (LONG_SIDE, short_side), backend='cv2')
+    if short_side is None:
+        return pixels
+    return resize(pixels, size_within((pixels.shape[0], pixels.shape[1]), short_side, LONG_SIDE))
 
 
 def whole_patches(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
@@ -87,5 +89,5 @@ def whole_patches(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
     height, width = (max(patch, int(side / patch + 0.5) * patch) for side in sides)
     if (height, width) == pixels.shape[:2]:
         return pixels
-    interpolation = 'area' if height * width < pixels.shape[0] * pixels.shape[1] else 'bicubic'
-    return mmcv.imresize(pixels, (width, height), interpolation=interpolation, backend='cv2')
+    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
+    return resize(pixels, (height, width), 'area' if shrinks else 'bicubic')

@@ -1,16 +1,16 @@
-"""`load`: a CLIP, a surgery and reading sizes become a `SurgeryModel`."""
+"""`load`: a CLIP, a surgery and input sizes become a `SurgeryModel`."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mmseg.registry import MODELS
-
-from ..clip.families import tower_class
+from ..clip.families import build_tower
+from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..surgery import Surgery
-from ..vocabulary import TemplatesSpec
+from ..vocabulary import TemplatesSpec, read_templates
+from .encoders import Encoders
 from .input_sizes import InputSizes, Side
 from .model import SurgeryModel
-from .reader import Reader
 
 
 def load(
@@ -38,26 +38,22 @@ def load(
         surgery: a name of `SURGERIES`, a dict of fields or a `Surgery`.
         templates: sentences around each word, see `read_templates`; 'auto': 'bare' for 'scenes', else 'imagenet80'.
         text_cache: folder of the disk cache of embedded words; None: the default one; False: none.
-        short_side, window, stride: how large `segment` reads a photo, in pixels; `views` says what 'auto' is.
-        explain_side, recognise_side: the short side for `recognise`, and for everything else.
-        batch: photos of one size, or windows, that are read at once.
+        short_side, window, stride: how large `segment` takes a photo, in pixels; `input_sizes` says what 'auto' is.
+        explain_side, recognise_side: the short side for everything else, and for `recognise`.
+        batch: photos of one size, or windows, that the tower takes at once.
 
     Raises:
         ValueError, FileNotFoundError: unknown or contradictory arguments, missing files; see the parts.
     """
-    own = dict(
-        arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
-    )
-    kind = tower_class(arch, cache_dir).__name__
     if templates == 'auto':
         templates = 'bare' if arch == 'scenes' else 'imagenet80'
-    config = dict(
-        type='CLIPSurgerySegmentor',
-        backbone=dict(type=kind, surgery=surgery, **own),
-        text_encoder=dict(type='OpenCLIPTextEncoder', templates=templates, text_cache=text_cache, **own),
+    templates = read_templates(templates)  # a mistake here must not wait for a download
+    source: dict[str, Any] = dict(
+        arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
     )
-    segmentor = MODELS.build(config)
+    tower = build_tower(surgery=surgery, **source)
+    text = OpenCLIPTextEncoder(templates=templates, text_cache=text_cache, **source)
     sides = dict(
         segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
     )
-    return SurgeryModel(Reader(segmentor, InputSizes.of(segmentor.backbone, sides), batch))
+    return SurgeryModel(Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch))

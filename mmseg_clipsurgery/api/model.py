@@ -2,34 +2,35 @@
 
     import mmseg_clipsurgery
     model = mmseg_clipsurgery.load('ViT-B-16', 'openai').to('cuda')
-    model.segment('street.jpg', ['road', 'car', 'sky']).save('street_labels.png')
+    model.segment('street.jpg', ['road', 'car', 'sky']).save_labels('street.png')
     model.heatmaps('street.jpg', ['road', 'car', 'sky']).draw().show()
     model.points('street.jpg', 'car').save('car.json')
 
 A photo is a path, a PIL image, an array "H W 3" or a tensor "3 H W" (see `images`); a list of these gives a list
-of answers. Words are what `Vocabulary.read` takes: a list of words, where an item may be a list of synonyms; a
+of results. Words are what `Vocabulary.read` takes: a list of words, where an item may be a list of synonyms; a
 mapping from class name to words; a shipped name; a text file. For a list of photos, see `word_lists`: words that
 are all strings serve every photo, a list of such lists gives each photo its own.
 
-Everything is computed by the segmentor's own parts, so that `segment` gives the labels of `CLIPSurgerySegmentor`.
+`segment` uses the predictor that MMSeg's segmentor uses, so it gives the labels of `CLIPSurgerySegmentor`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import explain
-from ..models.head import HeadSimilarity, SurgeryHead
-from ..recognition import recognition_scores
-from ..similarity import SurgeryForm, class_maximum, normalize, single_text_surgery
-from ..structures import TextQueries
-from ..surgery import SURGERIES, Surgery
+from ..inference.settings import check_thresholds
+from ..recognition import classes_kept, recognition_scores, word_presence
+from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
+from ..structures import ImageTokens, TextQueries
+from ..surgery import Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
+from .encoders import Encoders
 from .images import Images, Pixels, read_images, to_uint8
-from .input_sizes import whole_patches
+from .input_sizes import whole_patches, with_short_side
 from .patch_attention import patch_attention
-from .reader import Reader
 from .results import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
 from .results.base import maps_at
 from .word_lists import Words, chunks, texts_for, texts_of, words_for
@@ -37,31 +38,31 @@ from .word_relevance import RelevanceMethod, embed_texts, word_relevance
 
 
 class SurgeryModel:
-    """What `load` returns. Every method takes one photo or a list of photos, and answers likewise.
+    """What `load` returns. Every method takes one photo or a list of photos, and returns one result or a list.
 
-    Attributes:
-        reader: the towers behind it and how large photos are read.
+    Args:
+        encoders: CLIP's towers, the surgery, and how large photos are given to them.
     """
 
-    def __init__(self, reader: Reader):
-        self.reader = reader
+    def __init__(self, encoders: Encoders):
+        self.encoders = encoders
 
     def to(self, *args: Any, **kwargs: Any) -> 'SurgeryModel':
         """Move the towers, as `torch.nn.Module.to`; the model itself is returned."""
-        self.reader.segmentor.to(*args, **kwargs)
+        self.encoders.tower.to(*args, **kwargs)
+        self.encoders.text.to(*args, **kwargs)
         return self
 
     @property
     def surgery_name(self) -> str:
         """The surgery's name in `SURGERIES`, or its fields."""
-        surgery = self.reader.backbone.surgery
-        return next((name for name, known in SURGERIES.items() if known == surgery), str(surgery))
+        return self.encoders.surgery.name
 
     def with_surgery(self, surgery: str | Mapping | Surgery) -> 'SurgeryModel':
-        """The same CLIP, its weights shared, under another surgery. Raises ValueError as `load`."""
-        return SurgeryModel(self.reader.with_surgery(surgery))
+        """The same towers under another surgery. Raises ValueError as `load`."""
+        return SurgeryModel(self.encoders.with_surgery(surgery))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def segment(
         self,
         images: Images,
@@ -90,31 +91,39 @@ class SurgeryModel:
         Raises:
             ValueError, FileNotFoundError: no words, no photo, or settings out of range.
         """
-        test_cfg = dict(
-            logit_scale=logit_scale, prob_thd=prob_thd, area_thd=area_thd, pamr=pamr, scores=scores
+        predictor = self.encoders.predictor(
+            threshold, logit_scale=logit_scale, prob_thd=prob_thd, area_thd=area_thd, pamr=pamr, scores=scores
         )
+        short_side = self.encoders.sizes.segment
 
-        def answer(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Segmentation]:
-            segmentor = self.reader.segmentor_for(vocabulary, queries, threshold, test_cfg)
-            kept = self.reader.present(pixels, vocabulary, queries, min_presence)
+        def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Segmentation]:
+            check_thresholds(predictor.settings, vocabulary)
+            kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
+            keep = [None if classes is None else classes[queries.class_of] for classes in kept]
+            resized = [self.encoders.normalized(with_short_side(photo, short_side)) for photo in pixels]
+            sizes = [(photo.shape[0], photo.shape[1]) for photo in pixels]
             names = vocabulary.classes if queries.empty is None else ('background', *vocabulary.classes)
-            answers = []
-            for one, sample in zip(pixels, self.reader.predict(segmentor, pixels, kept), strict=True):
-                found = sample.seg_logits.data.cpu().numpy() if scores else None
-                answers.append(
-                    Segmentation(to_uint8(one), sample.pred_sem_seg.data[0].cpu().numpy(), names, found)
+            return [
+                Segmentation(
+                    to_uint8(photo),
+                    prediction.labels[0].cpu().numpy(),
+                    names,
+                    None if prediction.scores is None else prediction.scores.cpu().numpy(),
                 )
-            return answers
+                for photo, prediction in zip(
+                    pixels, predictor.predict(resized, queries, sizes, keep=keep), strict=True
+                )
+            ]
 
-        return self._each(images, words, answer)
+        return self._by_words(images, words, results)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def heatmaps(
         self,
         images: Images,
         words: Words,
         *,
-        form: HeadSimilarity = 'released',
+        form: Similarity = 'released',
         min_presence: float | None = None,
     ) -> HeatMaps | list[HeatMaps]:
         """Where each word is, by feature surgery over the words; one word alone against the empty string.
@@ -124,27 +133,21 @@ class SurgeryModel:
             form: 'released' or 'paper', of feature surgery, or 'cosine' for none.
             min_presence: leave out the maps of absent words, as `segment` does.
         """
-        head = SurgeryHead(similarity=form)
 
-        def answer(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[HeatMaps]:
-            kept = self.reader.present(pixels, vocabulary, queries, min_presence)
-            answers = []
-            for one, tokens, keep in zip(pixels, self._tokens(pixels), kept, strict=True):
-                maps = head(tokens, queries)[0].permute(1, 2, 0)
-                maps = (
-                    class_maximum(maps, queries.class_of, vocabulary.num_classes)
-                    .permute(2, 0, 1)
-                    .cpu()
-                    .numpy()
-                )
-                wanted = range(len(maps)) if keep is None else keep.nonzero()[:, 0].tolist()
-                names = tuple(vocabulary.classes[k] for k in wanted)
-                answers.append(HeatMaps(to_uint8(one), names, maps[list(wanted)]))
-            return answers
+        def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[HeatMaps]:
+            kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
+            found = []
+            for photo, tokens, keep in zip(pixels, self._tokens(pixels), kept, strict=True):
+                logits = grid_logits(tokens, queries, form)[0].permute(1, 2, 0)
+                maps = class_maximum(logits, queries.class_of, vocabulary.num_classes).permute(2, 0, 1)
+                shown = range(len(maps)) if keep is None else keep.nonzero()[:, 0].tolist()
+                names = tuple(vocabulary.classes[k] for k in shown)
+                found.append(HeatMaps(to_uint8(photo), names, maps.cpu().numpy()[list(shown)]))
+            return found
 
-        return self._each(images, words, answer)
+        return self._by_words(images, words, results)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def recognise(
         self,
         images: Images,
@@ -157,23 +160,22 @@ class SurgeryModel:
 
         Args:
             images, words: as `segment`.
-            form: of feature surgery, see `evaluation.recognition`.
+            form: of feature surgery, see `recognition`.
             logit_scale: before the softmax; None: the model's own.
         """
-        scale = self.reader.logit_scale if logit_scale is None else logit_scale
+        scale = self.encoders.logit_scale if logit_scale is None else logit_scale
 
-        def answer(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
-            answers = []
-            for one, tokens in zip(
-                pixels, self.reader.tokens(pixels, self.reader.views.recognise), strict=True
-            ):
-                found = recognition_scores(tokens.cls_token, queries, form, scale)[0]
-                answers.append(Recognition(to_uint8(one), vocabulary.classes, found.cpu().numpy()))
-            return answers
+        def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
+            all_tokens = self.encoders.tokens(pixels, self.encoders.sizes.recognise)
+            found = []
+            for photo, tokens in zip(pixels, all_tokens, strict=True):
+                scores = recognition_scores(tokens.cls_token, queries, form, scale)[0]
+                found.append(Recognition(to_uint8(photo), vocabulary.classes, scores.cpu().numpy()))
+            return found
 
-        return self._each(images, words, answer)
+        return self._by_words(images, words, results)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def points(
         self,
         images: Images,
@@ -193,18 +195,18 @@ class SurgeryModel:
             threshold, downsample: as `explain.points`.
         """
         pixels, batch = read_images(images)
-        others, answers = Vocabulary.read(among), []
+        others, results = Vocabulary.read(among), []
         texts = texts_for(word, len(pixels), batch)
-        for one, tokens, text in zip(pixels, self._tokens(pixels), texts, strict=True):
-            maps = self.reader.text_maps(tokens, texts_of(text), others).cpu()
+        for photo, tokens, text in zip(pixels, self._tokens(pixels), texts, strict=True):
+            maps = self._text_maps(tokens, texts_of(text), others).cpu()
             combined = len(maps) > 1
             find, shown = (explain.combined_points, maps) if combined else (explain.points, maps[0])
-            xy, labels = find(shown, one.shape[:2], threshold, downsample)
+            xy, labels = find(shown, photo.shape[:2], threshold, downsample)
             mean = torch.from_numpy(maps_at(maps.numpy(), maps.shape[1:])).mean(dim=0) if combined else shown
-            answers.append(Points(to_uint8(one), text, xy.numpy(), labels.numpy(), mean.numpy()))
-        return answers if batch else answers[0]
+            results.append(Points(to_uint8(photo), text, xy.numpy(), labels.numpy(), mean.numpy()))
+        return results if batch else results[0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def explain_text(
         self, images: Images, sentence: str | Sequence[str], *, method: RelevanceMethod = 'leave_out'
     ) -> TextExplanation | list[TextExplanation]:
@@ -213,25 +215,22 @@ class SurgeryModel:
         Args:
             images: see the module's head.
             sentence: free text, encoded as it is; for a list of photos one for all, or a list with one for each.
-            method: 'leave_out' or 'tokens', see `relevance`.
+            method: 'leave_out' or 'tokens', see `word_relevance`.
         """
         pixels, batch = read_images(images)
-        answers = []
+        results = []
         sentences = texts_for(sentence, len(pixels), batch)
-        for one, tokens, text in zip(pixels, self._tokens(pixels), sentences, strict=True):
-            cls = normalize(tokens.cls_token.float())
-            words, relevance = word_relevance(self.reader.text_encoder, cls[0], text, method)
-            whole, empty = embed_texts(self.reader.text_encoder, [' '.join(words), '']).split(1)
-            patches = normalize(tokens.patch_tokens.float().flatten(2).transpose(1, 2))
-            heat = single_text_surgery(patches, whole, empty)[0, :, 0].unflatten(
-                0, tokens.patch_tokens.shape[2:]
-            )
-            match = float(cls[0] @ whole[0])
-            arrays = relevance.cpu().numpy(), match, heat.cpu().numpy()
-            answers.append(TextExplanation(to_uint8(one), text, tuple(words), *arrays, method))
-        return answers if batch else answers[0]
+        for photo, tokens, text in zip(pixels, self._tokens(pixels), sentences, strict=True):
+            assert tokens.cls_token is not None
+            cls = normalize(tokens.cls_token.float())[0]
+            words, relevance = word_relevance(self.encoders.text, cls, text, method)
+            whole, empty = embed_texts(self.encoders.text, [' '.join(words), '']).split(1)
+            heat = against_empty(tokens, whole, empty)[0]
+            arrays = relevance.cpu().numpy(), float(cls @ whole[0]), heat.cpu().numpy()
+            results.append(TextExplanation(to_uint8(photo), text, tuple(words), *arrays, method))
+        return results if batch else results[0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def attention(
         self, images: Images, xy: tuple[int, int], *, block: int = -1
     ) -> PatchAttention | list[PatchAttention]:
@@ -240,35 +239,78 @@ class SurgeryModel:
         Args:
             images: see the module's head.
             xy: a pixel of the photo, x before y.
-            block: see `attention_maps.patch_attention`.
+            block: see `patch_attention`.
 
         Raises:
-            ValueError: a pixel outside the photo, or a block that is not read.
+            ValueError: a pixel outside the photo, or a block that the surgery leaves alone.
         """
         pixels, batch = read_images(images)
-        tower, answers = self.reader.backbone, []
-        for one in pixels:
-            (height, width), (x, y) = one.shape[:2], xy
+        tower, (x, y), results = self.encoders.tower, xy, []
+        for photo in pixels:
+            height, width = photo.shape[:2]
             if not (0 <= x < width and 0 <= y < height):
                 raise ValueError(
                     f'pixel (x, y) = ({x}, {y}) lies outside the photo of {width} x {height} pixels'
                 )
-            fitted = whole_patches(one, self.reader.views.explain, tower.patch)
+            fitted = whole_patches(photo, self.encoders.sizes.explain, tower.patch)
             rows, columns = (side // tower.patch for side in fitted.shape[:2])
             patch = (int(y * rows // height), int(x * columns // width))
-            weights = patch_attention(tower, self.reader.normalised(fitted)[None], patch, block)
-            answers.append(
-                PatchAttention(to_uint8(one), (int(x), int(y)), weights.cpu().numpy(), self.surgery_name)
+            image = self.encoders.normalized(fitted)[None]
+            weights = patch_attention(tower, image, patch, block, self.encoders.surgery)
+            results.append(
+                PatchAttention(to_uint8(photo), (int(x), int(y)), weights.cpu().numpy(), self.surgery_name)
             )
-        return answers if batch else answers[0]
+        return results if batch else results[0]
 
-    def _tokens(self, pixels: list[Pixels]):
-        return self.reader.tokens(pixels, self.reader.views.explain)
+    def _tokens(self, pixels: list[Pixels]) -> list[ImageTokens]:
+        return self.encoders.tokens(pixels, self.encoders.sizes.explain)
 
-    def _each(self, images: Images, words: Words, answer: Callable[..., list]) -> Any:
-        """Answers of photos that share their words are found together, `batch` at a time."""
+    def _text_maps(self, tokens: ImageTokens, texts: Sequence[str], among: Vocabulary | None) -> Tensor:
+        """Similarity of each text "t h w": against the empty string, or by feature surgery among other words."""
+        if among is None:
+            embedded = self.encoders.text.embed_words([*texts, ''])
+            return against_empty(tokens, embedded[:-1], embedded[-1:])
+        words = [*texts, *(word for word in among.queries if word not in texts)]
+        embedded = self.encoders.text.embed_words(words)
+        queries = TextQueries(embedded, torch.arange(len(words), device=embedded.device))
+        return grid_logits(tokens, queries, 'released')[0, : len(texts)]
+
+    def _kept_classes(
+        self,
+        pixels: Sequence[Pixels],
+        vocabulary: Vocabulary,
+        queries: TextQueries,
+        min_presence: float | None,
+    ) -> list[Tensor | None]:
+        """Which classes of each photo are kept, "k" bool, None for all: see `segment` for the rule."""
+        if min_presence is None:
+            return [None] * len(pixels)
+        empty = self.encoders.text.embed_words([''])
+        kept: list[Tensor | None] = []
+        for tokens in self.encoders.tokens(pixels, self.encoders.sizes.recognise):
+            presence = word_presence(tokens.cls_token, queries, empty, self.encoders.logit_scale)[0]
+            kept.append(classes_kept(presence, min_presence, vocabulary.has_background))
+        return kept
+
+    def _by_words(self, images: Images, words: Words, results_of: Callable[..., list]) -> Any:
+        """Results of photos; those that share their words are found together, `batch` at a time."""
         pixels, batch = read_images(images)
-        answers: list = []
-        for part, vocabulary in chunks(pixels, words_for(words, len(pixels), batch), self.reader.batch):
-            answers += answer(part, vocabulary, self.reader.text_encoder(vocabulary))
-        return answers if batch else answers[0]
+        results: list = []
+        for part, vocabulary in chunks(pixels, words_for(words, len(pixels), batch), self.encoders.batch):
+            results += results_of(part, vocabulary, self.encoders.text(vocabulary))
+        return results if batch else results[0]
+
+
+def against_empty(tokens: ImageTokens, texts: Tensor, empty: Tensor) -> Tensor:
+    """The single-text form of one photo.
+
+    Args:
+        tokens: patch tokens "1 c h w".
+        texts: "t c", L2-normalised.
+        empty: "1 c", the empty string, L2-normalised.
+
+    Returns:
+        "t h w".
+    """
+    queries = TextQueries(texts, torch.arange(len(texts), device=texts.device), empty)
+    return grid_logits(tokens, queries)[0]

@@ -21,11 +21,11 @@ def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
     """The vocabulary of each of `count` photos; `batch`: whether they came as a list.
 
     Raises:
-        ValueError, FileNotFoundError: no words, as many lists as there are not photos, strings and lists mixed, or see
-            `Vocabulary.read`.
+        ValueError, FileNotFoundError: no words, the number of lists differs from the number of photos, strings and
+            lists mixed, or see `Vocabulary.read`.
     """
     if not batch or not isinstance(words, list | tuple) or all(isinstance(item, str) for item in words):
-        return [read(words)] * count
+        return [given_words(words)] * count
     strings = [isinstance(item, str) for item in words]
     if any(strings):
         raise ValueError(
@@ -36,10 +36,11 @@ def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
         raise ValueError(
             f'got {len(words)} lists of words for {count} photos; give one for each, or one for all'
         )
-    return [read(spec) for spec in words]
+    return [given_words(spec) for spec in words]
 
 
-def read(words: Words) -> Vocabulary:
+def given_words(words: Words) -> Vocabulary:
+    """The vocabulary of one photo. Raises ValueError for none, and as `Vocabulary.read`."""
     vocabulary = Vocabulary.read(words)
     if vocabulary is None:
         raise ValueError("got no words; give a list such as ['cat', 'grass'], a shipped name or a text file")
@@ -50,11 +51,11 @@ def texts_for(text: str | Sequence[str], count: int, batch: bool) -> list[str]:
     """A text for each photo: one for all, or, for a list of photos, a list with one for each.
 
     Raises:
-        ValueError: as many texts as there are not photos, or no text.
+        ValueError: the number of texts differs from the number of photos, or there is no text.
     """
     if isinstance(text, str):
         return [text] * count
-    if not batch or not isinstance(text, list | tuple) or not all(isinstance(one, str) for one in text):
+    if not batch or not isinstance(text, list | tuple) or not all(isinstance(item, str) for item in text):
         raise ValueError(
             f'got the text {text!r}; give a string (for a list of photos also one string for each)'
         )
@@ -74,7 +75,12 @@ def texts_of(text: str) -> list[str]:
 def chunks(
     items: Sequence[T], vocabularies: Sequence[Vocabulary], most: int
 ) -> Iterator[tuple[list[T], Vocabulary]]:
-    """Neighbours that share a vocabulary, at most so many at once."""
+    """Runs of neighbours that share a vocabulary.
+
+    Args:
+        items, vocabularies: one vocabulary for each item.
+        most: items in one run at most.
+    """
     start = 0
     for stop in range(1, len(items) + 1):
         if stop == len(items) or stop - start == most or vocabularies[stop] != vocabularies[start]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from ..api.results import HeatMaps
-from ..models.head import SIMILARITIES
+from ..similarity import SIMILARITIES
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..api.model import SurgeryModel
-from ..api.results import Answer, PatchAttention
+from ..api.results import PatchAttention, Result
 from .photo_run import run
 from .task import Question, Task
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
-    def ask(model: SurgeryModel, pixels: np.ndarray) -> Answer:
+    def ask(model: SurgeryModel, pixels: np.ndarray) -> Result:
         x, y = arguments.at or (pixels.shape[1] // 2, pixels.shape[0] // 2)
         return model.attention(pixels, (x, y), block=arguments.block)
 

@@ -15,7 +15,7 @@ import torch
 
 from ..api.images import read_image
 from ..api.model import SurgeryModel
-from ..api.results import Answer
+from ..api.results import Result
 from ..environment.mistakes import guarded, sentence
 from ..visualization.figures import check_opacity
 from .files import Photo, find_photos, is_whole, keep_settings
@@ -84,7 +84,7 @@ def answer_all(task: Task, arguments: argparse.Namespace, outcome: Outcome) -> N
 
 def answers_to(
     photo: Photo, question: Question, models: Mapping[str, SurgeryModel], outcome: Outcome
-) -> dict[str, Answer] | None:
+) -> dict[str, Result] | None:
     """The answer of each model; None, and a note in the outcome, for a photo that can't be read or answered."""
     try:
         pixels = read_image(photo.path)
@@ -94,7 +94,7 @@ def answers_to(
         return None
 
 
-def tell(task: Task, photo: Photo, answers: Mapping[str, Answer]) -> None:
+def tell(task: Task, photo: Photo, answers: Mapping[str, Result]) -> None:
     """Print the answers to a single photo."""
     for name, answer in answers.items():
         print(f'{photo.path}: {name + ": " if len(answers) > 1 else ""}{task.tell(answer)}')

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..api.model import SurgeryModel
-from ..api.results import Answer, Points, PromptedMask
+from ..api.results import Points, PromptedMask, Result
 from ..api.word_lists import texts_of
 from .photo_run import run
 from .task import Question, Task
@@ -38,7 +38,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
         sam = Sam(arguments.sam).to(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
-    def ask(model: SurgeryModel, pixels: np.ndarray) -> Answer:
+    def ask(model: SurgeryModel, pixels: np.ndarray) -> Result:
         points = model.points(pixels, arguments.word, **settings)
         return points if sam is None else sam.mask(points)
 

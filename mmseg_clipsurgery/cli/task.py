@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..api.model import SurgeryModel
-from ..api.results import Answer, compare
+from ..api.results import Result, compare
 from ..api.results.base import write_json
 from ..evaluation.hooks.test_loop import progress_line
 from ..visualization.figures import save_picture
@@ -29,7 +29,7 @@ class Question:
     end: called once all photos are through, with (photo, its JSON) of all that have an answer, and the output folder.
     """
 
-    ask: Callable[[SurgeryModel, np.ndarray], Answer]
+    ask: Callable[[SurgeryModel, np.ndarray], Result]
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)
     check: Callable[[list[Photo]], None] | None = None
@@ -88,7 +88,7 @@ class Writer:
         stem, dot, kind = ending.rpartition('.')
         return ending if len(self.surgeries) == 1 else f'{stem}_{surgery}{dot}{kind}'
 
-    def write(self, photo: Photo, answers: Mapping[str, Answer]) -> None:
+    def write(self, photo: Photo, answers: Mapping[str, Result]) -> None:
         for ending, save in self.question.files.items():
             for name, answer in answers.items():
                 save(answer, self.path(photo, self.extra(ending, name)))

@@ -3,9 +3,9 @@
 fp32          as the weights are
 bf16, fp16    torch.autocast around the tower; tokens are normalised and compared in fp32 all the same
 compiled      torch.compile of the tower's forward; where that fails (no compiler, say) the plain tower serves,
-              which is said once
+              which is logged once
 
-Autocast converts a tower's matrices anew at every call. So a half_copy of the tower holds them converted, and shares
+Autocast converts a tower's matrices anew at every call. So a half copy of the tower holds them converted and shares
 everything else with it: the same numbers to the last bit, without the conversions, for half a tower's memory more.
 """
 
@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from ..structures import ImageTokens
+from ..surgery import Surgery
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 logger = logging.getLogger('mmseg_clipsurgery')
 
 
 class TowerRunner:
-    """Runs a tower with one precision, compiled or not.
+    """Runs a tower with one precision, compiled or not; keeps the tower's half copy and its compiled forward.
 
     Args:
         precision: 'fp32', 'bf16' or 'fp16'.
@@ -41,45 +42,60 @@ class TowerRunner:
         self.dtype = PRECISIONS[precision]
         self.compiled = compiled
         self._forward: Callable[..., Any] | None = None
-        self._tower: nn.Module | None = None  # whose these are:
+        self._tower: nn.Module | None = None  # the tower that the two below belong to
         self._half_copy: nn.Module | None = None
         self._version: tuple = ()
 
-    def __call__(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
-        """The tower's tokens of images "b 3 H W"."""
+    def __call__(
+        self, tower: nn.Module, images: Tensor, class_token: bool, surgery: Surgery | None = None
+    ) -> ImageTokens:
+        """The tower's tokens of images "b 3 H W".
+
+        Args:
+            tower: one of `clip.towers`.
+            images: normalised.
+            class_token: whether the class token is wanted.
+            surgery: another than the tower's own.
+        """
         if tower is not self._tower:
             self._tower, self._half_copy, self._forward = tower, None, None
         with self.autocast(images.device.type):
             tower = tower if self.dtype is None else self.converted(tower)
             if self.compiled:
-                return self.run_compiled(tower, images, class_token)
-            return tower(images, class_token=class_token)
+                return self.run_compiled(tower, images, class_token=class_token, surgery=surgery)
+            return tower(images, class_token=class_token, surgery=surgery)
 
-    def autocast(self, device: str) -> contextlib.AbstractContextManager:
-        return torch.autocast(device, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
+    def autocast(self, device_type: str) -> contextlib.AbstractContextManager:
+        """Autocast to the precision; nothing for fp32."""
+        return torch.autocast(device_type, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
 
     def converted(self, tower: nn.Module) -> nn.Module:
-        """The tower's half_copy, made anew when a weight of the tower has changed."""
+        """The tower's half copy, made anew when a weight of the tower has changed."""
         assert self.dtype is not None
         version = weights_version(tower)
         if self._half_copy is None or self._version != version:
             self._half_copy, self._version, self._forward = half_copy(tower, self.dtype), version, None
         return self._half_copy
 
-    def run_compiled(self, tower: nn.Module, images: Tensor, class_token: bool) -> ImageTokens:
+    def run_compiled(self, tower: nn.Module, images: Tensor, **options: Any) -> ImageTokens:
         """As compiled; where that fails but the plain tower works, plain from then on."""
         if self._forward is None:
             self._forward = torch.compile(tower.forward)
         try:
-            return self._forward(images, class_token=class_token)
+            return self._forward(images, **options)
         except (
             Exception
-        ) as error:  # compilers fail in many ways; a user's mistake is raised again by the plain tower
-            tokens = tower(images, class_token=class_token)
+        ) as error:  # compilers fail in many ways; a user's mistake is raised by the plain tower
+            tokens = tower(images, **options)
             self.compiled = False
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             logger.warning('torch.compile does not work here (%s); going on without it', reason)
             return tokens
+
+
+def without_autocast(device_type: str) -> torch.autocast:
+    """No autocast within; for what is not the image tower, since MMEngine's loops may switch it on for everything."""
+    return torch.autocast(device_type, enabled=False)
 
 
 def half_copy(tower: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -24,7 +24,7 @@ class InferenceSettings:
         logit_scale: factor before the softmax over queries, > 0.
         prob_thd: pixels whose best class score is below it become background.
         area_thd: share of the foreground's area that a class must exceed to be kept.
-        window_batch: windows read at once.
+        window_batch: windows that the tower takes at once.
         pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
         pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
@@ -52,6 +52,13 @@ class InferenceSettings:
     precision: str = 'fp32'
     compiled: bool = False
     chunk_memory: int | None = None
+
+    @property
+    def windows(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """(crop, stride), each (height, width) in pixels; (None, None) where images are taken whole."""
+        if self.mode == 'whole' or self.crop_size is None or self.stride is None:
+            return None, None
+        return pair(self.crop_size), pair(self.stride)
 
     @classmethod
     def read(cls, test_cfg: Mapping | None, patch: int) -> 'InferenceSettings':

@@ -1,6 +1,6 @@
 """Whole and sliding-window inference over a batch of images of any sizes.
 
-    windows of all images -> batches of equal windows -> read -> grid logits -> one mosaic per image (see `mosaic`)
+    windows of all images -> batches of equal windows -> logits on the patch grid -> `TiledLogits`, one an image
 
 Windows form a grid; the last row and column are shifted inside the image, and a window larger than the image is clipped
 to it (logged once). A window whose side is no multiple of the patch loses the remainder at right and bottom, and its
@@ -31,6 +31,7 @@ class Windows(NamedTuple):
 
     @property
     def size(self) -> Size:
+        """(height, width) of each window in pixels."""
         (top, bottom), (left, right) = self.rows[0], self.columns[0]
         return bottom - top, right - left
 
@@ -41,6 +42,35 @@ class Place(NamedTuple):
     image: int
     row: int
     column: int
+
+
+def window_logits(
+    images: Sequence[Tensor],
+    grid_logits_of: Callable[[Tensor], Tensor],
+    crop: Size | None = None,
+    stride: Size | None = None,
+    window_batch: int = 16,
+    pad_to: int | None = None,
+) -> list[TiledLogits]:
+    """Logits of every image at its own size, averaged over the windows that see each pixel.
+
+    Args:
+        images: each "3 H W", of any sizes.
+        grid_logits_of: windows "b 3 h w" -> logits on the patch grid "b q gh gw".
+        crop, stride: window size and step (height, width) in pixels; None: whole images.
+        window_batch: windows in one call at most, over all images; only windows of one size share a batch.
+        pad_to: pad windows to a multiple of this many pixels.
+
+    Returns:
+        One for each image.
+    """
+    windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
+    grids: list[list[list[Tensor]]] = [[[None] * len(w.columns) for _ in w.rows] for w in windows]
+    for batch in window_batches(windows, window_batch):
+        pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
+        for place, logits in zip(batch, grid_logits_of(padded(pixels, pad_to)), strict=True):
+            grids[place.image][place.row][place.column] = logits.permute(1, 2, 0)
+    return [tiled(*parts, pad_to) for parts in zip(images, windows, grids, strict=True)]
 
 
 def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None) -> Windows:
@@ -54,7 +84,7 @@ def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None)
 
 @cache
 def log_clipping(crop: Size) -> None:
-    """Say once for each window size that there are smaller images."""
+    """Log once for each window size that there are smaller images."""
     logger.warning('windows of %d x %d pixels (height x width) are clipped to images that are smaller', *crop)
 
 
@@ -66,48 +96,19 @@ def window_spans(length: int, crop: int, stride: int) -> list[Span]:
     return [(start, start + crop) for start in starts]
 
 
-def read_images(
-    images: Sequence[Tensor],
-    read: Callable[[Tensor], Tensor],
-    crop: Size | None = None,
-    stride: Size | None = None,
-    window_batch: int = 16,
-    pad_to: int | None = None,
-) -> list[TiledLogits]:
-    """Logits of every image at its own size.
-
-    Args:
-        images: each "3 H W", of any sizes.
-        read: windows "b 3 h w" -> logits on the patch grid "b q gh gw".
-        crop, stride: window size and step (height, width) in pixels; None: whole images.
-        window_batch: windows read at once, over all images; only windows of one size share a batch.
-        pad_to: pad windows to a multiple of this many pixels.
-
-    Returns:
-        One mosaic per image: the average over the windows that saw each pixel.
-    """
-    windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
-    grids: list[list[list[Tensor]]] = [[[None] * len(w.columns) for _ in w.rows] for w in windows]
-    for batch in window_batches(windows, window_batch):
-        pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
-        for place, logits in zip(batch, read(padded(pixels, pad_to)), strict=True):
-            grids[place.image][place.row][place.column] = logits.permute(1, 2, 0)
-    return [mosaic(*parts, pad_to) for parts in zip(images, windows, grids, strict=True)]
-
-
 def window_batches(windows: Sequence[Windows], window_batch: int) -> Iterator[list[Place]]:
     """Batches of windows of one size each, in the order of images, rows and columns."""
     by_size: dict[Size, list[Place]] = {}
     for i, of_image in enumerate(windows):
         places = [Place(i, y, x) for y in range(len(of_image.rows)) for x in range(len(of_image.columns))]
         by_size.setdefault(of_image.size, []).extend(places)
-    for same in by_size.values():
-        for start in range(0, len(same), window_batch):
-            yield same[start : start + window_batch]
+    for same_size in by_size.values():
+        for start in range(0, len(same_size), window_batch):
+            yield same_size[start : start + window_batch]
 
 
 def cut(image: Tensor, windows: Windows, place: Place) -> Tensor:
-    """The pixels of an image "c H W" in one of its windows."""
+    """The pixels "c h w" of an image "c H W" in one of its windows."""
     return image[:, slice(*windows.rows[place.row]), slice(*windows.columns[place.column])]
 
 
@@ -123,7 +124,7 @@ def margins(length: int, multiple: int | None) -> Span:
     return missing // 2, missing - missing // 2
 
 
-def mosaic(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: int | None) -> TiledLogits:
+def tiled(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: int | None) -> TiledLogits:
     """Put the grid logits "gh gw q" of an image's windows side by side, with the weights of its pixels."""
     weights = []
     for side, spans in enumerate(windows):

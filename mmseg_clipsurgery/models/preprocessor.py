@@ -10,6 +10,8 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..inference.normalization import Statistics, normalize_image, tower_statistics
+
 TOLERANCE = 0.01  # grey levels of 255
 
 
@@ -18,14 +20,23 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
     """Normalises images and hands them over as a list of unpadded "3 H W"; settings as MMSeg's.
 
     Args:
-        mean, std: per RGB channel, in grey levels 0 to 255.
+        mean, std: per RGB channel, in grey levels 0 to 255; None: pixels stay as they are.
         bgr_to_rgb: True for images as MMSeg loads them.
     """
+
+    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **settings):
+        super().__init__(mean=mean, std=std, **settings)
+        # An attribute of MMEngine's: pinned images are copied to the device while it still computes.
+        self._non_blocking = True
+        # Kept apart from the module's buffers, which .half() would round.
+        self.statistics = Statistics.of(mean or [], std or [])
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Data of a data loader -> dict(inputs=[each "3 H W", fp32], data_samples=...).
 
-        Training is refused by the segmentor, whose loss mode says why, so `training` changes nothing.
+        Args:
+            data: `inputs`, images "3 H W" in grey levels, and `data_samples`.
+            training: changes nothing; the segmentor refuses training with a reason.
 
         Raises:
             ValueError: an image that is not three channels of 8 bits or floating point.
@@ -43,20 +54,13 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
             raise ValueError(
                 f'an image must be uint8 or floating point, grey levels 0 to 255, got {image.dtype}'
             )
-        image = (image.flip(0) if converts_channels(self) else image).float()
-        if not self._enable_normalize:
-            return image
-        mean, std = (torch.as_tensor(values, device=image.device) for values in self.statistics)
-        return (image - mean) / std
+        image = image.flip(0) if converts_channels(self) else image
+        return normalize_image(image, self.statistics) if self._enable_normalize else image.float()
 
-    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **settings):
-        super().__init__(mean=mean, std=std, **settings)
-        # MMEngine's: pinned images travel while the device is still at the last ones.
-        self._non_blocking = True
-        # Kept apart from the module's buffers, which .half() would round.
-        self.statistics = tuple(
-            torch.tensor(values or [], dtype=torch.float32).view(-1, 1, 1) for values in (mean, std)
-        )
+
+def default_preprocessor(tower: nn.Module) -> dict:
+    """Config of the preprocessor that a tower expects, for BGR images."""
+    return dict(type='CLIPSurgeryDataPreProcessor', bgr_to_rgb=True, **tower_statistics(tower))
 
 
 def check_preprocessor(preprocessor: nn.Module, tower: nn.Module) -> None:
@@ -69,17 +73,17 @@ def check_preprocessor(preprocessor: nn.Module, tower: nn.Module) -> None:
     Raises:
         ValueError: mean, std or channel order is not the tower's; the message has the right values.
     """
-    wanted = {name: [value * 255 for value in getattr(tower, name)] for name in ('mean', 'std')}
+    expected = tower_statistics(tower)
     if not getattr(preprocessor, '_enable_normalize', False):
-        raise ValueError(f'the data_preprocessor does not normalise; {tower.label} needs {wanted}')
-    for name, values in wanted.items():
+        raise ValueError(f'the data_preprocessor does not normalise; {tower.label} needs {expected}')
+    for name, values in expected.items():
         found = getattr(preprocessor, name).flatten().tolist()
         if len(found) != 3 or any(abs(a - b) > TOLERANCE for a, b in zip(found, values, strict=True)):
             raise ValueError(
                 f'data_preprocessor.{name} is {found}, {tower.label} needs {values} (RGB, 0 to 255)'
             )
     if not converts_channels(preprocessor):
-        raise ValueError('data_preprocessor must have bgr_to_rgb=True: MMSeg loads BGR, CLIP reads RGB')
+        raise ValueError('data_preprocessor must have bgr_to_rgb=True: MMSeg loads BGR, CLIP expects RGB')
 
 
 def converts_channels(preprocessor: nn.Module) -> bool:
@@ -90,6 +94,10 @@ def converts_channels(preprocessor: nn.Module) -> bool:
 
 def unpadded(inputs: Tensor | Sequence[Tensor], metas: Sequence[Mapping]) -> list[Tensor]:
     """Images of a batch, each "3 H W", without the padding a stock preprocessor or transform added.
+
+    Args:
+        inputs: "b 3 H W" or a list of "3 H W".
+        metas: what MMSeg noted of each image.
 
     Raises:
         ValueError: an image of another shape, or not one meta for each image.
@@ -105,3 +113,18 @@ def unpadded(inputs: Tensor | Sequence[Tensor], metas: Sequence[Mapping]) -> lis
         left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
         images.append(image[:, top : image.shape[1] - bottom, left : image.shape[2] - right])
     return images
+
+
+def flipped_dims(meta: Mapping) -> tuple[int, ...]:
+    """Which dimensions of "c H W" a test-time flip reversed, from what MMSeg noted of the image.
+
+    Raises:
+        ValueError: an unknown direction.
+    """
+    if not meta.get('flip'):
+        return ()
+    direction = meta.get('flip_direction')
+    dims = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}
+    if direction not in dims:
+        raise ValueError(f'flip_direction must be one of {", ".join(dims)}, got {direction!r}')
+    return dims[direction]

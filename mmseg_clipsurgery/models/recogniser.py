@@ -36,14 +36,13 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
             own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale
         )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """The samples with `class_scores` "k" in [0, 1]; arguments as the segmentor's."""
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         queries = self.text_encoder()
-        for image, sample in zip(
-            unpadded(inputs, [s.metainfo for s in data_samples]), data_samples, strict=True
-        ):
+        images = unpadded(inputs, [sample.metainfo for sample in data_samples])
+        for image, sample in zip(images, data_samples, strict=True):
             cls = self.backbone(image[None]).cls_token
             scores = recognition_scores(cls, queries, self.form, self.logit_scale)
             sample.set_data({'class_scores': scores[0]})

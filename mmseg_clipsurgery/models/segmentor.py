@@ -1,16 +1,13 @@
-"""The segmentor: a photo and words become labels. A recipe over the other files.
+"""The segmentor: MMSeg's interface around the predictor (see `inference.predictor` for the steps and their order).
 
-    images -> windows -> backbone -> head (x text queries) -> one mosaic of logits per image
-    -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
+    data samples -> unpadded images, original sizes, flips -> predictor -> data samples
 
-The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested.
+It builds the parts from a config, refuses parts that contradict each other, and carries the state.
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
@@ -18,18 +15,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..clip.checkpoints import listed
-from ..inference.postprocess import PostProcess
 from ..inference.precision import TowerRunner
-from ..inference.settings import InferenceSettings, check_thresholds, pair
-from ..inference.tiled_logits import DenseLogits, TiledLogits
-from ..inference.windows import read_images
-from ..refine import pamr
-from ..structures import TextQueries
+from ..inference.predictor import Prediction, Predictor
+from ..inference.settings import InferenceSettings, check_thresholds
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
-from .preprocessor import check_preprocessor, unpadded
-
-logger = logging.getLogger('mmseg_clipsurgery')
+from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims, unpadded
 
 
 @MODELS.register_module()
@@ -154,18 +145,21 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             'CLIPSurgerySegmentor has no loss: nothing is trained. Use tools/test.py, or mode="predict" or "tensor"'
         )
 
-    @torch.inference_mode()
+    @property
+    def predictor(self) -> Predictor:
+        """What predicts, made of the segmentor's parts as they are now; no part of the state."""
+        head = self.decode_head
+        return Predictor(
+            self.backbone, head, self.settings, self.tower_runner, head.threshold, head.needs_class_token
+        )
+
+    @torch.no_grad()
     def _forward(self, inputs, data_samples=None) -> list[Tensor]:
         """Mode 'tensor': as `encode_decode`."""
         metas = [sample.metainfo for sample in data_samples] if data_samples else [{}] * len(inputs)
-        images = unpadded(inputs, metas)
-        with exact(images):
-            queries = self.text_encoder()
-        mosaics = self.read(images, queries)
-        with exact(images):
-            return [mosaic.full() for mosaic in mosaics]
+        return self.predictor.dense_logits(unpadded(inputs, metas), self.text_encoder())
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Labels of each image at its original size.
 
@@ -180,88 +174,23 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             also `class_maps` "k H W".
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
-        images = unpadded(inputs, [sample.metainfo for sample in data_samples])
-        with exact(images):
-            queries = self.text_encoder()
-        rule = self.rule(queries)
-        mosaics = self.read(images, queries)
-        with exact(images):
-            for image, mosaic, sample in zip(images, mosaics, data_samples, strict=True):
-                self.fill(sample, mosaic, image, queries.empty is not None, rule)
+        metas = [sample.metainfo for sample in data_samples]
+        images = unpadded(inputs, metas)
+        sizes = [
+            tuple(meta.get('ori_shape', image.shape[1:]))[:2]
+            for meta, image in zip(metas, images, strict=True)
+        ]
+        flips = [flipped_dims(meta) for meta in metas]
+        predictions = self.predictor.predict(images, self.text_encoder(), sizes, flips)
+        for sample, prediction in zip(data_samples, predictions, strict=True):
+            fill(sample, prediction)
         return data_samples
 
-    def fill(
-        self, sample: SegDataSample, mosaic: TiledLogits, image: Tensor, one_word: bool, rule: PostProcess
-    ) -> None:
-        """Labels, and scores where wanted, of one image into its sample."""
-        dims = flipped_dims(sample.metainfo)
-        size = tuple(sample.metainfo.get('ori_shape', mosaic.size))[:2]
-        mosaic = mosaic.flipped(dims).resized(size)
-        refine = self.settings.pamr is not None
-        logits = self.refined(mosaic, image.flip(dims) if dims else image) if refine else mosaic
-        if self.settings.scores or one_word:
-            # One word alone has a single score: its similarity, as it is.
-            scores = self.class_maps(logits, rule.over_classes if one_word else rule.class_scores, rule)
-            labels = self.labels(scores)
-        else:
-            labels = rule.label_logits(logits, self.settings.chunk_memory)[None]
-        sample.set_data({'pred_sem_seg': PixelData(data=labels)})
-        if self.settings.scores:
-            sample.set_data({'seg_logits': PixelData(data=scores)})
-        if self.settings.maps:
-            maps = self.class_maps(logits, rule.over_classes, rule)
-            sample.set_data({'class_maps': PixelData(data=maps)})
 
-    def class_maps(
-        self, logits: TiledLogits | DenseLogits, to_classes: Callable[[Tensor], Tensor], rule: PostProcess
-    ) -> Tensor:
-        """A map of each class, "k H W" fp32, drawn chunk by chunk.
-
-        Args:
-            logits: of the image.
-            to_classes: from a chunk's logits "r W q" to "r W k": the rule's scores, or its maximum over queries, on
-                the scale of the head.
-            rule: how many classes there are.
-        """
-        maps = torch.empty(rule.num_classes, *logits.size, dtype=torch.float32, device=rule.class_of.device)
-        for rows, chunk in logits.row_chunks(self.settings.chunk_memory):
-            maps[:, rows] = to_classes(chunk).permute(2, 0, 1)
-        return maps
-
-    def read(self, images: Sequence[Tensor], queries: TextQueries) -> list[TiledLogits]:
-        """Averaged logits of images "3 H W", each at its own size."""
-        settings, head = self.settings, self.decode_head
-        slide = settings.mode == 'slide'
-        return read_images(
-            images,
-            lambda windows: head(self.tower_runner(self.backbone, windows, head.needs_class_token), queries),
-            None if settings.crop_size is None or not slide else pair(settings.crop_size),
-            None if settings.stride is None or not slide else pair(settings.stride),
-            settings.window_batch,
-            self.backbone.patch if settings.pad_windows else None,
-        )
-
-    def refined(self, mosaic: TiledLogits, image: Tensor) -> DenseLogits:
-        """PAMR of the logits at the mosaic's size, guided by the image "3 H W" at that size."""
-        guide = F.interpolate(image[None].float(), size=mosaic.size, mode='bilinear')
-        logits = pamr(guide, mosaic.full()[None], **(self.settings.pamr or {}))[0]
-        return DenseLogits(logits.permute(1, 2, 0).contiguous())
-
-    def rule(self, queries: TextQueries) -> PostProcess:
-        settings = self.settings
-        return PostProcess(queries.class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
-
-    def labels(self, scores: Tensor) -> Tensor:
-        """Class scores "k H W" -> labels "1 H W"; one word: 1 where its similarity exceeds the head's threshold."""
-        if len(scores) == 1:
-            return (scores > self.decode_head.threshold).long()
-        rule = PostProcess(torch.arange(len(scores)), 1.0, self.settings.prob_thd, self.settings.area_thd)
-        return rule.label_scores(scores)[None]
-
-
-def exact(images: Sequence[Tensor]) -> torch.autocast:
-    """No autocast for what is not the image tower; MMEngine's loops may have switched it on for all."""
-    return torch.autocast(images[0].device.type if images else 'cpu', enabled=False)
+def fill(sample: SegDataSample, prediction: Prediction) -> None:
+    """Put what is predicted of an image into its sample, under MMSeg's names."""
+    named = zip(('pred_sem_seg', 'seg_logits', 'class_maps'), prediction, strict=True)
+    sample.set_data({name: PixelData(data=data) for name, data in named if data is not None})
 
 
 def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:
@@ -275,11 +204,6 @@ def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:
     read_templates(text_encoder.get('templates', '{}'))
 
 
-def default_preprocessor(tower) -> dict:
-    mean, std = ([value * 255 for value in values] for values in (tower.mean, tower.std))
-    return dict(type='CLIPSurgeryDataPreProcessor', mean=mean, std=std, bgr_to_rgb=True)
-
-
 def check_state(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     """Refuse a checkpoint that is not of this model. Raises ValueError with the names."""
     missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
@@ -290,14 +214,3 @@ def check_state(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> No
             f"another shape {listed(other)}. Take the config it was made with; a CLIP's weights are given as "
             'pretrained in the config'
         )
-
-
-def flipped_dims(meta: Mapping) -> tuple[int, ...]:
-    """Which dimensions of "c H W" a test-time flip reversed."""
-    if not meta.get('flip'):
-        return ()
-    direction = meta.get('flip_direction')
-    dims = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}
-    if direction not in dims:
-        raise ValueError(f'flip_direction must be one of {", ".join(dims)}, got {direction!r}')
-    return dims[direction]

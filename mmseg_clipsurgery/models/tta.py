@@ -25,13 +25,13 @@ class CLIPSurgeryTTAModel(BaseTTAModel):
         return self.module.dataset_meta
 
     def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
-        """InputSizes of each image -> one sample each, with `pred_sem_seg` and the averaged `seg_logits`."""
+        """Views of each image -> one sample each, with `pred_sem_seg` and the averaged `seg_logits`."""
         return [self.merge_views(views) for views in data_samples_list]
 
     def merge_views(self, views: list[SegDataSample]) -> SegDataSample:
-        with torch.inference_mode():
+        with torch.no_grad():
             scores = torch.stack([view.seg_logits.data for view in views]).mean(dim=0)
-            labels = self.module.labels(scores)
+            labels = self.module.predictor.labels(scores)
         merged = views[0]
         merged.set_data({'seg_logits': PixelData(data=scores), 'pred_sem_seg': PixelData(data=labels)})
         return merged

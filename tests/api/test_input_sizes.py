@@ -25,14 +25,14 @@ def tower(side: int, patch: int) -> SimpleNamespace:
     ],
 )
 def test_defaults(side, patch, expected):
-    views = InputSizes.of(tower(side, patch), dict(segment='auto', window='auto'))
-    assert (views.segment, views.window, views.stride, views.explain, views.recognise) == expected
+    sizes = InputSizes.of(tower(side, patch), dict(segment='auto', window='auto'))
+    assert (sizes.segment, sizes.window, sizes.stride, sizes.explain, sizes.recognise) == expected
 
 
-def test_what_is_wanted_wins():
-    views = InputSizes.of(tower(224, 16), dict(segment=448, window=160, explain=None, stride='auto'))
-    assert views == InputSizes(448, 160, 80, None, 224)
-    assert views.inference() == dict(mode='slide', crop_size=160, stride=80)
+def test_given_sizes_win():
+    sizes = InputSizes.of(tower(224, 16), dict(segment=448, window=160, explain=None, stride='auto'))
+    assert sizes == InputSizes(448, 160, 80, None, 224)
+    assert sizes.inference() == dict(mode='slide', crop_size=160, stride=80)
     whole = InputSizes.of(tower(224, 16), dict(window=None))
     assert whole.inference() == dict(mode='whole')
 

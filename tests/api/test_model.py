@@ -7,6 +7,7 @@ import golden_weights
 import mmseg_clipsurgery
 import photos
 import tiny
+from mmseg_clipsurgery.api.encoders import Encoders
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.similarity import feature_surgery, normalize, single_text_surgery
 
@@ -58,7 +59,7 @@ def mmseg_labels(path, words, short_side: int, head: dict | None = None, **test_
 
 
 @pytest.mark.parametrize(
-    ('words', 'settings', 'views', 'head'),
+    ('words', 'settings', 'sizes', 'head'),
     [
         (WORDS, {}, {}, {}),
         (WORDS, {}, dict(window=16, stride=8), {}),
@@ -69,23 +70,23 @@ def mmseg_labels(path, words, short_side: int, head: dict | None = None, **test_
     ids=['whole', 'windows', 'thresholds', 'pamr', 'one word'],
 )
 @pytest.mark.parametrize('orientation', [1, 6], ids=['upright', 'turned by EXIF'])
-def test_labels_are_the_segmentors(tmp_path, words, settings, views, head, orientation):
+def test_labels_are_the_segmentors(tmp_path, words, settings, sizes, head, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = photos.save(tmp_path / 'photo.jpg', photos.photo(45, 60), quality=95, exif=exif)
-    windows = dict(mode='slide', crop_size=16, stride=8) if views else {}
+    windows = dict(mode='slide', crop_size=16, stride=8) if sizes else {}
     labels, scores = mmseg_labels(path, words, 24, head, **windows, **settings)
-    answer = photos.model(**views).segment(path, words, scores=True, **head, **settings)
-    assert answer.labels.shape == answer.pixels.shape[:2] == ((45, 60) if orientation == 1 else (60, 45))
-    assert len(np.unique(answer.labels)) > 1
-    assert np.array_equal(answer.labels, labels.numpy())
-    assert np.array_equal(answer.scores, scores.numpy())
-    plain = photos.model(**views).segment(path, words, **head, **settings)
+    result = photos.model(**sizes).segment(path, words, scores=True, **head, **settings)
+    assert result.labels.shape == result.pixels.shape[:2] == ((45, 60) if orientation == 1 else (60, 45))
+    assert len(np.unique(result.labels)) > 1
+    assert np.array_equal(result.labels, labels.numpy())
+    assert np.array_equal(result.scores, scores.numpy())
+    plain = photos.model(**sizes).segment(path, words, **head, **settings)
     assert plain.scores is None
-    assert np.mean(plain.labels == answer.labels) > 0.999  # drawn strip by strip: ties may fall otherwise
+    assert np.mean(plain.labels == result.labels) > 0.999  # drawn chunk by chunk: ties may fall otherwise
 
 
-def test_every_kind_of_image_gives_the_same_answer(model, tmp_path):
+def test_every_kind_of_image_gives_the_same_result(model, tmp_path):
     pixels = photos.photo()
     path = photos.save(tmp_path / 'photo.png', pixels)
     kinds = {
@@ -96,10 +97,10 @@ def test_every_kind_of_image_gives_the_same_answer(model, tmp_path):
         'tensor': torch.from_numpy(pixels.copy()).movedim(2, 0),
         '16 bits': pixels.astype(np.uint16) * 257,
     }
-    answers = {name: model.segment(image, WORDS) for name, image in kinds.items()}
-    for name, answer in answers.items():
-        assert np.array_equal(answer.labels, answers['array'].labels), name
-        assert np.array_equal(answer.pixels, pixels), name
+    results = {name: model.segment(image, WORDS) for name, image in kinds.items()}
+    for name, result in results.items():
+        assert np.array_equal(result.labels, results['array'].labels), name
+        assert np.array_equal(result.pixels, pixels), name
 
 
 def test_floats_are_read_as_they_are(model):
@@ -110,29 +111,29 @@ def test_floats_are_read_as_they_are(model):
 
 
 @pytest.mark.parametrize('task', ['segment', 'heatmaps', 'recognise'])
-def test_a_batch_is_its_photos(model, task):
+def test_batch_equals_single_photos(model, task):
     images = [photos.photo(seed=0), photos.photo(50, 30, seed=1), photos.photo(seed=2)]
     together = getattr(model, task)(images, WORDS)
-    for image, answer in zip(images, together, strict=True):
-        assert_same(answer, getattr(model, task)(image, WORDS))
+    for image, result in zip(images, together, strict=True):
+        assert_same(result, getattr(model, task)(image, WORDS))
 
 
-def assert_same(answer, expected):
-    """All arrays of two answers agree."""
+def assert_same(result, expected):
+    """All arrays of two results agree."""
     for name, value in expected.arrays().items():
         if value.dtype.kind == 'f':
-            np.testing.assert_allclose(answer.arrays()[name], value, atol=1e-5)
+            np.testing.assert_allclose(result.arrays()[name], value, atol=1e-5)
         else:
-            assert np.array_equal(answer.arrays()[name], value), name
+            assert np.array_equal(result.arrays()[name], value), name
 
 
 @pytest.mark.parametrize('task', ['segment', 'heatmaps', 'recognise'])
-def test_words_of_each_photo(model, task):
+def test_words_of_each_photo_equal_separate_calls(model, task):
     images = [photos.photo(seed=0), photos.photo(seed=1), photos.photo(seed=2)]
     words = [['cat', ['dog', 'puppy']], ['car'], {'tree': ['tree', 'bush'], 'sky': 'sky', 'sea': 'sea'}]
     together = getattr(model, task)(images, words)
-    for image, own, answer in zip(images, words, together, strict=True):
-        assert_same(answer, getattr(model, task)(image, own))
+    for image, own, result in zip(images, words, together, strict=True):
+        assert_same(result, getattr(model, task)(image, own))
 
 
 def test_the_call_leaves_no_trace(model):
@@ -150,13 +151,13 @@ def golden_model(monkeypatch, name: str):
     texts = golden_weights.text(5, 64, seed)
     empty = golden_weights.text(1, 64, seed + 100)
     monkeypatch.setattr(
-        model.reader.text_encoder,
+        model.encoders.text,
         'embed_words',
         lambda words: torch.cat([empty if word == '' else texts[int(word), None] for word in words]),
     )
     count = len(golden.load(name)['similarity'])
     noise = golden_weights.image((count, 3, *size), seed)
-    monkeypatch.setattr(model.reader, 'normalised', lambda pixels: noise[pixels[0, 0, 0]])
+    monkeypatch.setattr(Encoders, 'normalized', lambda self, pixels: noise[pixels[0, 0, 0]])
     return model, [np.full((*size, 3), index, np.uint8) for index in range(count)]
 
 
@@ -168,13 +169,13 @@ MAP_TOLERANCES = {'cs_rn_dev_128x128': 3e-5}
 def test_golden_maps(monkeypatch, name):
     model, images = golden_model(monkeypatch, name)
     reference = golden.load(name)
-    answers = model.heatmaps(images, list('01234'))
-    maps = np.stack([answer.maps() for answer in answers])
+    results = model.heatmaps(images, list('01234'))
+    maps = np.stack([result.maps() for result in results])
     shown = torch.from_numpy(maps).permute(0, 2, 3, 1)[:, ::4, ::4]
     golden.assert_close(shown, reference['similarity_map'], MAP_TOLERANCES.get(name, golden.TOLERANCE))
-    similarity = torch.stack([torch.from_numpy(answer.similarity).flatten(1).T for answer in answers])
+    similarity = torch.stack([torch.from_numpy(result.similarity).flatten(1).T for result in results])
     golden.assert_close(similarity, reference['similarity'][:, 1:])
-    single = [torch.from_numpy(answer.similarity).flatten(1).T for answer in model.heatmaps(images, ['0'])]
+    single = [torch.from_numpy(result.similarity).flatten(1).T for result in model.heatmaps(images, ['0'])]
     golden.assert_close(torch.stack(single), reference['similarity_single'][:, 1:])
 
 
@@ -184,9 +185,9 @@ def test_golden_points(monkeypatch, name, word):
     model, images = golden_model(monkeypatch, name)
     reference = golden.load(name)
     others = [str(other) for other in range(5) if other != word]
-    answer = model.points(images[0], str(word), among=others)
-    assert np.array_equal(answer.xy, reference[f'points{word}'].numpy())
-    assert np.array_equal(answer.labels, reference[f'labels{word}'].numpy())
+    result = model.points(images[0], str(word), among=others)
+    assert np.array_equal(result.xy, reference[f'points{word}'].numpy())
+    assert np.array_equal(result.labels, reference[f'labels{word}'].numpy())
 
 
 def test_points_of_one_text_and_of_several(model):
@@ -211,9 +212,9 @@ def test_points_of_one_text_and_of_several(model):
 def test_more_words_are_told_apart(model):
     """Heat maps are feature surgery of CLIP's tokens; one word is told from the empty string."""
     image = photos.photo(24, 32)
-    tokens = model.reader.tokens([image], 24)[0]
+    tokens = model.encoders.tokens([image], 24)[0]
     patches = normalize(tokens.patch_tokens.flatten(2).mT)
-    text = model.reader.text_encoder.embed_words([*WORDS, ''])
+    text = model.encoders.text.embed_words([*WORDS, ''])
     several = feature_surgery(normalize(tokens.cls_token), patches, text[:-1], 'released')
     found = model.heatmaps(image, WORDS).similarity.reshape(len(WORDS), -1)
     np.testing.assert_allclose(found, several[0].T.numpy(), atol=1e-6)
@@ -241,9 +242,9 @@ def test_absent_words_are_dropped(model):
     between = float((second + third) / 2)
     kept = [word for word, score in zip(WORDS, scores, strict=True) if score > between]
     assert len(kept) == 2
-    answer = model.segment(image, WORDS, min_presence=between)
-    assert answer.classes == tuple(WORDS)
-    assert set(answer.shares()) <= set(kept)
+    result = model.segment(image, WORDS, min_presence=between)
+    assert result.classes == tuple(WORDS)
+    assert set(result.shares()) <= set(kept)
     assert model.heatmaps(image, WORDS, min_presence=between).words == tuple(kept)
     best = model.segment(image, WORDS, min_presence=1.0)
     assert (best.labels == scores.argmax()).all()
@@ -264,13 +265,13 @@ def test_background_and_the_best_word_are_never_dropped(model):
 
 def test_recognition(model):
     image = photos.photo(24, 24)
-    cls = normalize(model.reader.tokens([image], 24)[0].cls_token)
-    text = model.reader.text_encoder.embed_words([*WORDS, ''])
+    cls = normalize(model.encoders.tokens([image], 24)[0].cls_token)
+    text = model.encoders.text.embed_words([*WORDS, ''])
     surgery = feature_surgery(cls, cls[:, None], text[:-1], 'released')[0, 0]
     scale = 1 / 0.07  # the weights' own
-    answer = model.recognise(image, WORDS)
-    np.testing.assert_allclose(answer.scores, (scale * surgery).softmax(0), atol=1e-5)
-    assert list(answer.best(2)) == [WORDS[k] for k in answer.scores.argsort()[::-1][:2]]
+    result = model.recognise(image, WORDS)
+    np.testing.assert_allclose(result.scores, (scale * surgery).softmax(0), atol=1e-5)
+    assert list(result.best(2)) == [WORDS[k] for k in result.scores.argsort()[::-1][:2]]
     plain = model.recognise(image, WORDS, form='paper')
     np.testing.assert_allclose(plain.scores, (scale * (cls @ text[:-1].T)[0]).softmax(0), atol=1e-5)
     one = model.recognise(image, WORDS[:1])
@@ -281,39 +282,39 @@ def test_recognition(model):
 
 def test_sentence(model):
     image, sentence = photos.photo(24, 36), 'a red  car, on grass'
-    answer = model.explain_text(image, sentence)
+    result = model.explain_text(image, sentence)
     clip = tiny.clip(photos.ARCH, photos.SEED)
     ids = open_clip.SimpleTokenizer()(['a red car, on grass', 'a car, on grass', ''], context_length=12)
     with torch.no_grad():
         whole, without_red, empty = normalize(clip.encode_text(ids))
-    tokens = model.reader.tokens([image], 24)[0]
+    tokens = model.encoders.tokens([image], 24)[0]
     cls, patches = normalize(tokens.cls_token)[0], normalize(tokens.patch_tokens.flatten(2).mT)[0]
-    assert answer.words == ('a', 'red', 'car,', 'on', 'grass')
-    assert answer.sentence == sentence
-    assert answer.match == pytest.approx(float(cls @ whole), abs=1e-5)
-    assert answer.relevance[1] == pytest.approx(float(cls @ (whole - without_red)), abs=1e-5)
-    np.testing.assert_allclose(answer.similarity.ravel(), patches @ (whole - empty), atol=1e-5)
+    assert result.words == ('a', 'red', 'car,', 'on', 'grass')
+    assert result.sentence == sentence
+    assert result.match == pytest.approx(float(cls @ whole), abs=1e-5)
+    assert result.relevance[1] == pytest.approx(float(cls @ (whole - without_red)), abs=1e-5)
+    np.testing.assert_allclose(result.similarity.ravel(), patches @ (whole - empty), atol=1e-5)
     other = model.explain_text([image, image], [sentence, 'dog'], method='tokens')
-    assert [one.words for one in other] == [answer.words, ('dog',)]
-    assert other[0].match == pytest.approx(answer.match, abs=1e-6)
+    assert [found.words for found in other] == [result.words, ('dog',)]
+    assert other[0].match == pytest.approx(result.match, abs=1e-6)
 
 
 def test_attention_is_at_the_patch_of_the_pixel(model):
-    answer = model.with_surgery('maskclip').attention(photos.photo(48, 96), (70, 13))
-    assert answer.weights.shape == (6, 12)
-    assert answer.weights[13 // 8, 70 // 8] == 1  # the identity: a patch looks at itself
-    assert answer.weights.sum() == 1
-    assert answer.surgery == 'maskclip'
+    result = model.with_surgery('maskclip').attention(photos.photo(48, 96), (70, 13))
+    assert result.weights.shape == (6, 12)
+    assert result.weights[13 // 8, 70 // 8] == 1  # the identity: a patch looks at itself
+    assert result.weights.sum() == 1
+    assert result.surgery == 'maskclip'
     one, two = model.attention([photos.photo(), photos.photo(20, 90)], (3, 4))
     assert (one.weights.shape, two.weights.shape) == ((6, 9), (6, 27))
 
 
-def test_with_surgery_shares_weights_and_leaves_the_model_alone(model):
+def test_with_surgery_shares_the_towers_and_leaves_the_model_alone(model):
     other = model.with_surgery('clip')
     assert other.surgery_name == 'clip'
     assert model.surgery_name == 'Surgery(' + model.surgery_name.removeprefix('Surgery(')
-    own, others = (dict(one.reader.segmentor.named_parameters()) for one in (model, other))
-    assert all(own[name] is others[name] for name in own)
+    assert other.encoders.tower is model.encoders.tower
+    assert other.encoders.text is model.encoders.text
     expected = photos.model('clip').heatmaps(photos.photo(), WORDS)
     assert_same(other.heatmaps(photos.photo(), WORDS), expected)
 
@@ -321,7 +322,7 @@ def test_with_surgery_shares_weights_and_leaves_the_model_alone(model):
 def test_resnets_and_defaults():
     arch = tiny.changed(tiny.RESNET, text_cfg={'vocab_size': 49408})
     model = load(arch, str(tiny.weights_file(arch)), text_cache=False, templates='bare')
-    assert type(model.reader.backbone).__name__ == 'CLIPSurgeryResNet'
+    assert type(model.encoders.tower).__name__ == 'CLIPSurgeryResNet'
     assert model.segment(photos.photo(80, 100), WORDS).labels.shape == (80, 100)
     assert model.heatmaps(photos.photo(80, 100), WORDS).similarity.shape == (4, 2, 3)
     assert model.attention(photos.photo(80, 100), (50, 50)).weights.shape == (2, 3)

@@ -38,7 +38,7 @@ class PixelTower(BaseModule):
         self.patch = patch
         self.batches: list[Tensor] = []
 
-    def forward(self, images: Tensor, class_token: bool = True) -> ImageTokens:
+    def forward(self, images: Tensor, class_token: bool = True, surgery: Any = None) -> ImageTokens:
         self.batches.append(images.clone())
         return ImageTokens(images.mean(dim=(2, 3)), F.avg_pool2d(images, self.patch))
 

@@ -192,8 +192,8 @@ def test_classes_that_share_a_word_go_to_the_earlier():
 
 @pytest.mark.parametrize('rules', [dict(), dict(prob_thd=0.5, area_thd=0.2)], ids=['plain', 'both rules'])
 @pytest.mark.parametrize('rows', [1, 7, 1000])
-def test_labels_do_not_depend_on_strips(rules, rows):
-    """Labels may be made strip by strip, whatever a strip's height."""
+def test_labels_do_not_depend_on_row_chunks(rules, rows):
+    """Labels may be made chunk by chunk, whatever a chunk's height."""
     (image,) = segmentors.images((40, 50))
     settings_ = dict(logit_scale=3.0, mode='slide', crop_size=20, stride=15, **rules)
     expected = predict(image, ONE_EACH, WORDS, patch=2, ori_shape=(61, 33), **settings_)[0]
@@ -204,7 +204,7 @@ def test_labels_do_not_depend_on_strips(rules, rows):
     assert len(expected.unique()) == 3
 
 
-def test_a_strip_has_at_least_one_row():
+def test_a_row_chunk_has_at_least_one_row():
     model = segmentors.pixel_segmentor(ONE_EACH, WORDS, chunk_memory=9 * 3 * 4 - 1)
     with pytest.raises(ValueError, match=r'chunk_memory is 107 bytes, one row of logits takes 108'):
         model.predict(segmentors.images((4, 9)))

@@ -1,4 +1,4 @@
-"""How a tower is run: half precision is autocast's to the last bit, and the half_copy follows its tower."""
+"""How a tower is run: half precision is autocast's to the last bit, and the half copy follows its tower."""
 
 import tiny
 from mmseg_clipsurgery.inference.precision import TowerRunner, half_copy, weights_version
@@ -33,7 +33,7 @@ def test_half_precision_is_autocast_to_the_last_bit(kind, precision):
         assert all(map(torch.equal, read(run, tower, images), expected))
 
 
-def test_a_twin_shares_all_but_matrices():
+def test_a_half_copy_shares_all_but_matrices():
     tower = tiny.vit()
     before = {name: value.clone() for name, value in tower.state_dict().items()}
     made = half_copy(tower, torch.bfloat16)
@@ -57,7 +57,7 @@ def test_changed_weights_and_another_tower_are_noticed():
 
 
 def test_matrices_are_converted_once(monkeypatch):
-    """Without the half_copy, every call converted every matrix and bias."""
+    """Without the half copy, every call converted every matrix and bias."""
     tower, images, run = tiny.vit(), tiny.images(1, 3, 64, 64), TowerRunner('bf16')
     read(run, tower, images)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:

@@ -1,4 +1,4 @@
-"""Logits kept as tiles: equal to the plain chain of resizes, whatever the strips, and never large."""
+"""Logits kept as tiles: equal to the plain chain of resizes, whatever the row chunks, and never large."""
 
 import gc
 import math
@@ -8,7 +8,7 @@ import segmentors
 from benchmarks.memory import MIB, peak
 from mmseg_clipsurgery.inference.postprocess import PostProcess
 from mmseg_clipsurgery.inference.tiled_logits import MANY_QUERIES, TiledLogits, window_weights
-from mmseg_clipsurgery.inference.windows import read_images
+from mmseg_clipsurgery.inference.windows import window_logits
 from tensor_sizes import LargestTensor
 
 import pytest
@@ -24,7 +24,7 @@ RULES = [(None, None), (0.3, None), (None, 0.2), (0.3, 0.2)]
 
 @st.composite
 def readings(draw) -> dict:
-    """Settings of `read_images` for one image: size, crop, stride as (height, width), patch, padding, output size."""
+    """Settings of `window_logits` for one image: size, crop, stride as (height, width), patch, padding, output size."""
     patch = draw(st.integers(1, 5))
     sides = []
     for _ in range(2):
@@ -67,7 +67,7 @@ def plain_chain(image: Tensor, size, crop, stride, out, patch: int, pad: bool) -
 def test_full_equals_the_plain_chain_of_resizes(reading, seed):
     (image,) = segmentors.images(reading['size'], seed=seed)
     patch = reading['patch']
-    (mosaic,) = read_images(
+    (tiled,) = window_logits(
         [image],
         lambda windows: F.avg_pool2d(windows, patch),
         reading['crop'],
@@ -76,12 +76,12 @@ def test_full_equals_the_plain_chain_of_resizes(reading, seed):
         pad_to=patch if reading['pad'] else None,
     )
     expected = plain_chain(image, **reading)
-    found = mosaic.resized(reading['out']).full()
+    found = tiled.resized(reading['out']).full()
     # Positions are float32 there and here, rounded once more or less: an ulp at pixel 50 is 4e-6 of a pixel.
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=4e-6 * float(mosaic.tiles.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=4e-6 * float(tiled.tiles.abs().max()))
 
 
-def random_mosaic(
+def random_logits(
     seed: int, grid=(5, 6), size=(37, 23), queries: int = 7, spread: float = 1.0
 ) -> TiledLogits:
     """One window over the whole image, logits of white noise, resized once."""
@@ -95,26 +95,26 @@ def random_mosaic(
 
 def test_a_row_of_weights_sums_to_one():
     """Logits are means: whatever the grid, constant logits stay what they are."""
-    mosaic = random_mosaic(0)
-    torch.testing.assert_close(mosaic.rows.sum(dim=1), torch.ones(37, dtype=torch.float64))
-    torch.testing.assert_close(mosaic.columns.sum(dim=1), torch.ones(23, dtype=torch.float64))
+    tiled = random_logits(0)
+    torch.testing.assert_close(tiled.rows.sum(dim=1), torch.ones(37, dtype=torch.float64))
+    torch.testing.assert_close(tiled.columns.sum(dim=1), torch.ones(23, dtype=torch.float64))
 
 
 @given(SEEDS, st.integers(1, 40), st.sampled_from(RULES))
 @settings(max_examples=60, deadline=None)
-def test_strips_of_any_memory_give_the_same_labels(seed, rows, thresholds):
-    mosaic = random_mosaic(seed)
+def test_row_chunks_of_any_memory_give_the_same_labels(seed, rows, thresholds):
+    tiled = random_logits(seed)
     rule = PostProcess(torch.tensor([0, 0, 1, 2, 2, 3, 4]), 3.0, *thresholds)
     row_bytes = 23 * 7 * 4
     memory = row_bytes * rows + seed % row_bytes
-    assert torch.equal(rule.label_logits(mosaic, memory), rule.label_logits(mosaic))
+    assert torch.equal(rule.label_logits(tiled, memory), rule.label_logits(tiled))
 
 
 @pytest.mark.parametrize('memory', [1, 23 * 7 * 4 - 1])
 def test_memory_for_less_than_a_row_is_refused(memory):
-    mosaic = random_mosaic(0)
+    tiled = random_logits(0)
     with pytest.raises(ValueError, match=f'chunk_memory is {memory} bytes, one row of logits takes 644'):
-        PostProcess(torch.arange(7), 3.0).label_logits(mosaic, memory)
+        PostProcess(torch.arange(7), 3.0).label_logits(tiled, memory)
 
 
 @pytest.mark.mmseg
@@ -126,7 +126,7 @@ def test_a_segmentor_refuses_memory_for_less_than_a_row():
 
 @st.composite
 def many_queries(draw) -> TiledLogits:
-    """A mosaic of more queries than are searched one by one: noise, plateaus, ties, or a few that stand out."""
+    """Tiled logits of more queries than are searched one by one: noise, plateaus, ties, or a few that stand out."""
     random = torch.Generator().manual_seed(draw(SEEDS))
     queries = draw(st.integers(MANY_QUERIES, 90))
     crop, stride = draw(st.sampled_from([(24, 24), (16, 8), (16, 12)]))
@@ -144,17 +144,15 @@ def many_queries(draw) -> TiledLogits:
             logits = 0.05 * logits + torch.linspace(-1, 1, queries)[:, None, None] ** 8
         return logits
 
-    (mosaic,) = read_images([image], read, (crop, crop), (stride, stride))
-    return mosaic.flipped(draw(st.sampled_from([(), (1,), (2,)]))).resized(
-        (draw(st.integers(1, 70)), size[1])
-    )
+    (tiled,) = window_logits([image], read, (crop, crop), (stride, stride))
+    return tiled.flipped(draw(st.sampled_from([(), (1,), (2,)]))).resized((draw(st.integers(1, 70)), size[1]))
 
 
 @given(many_queries())
 @settings(max_examples=80, deadline=None)
-def test_the_best_of_many_queries_is_the_best_of_all(mosaic):
+def test_the_best_of_many_queries_is_the_best_of_all(tiled):
     """Though most are never drawn: nothing that could win is left out, but for the rounding of sums."""
-    found, logits = mosaic.best_queries(), mosaic.full()
+    found, logits = tiled.best_queries(), tiled.full()
     expected = logits.argmax(dim=0)
     differ = found != expected
     assert (logits.amax(dim=0) - logits.gather(0, found[None])[0]).max() <= 5e-7 * logits.abs().max()
@@ -163,18 +161,16 @@ def test_the_best_of_many_queries_is_the_best_of_all(mosaic):
 
 def test_most_of_many_queries_are_never_drawn():
     """A few stand out everywhere among 300: nothing as large as a row of all of them is made."""
-    mosaic = random_mosaic(0, grid=(4, 4), size=(256, 512), queries=300, spread=0.01)
-    mosaic.tiles[..., :5] += 1
+    tiled = random_logits(0, grid=(4, 4), size=(256, 512), queries=300, spread=0.01)
+    tiled.tiles[..., :5] += 1
     with LargestTensor() as seen:
-        mosaic.best_queries()
+        tiled.best_queries()
     assert seen.elements < 512 * 300
 
 
-def through_scores(rule: PostProcess, mosaic: TiledLogits) -> Tensor:
+def through_scores(rule: PostProcess, tiled: TiledLogits) -> Tensor:
     """Labels the plain way: all class scores first, then the rules, as with `test_cfg.scores`."""
-    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()]).permute(
-        2, 0, 1
-    )
+    scores = torch.cat([rule.class_scores(chunk.clone()) for _, chunk in tiled.row_chunks()]).permute(2, 0, 1)
     plain = PostProcess(torch.arange(rule.num_classes), 1.0, rule.prob_thd, rule.area_thd)
     return plain.label_scores(scores)
 
@@ -182,18 +178,18 @@ def through_scores(rule: PostProcess, mosaic: TiledLogits) -> Tensor:
 @given(SEEDS, st.sampled_from(RULES), st.sampled_from([0.01, 1.0, 50.0]), st.sampled_from([0.5, 40.0]))
 @settings(max_examples=100, deadline=None)
 def test_labels_equal_those_of_the_scores(seed, thresholds, spread, scale):
-    mosaic = random_mosaic(seed, spread=spread)
+    tiled = random_logits(seed, spread=spread)
     rule = PostProcess(torch.tensor([0, 0, 1, 2, 2, 3, 4]), scale, *thresholds)
-    assert_labels_of_scores(rule, mosaic)
+    assert_labels_of_scores(rule, tiled)
 
 
-def assert_labels_of_scores(rule: PostProcess, mosaic: TiledLogits) -> None:
+def assert_labels_of_scores(rule: PostProcess, tiled: TiledLogits) -> None:
     """Bit for bit, but where no rule asks for a softmax: that may make equal what the logits tell apart."""
-    found, expected = rule.label_logits(mosaic), through_scores(rule, mosaic)
+    found, expected = rule.label_logits(tiled), through_scores(rule, tiled)
     if rule.prob_thd is not None or rule.area_thd is not None:
         assert torch.equal(found, expected)
         return
-    logits = mosaic.full()
+    logits = tiled.full()
     best = torch.stack([logits[rule.class_of == k].amax(dim=0) for k in range(rule.num_classes)])
     chosen = best.gather(0, torch.stack([found, expected]))
     assert (rule.logit_scale * (chosen[0] - chosen[1])).min() >= 0
@@ -230,11 +226,11 @@ def test_labels_equal_those_of_the_scores_on_adversarial_logits(tiles, threshold
 
 def test_thresholds_that_equal_a_score_keep_it():
     """The threshold is a score as it comes out, to the last bit."""
-    mosaic = random_mosaic(3)
+    tiled = random_logits(3)
     rule = PostProcess(torch.arange(7), 3.0)
-    scores = torch.cat([rule.class_scores(strip.clone()) for _, strip in mosaic.row_chunks()])
+    scores = torch.cat([rule.class_scores(chunk.clone()) for _, chunk in tiled.row_chunks()])
     threshold = float(scores.amax(dim=-1).flatten()[100])
-    assert_labels_of_scores(PostProcess(torch.arange(7), 3.0, prob_thd=threshold), mosaic)
+    assert_labels_of_scores(PostProcess(torch.arange(7), 3.0, prob_thd=threshold), tiled)
 
 
 LABEL_WAYS = pytest.mark.parametrize('thresholds', RULES, ids=['none', 'probability', 'area', 'both'])
@@ -242,25 +238,25 @@ LABEL_WAYS = pytest.mark.parametrize('thresholds', RULES, ids=['none', 'probabil
 
 @LABEL_WAYS
 def test_no_tensor_grows_with_classes_times_pixels(thresholds):
-    """The largest are a strip of logits and what it is drawn from."""
+    """The largest are a row chunk of logits and what it is drawn from."""
     size, queries = (300, 400), 900
-    mosaic = random_mosaic(0, grid=(8, 10), size=size, queries=queries)
+    tiled = random_logits(0, grid=(8, 10), size=size, queries=queries)
     row = size[1] * queries
     with LargestTensor() as seen:
-        PostProcess(torch.arange(queries), 3.0, *thresholds).label_logits(mosaic)
+        PostProcess(torch.arange(queries), 3.0, *thresholds).label_logits(tiled)
     assert seen.elements <= 3 * row < math.prod(size) * queries / 50
 
 
 @LABEL_WAYS
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='needs Linux')
 def test_peak_memory_does_not_grow_with_classes_times_pixels(thresholds):
-    """600 classes at 512 x 512 are 600 MiB of scores; what is needed is some strips and label maps."""
+    """600 classes at 512 x 512 are 600 MiB of scores; what is needed is some row chunks and label maps."""
     queries, measured = 600, {}
-    mosaic = random_mosaic(0, grid=(8, 8), size=(512, 512), queries=queries)
+    tiled = random_logits(0, grid=(8, 8), size=(512, 512), queries=queries)
     rule = PostProcess(torch.arange(queries), 3.0, *thresholds)
     gc.collect()
     with peak(torch.device('cpu'), measured, 'labels'):
-        rule.label_logits(mosaic)
+        rule.label_logits(tiled)
     with peak(torch.device('cpu'), measured, 'scores'):
         torch.zeros(queries, 512, 512)[:, ::8].add_(1)
     assert measured['labels'] < 48
@@ -270,6 +266,6 @@ def test_peak_memory_does_not_grow_with_classes_times_pixels(thresholds):
 
 def test_numbers_that_are_none_do_not_end_the_search():
     """Half precision may overflow; a label map of some kind comes out, as without a search."""
-    mosaic = random_mosaic(0, queries=MANY_QUERIES)
-    mosaic.tiles[2, 2, 3] = torch.nan
-    assert mosaic.best_queries().shape == (37, 23)
+    tiled = random_logits(0, queries=MANY_QUERIES)
+    tiled.tiles[2, 2, 3] = torch.nan
+    assert tiled.best_queries().shape == (37, 23)

@@ -653,11 +653,29 @@ def test_pretrained_of_the_segmentor_serves_both_towers():
     assert torch.equal(one(MODELS.build(config), image)[1], expected)
 
 
+def test_predictions_can_be_written_into():
+    """As those of MMSeg's own models: `pred[pred == 0] = 255` prepares masks for a benchmark's server."""
+    model = golden_model(maps=True)
+    (sample,) = model.predict(segmentors.images((64, 96)))
+    labels = sample.pred_sem_seg.data
+    expected = torch.where(labels == 0, 255, labels)
+    labels[labels == 0] = 255
+    assert torch.equal(sample.pred_sem_seg.data, expected)
+    for found in (sample.seg_logits.data, sample.class_maps.data, model(segmentors.images((64, 96)))[0]):
+        assert not found.is_inference()
+        assert not found.requires_grad
+
+
 def test_a_copy_predicts_the_same():
     model = segmentors.word_segmentor(scores=True)
     (image,) = segmentors.images((40, 60))
     expected = one(model, image)[1]
-    assert torch.equal(one(copy.deepcopy(model), image)[1], expected)
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.zero_()
+    assert torch.equal(one(copied, image)[1], expected)
+    assert copied.predictor.tower is copied.backbone
 
 
 def test_the_config_is_left_alone():

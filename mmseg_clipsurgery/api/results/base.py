@@ -1,10 +1,10 @@
-"""What every answer can do.
+"""What every result can do.
 
 draw(opacity)        a printable figure (PIL)
 save(path, opacity)  by the file's ending: of a picture (.png, .jpg, .pdf, ...): the figure; .json: `record()`;
                      .npz: `arrays()`
 record()             what JSON can hold
-arrays()             the answer as numpy arrays
+arrays()             the result as numpy arrays
 """
 
 import json
@@ -27,16 +27,17 @@ Panels = list[tuple[str, Image.Image]]
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """An answer about one photo.
+class Result:
+    """What one task found in one photo.
 
-    pixels: the photo, "H W 3" uint8 RGB.
+    Attributes:
+        pixels: the photo, "H W 3" uint8 RGB.
     """
 
     pixels: np.ndarray
 
     def panels(self, opacity: float) -> Panels:
-        """(Title, panel) of what the answer shows."""
+        """(Title, panel) of what the result shows."""
         raise NotImplementedError
 
     def key(self, width: int, size: int) -> Image.Image:
@@ -49,25 +50,25 @@ class Answer:
         picture = gallery(panels)
         return stack([picture, self.key(picture.width, title_size(panels[0][1].width))])
 
-    def draw_beside(self, answers: Mapping[str, Any], opacity: float) -> Image.Image:
-        """This and other answers of its kind as the columns of one table, each under its name."""
-        columns = [answer.panels(opacity) for answer in answers.values()]
+    def draw_beside(self, results: Mapping[str, Any], opacity: float) -> Image.Image:
+        """This and other results of its kind as the columns of one table, each under its name."""
+        columns = [result.panels(opacity) for result in results.values()]
         rows = [
             (self.row_title(row[0][0]), [image for _, image in row]) for row in zip(*columns, strict=True)
         ]
-        picture = table(rows, list(answers))
+        picture = table(rows, list(results))
         return stack([picture, self.key(picture.width, title_size(columns[0][0][1].width))])
 
     def row_title(self, title: str) -> str:
-        """What a panel's title says of all answers alike; nothing here."""
+        """What a panel's title says of all results alike; nothing here."""
         return ''
 
     def record(self) -> dict[str, Any]:
-        """What JSON can hold: height and width of the photo in pixels, and the answer."""
+        """What JSON can hold: height and width of the photo in pixels, and what was found."""
         return {'height': self.pixels.shape[0], 'width': self.pixels.shape[1]}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The answer's fields as arrays, words as an array of strings."""
+        """The result's fields as arrays, words as an array of strings."""
         fields = {name: value for name, value in vars(self).items() if value is not None and name != 'pixels'}
         return {name: np.asarray(value) for name, value in fields.items()}
 
@@ -91,17 +92,17 @@ class Answer:
             np.savez_compressed(file, **arrays)
 
 
-def compare(answers: Mapping[str, Answer], opacity: float = OPACITY) -> Image.Image:
-    """Answers of one kind about one photo side by side, a column each under its name; one alone as it draws itself.
+def compare(results: Mapping[str, Result], opacity: float = OPACITY) -> Image.Image:
+    """Results of one kind about one photo side by side, a column each under its name; one alone as it draws itself.
 
     Raises:
-        ValueError: no answer, or answers of different kinds.
+        ValueError: no result, or results of different kinds.
     """
-    kinds = {type(answer).__name__ for answer in answers.values()}
+    kinds = {type(result).__name__ for result in results.values()}
     if len(kinds) != 1:
-        raise ValueError(f'compare needs answers of one kind, got {sorted(kinds) or "none"}')
-    first = next(iter(answers.values()))
-    return first.draw(opacity) if len(answers) == 1 else first.draw_beside(answers, check_opacity(opacity))
+        raise ValueError(f'compare needs results of one kind, got {sorted(kinds) or "none"}')
+    first = next(iter(results.values()))
+    return first.draw(opacity) if len(results) == 1 else first.draw_beside(results, check_opacity(opacity))
 
 
 def maps_at(similarity: np.ndarray, size: tuple[int, int], scale: MapScale = 'minmax') -> np.ndarray:

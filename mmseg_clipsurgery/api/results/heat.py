@@ -8,29 +8,38 @@ import numpy as np
 from ...explain import MapScale
 from ...visualization.figure_parts import mark_cell
 from ...visualization.figures import heat_overlay, panel_size
-from .base import Answer, Panels, maps_at, rounded
+from .base import Panels, Result, maps_at, rounded
 
 
 @dataclass(frozen=True, eq=False)
-class HeatMaps(Answer):
+class HeatMaps(Result):
     """Where each word is.
 
-    words: class names.
-    similarity: "k h w" on the patch grid, comparable between words and images; `maps` makes pictures of it.
+    Attributes:
+        words: class names.
+        similarity: "k h w" on the patch grid, comparable between words and images; `maps` makes pictures of it.
     """
 
     words: tuple[str, ...]
     similarity: np.ndarray
 
     def maps(self, size: tuple[int, int] | None = None, scale: MapScale = 'minmax') -> np.ndarray:
-        """Maps "k H W" at a size (height, width), the photo's by default; the scales are `explain.similarity_map`'s."""
+        """Maps of the words for display.
+
+        Args:
+            size: (height, width) in pixels; None: the photo's.
+            scale: see `explain.similarity_map`.
+
+        Returns:
+            "k H W" in [0, 1].
+        """
         return maps_at(self.similarity, size or self.pixels.shape[:2], scale)
 
     def panels(self, opacity: float) -> Panels:
         maps = self.maps(panel_size(self.pixels))
         return [
-            (word, heat_overlay(self.pixels, one, opacity))
-            for word, one in zip(self.words, maps, strict=True)
+            (word, heat_overlay(self.pixels, heat, opacity))
+            for word, heat in zip(self.words, maps, strict=True)
         ]
 
     def row_title(self, title: str) -> str:
@@ -41,12 +50,13 @@ class HeatMaps(Answer):
 
 
 @dataclass(frozen=True, eq=False)
-class PatchAttention(Answer):
+class PatchAttention(Result):
     """Which patches a chosen patch looks at.
 
-    xy: the chosen pixel, x before y.
-    weights: "h w" on the patch grid, not negative; what is missing to 1 goes to the class token.
-    surgery: its name, for titles.
+    Attributes:
+        xy: the chosen pixel, x before y.
+        weights: "h w" on the patch grid, not negative; what is missing to 1 goes to the class token.
+        surgery: its name, for titles.
     """
 
     xy: tuple[int, int]

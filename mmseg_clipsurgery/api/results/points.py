@@ -17,19 +17,20 @@ from PIL import Image
 from ...environment.files import atomic_write
 from ...visualization.figure_parts import mark_points
 from ...visualization.figures import heat_overlay, panel, panel_size
-from .base import Answer, Panels, maps_at
+from .base import Panels, Result, maps_at
 
 MASK_COLOUR = '#1e90ff'
 
 
 @dataclass(frozen=True, eq=False)
-class Points(Answer):
+class Points(Result):
     """Points for one text, or for several that make up one target.
 
-    text: as given ("person+bench").
-    xy: "p 2" int64 pixels, x before y; none where the map has no contrast.
-    labels: "p" uint8, 1 positive, 0 negative.
-    similarity: "h w" on the patch grid; over several texts, the mean of their min-max maps.
+    Attributes:
+        text: as given ("person+bench").
+        xy: "p 2" int64 pixels, x before y; none where the map has no contrast.
+        labels: "p" uint8, 1 positive, 0 negative.
+        similarity: "h w" on the patch grid; over several texts, the mean of their min-max maps.
     """
 
     text: str
@@ -54,12 +55,13 @@ class Points(Answer):
 
 
 @dataclass(frozen=True, eq=False)
-class PromptedMask(Answer):
+class PromptedMask(Result):
     """The mask that a promptable segmentor drew from points.
 
-    points: what it was given.
-    mask: "H W" bool.
-    score: how good the segmentor believes it to be.
+    Attributes:
+        points: what the segmentor was given.
+        mask: "H W" bool.
+        score: the segmentor's own estimate of the mask's IoU.
     """
 
     points: Points

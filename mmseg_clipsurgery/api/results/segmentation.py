@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...evaluation.saved_predictions import write_labels
+from ...inference.label_files import write_labels
 from ...visualization.drawing import classes_by_area, overlay
 from ...visualization.figure_parts import colour_key, label_colours
 from ...visualization.figures import panel, panel_size, stack, table, title_size
-from .base import Answer, Panels
+from .base import Panels, Result
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation(Answer):
+class Segmentation(Result):
     """Labels of a photo.
 
-    labels: "H W" int64, indices into `classes`.
-    classes: names; one word alone has the labels ('background', word).
-    scores: class scores "k H W" before thresholds, where asked for; for one word "1 H W", its similarity.
+    Attributes:
+        labels: "H W" int64, indices into `classes`.
+        classes: names; one word alone has the labels ('background', word).
+        scores: class scores "k H W" before thresholds, where asked for; for one word "1 H W", its similarity.
     """
 
     labels: np.ndarray
@@ -50,11 +51,11 @@ class Segmentation(Answer):
     def key(self, width: int, size: int) -> Image.Image:
         return class_key([self], width, size)
 
-    def draw_beside(self, answers: Mapping[str, Any], opacity: float) -> Image.Image:
-        columns = [answer.panels(opacity) for answer in answers.values()]
+    def draw_beside(self, results: Mapping[str, Any], opacity: float) -> Image.Image:
+        columns = [result.panels(opacity) for result in results.values()]
         photo = columns[0][0][1]
-        picture = table([('', [photo, *(column[1][1] for column in columns)])], ['image', *answers])
-        return stack([picture, class_key(list(answers.values()), picture.width, title_size(photo.width))])
+        picture = table([('', [photo, *(column[1][1] for column in columns)])], ['image', *results])
+        return stack([picture, class_key(list(results.values()), picture.width, title_size(photo.width))])
 
     def save_labels(self, path: str | Path) -> None:
         """Write the labels as a one-channel PNG (16 bits from 256 classes)."""
@@ -65,8 +66,8 @@ class Segmentation(Answer):
         return {**super().record(), 'classes': list(self.classes), 'shares': shares}
 
 
-def class_key(answers: Sequence[Segmentation], width: int, size: int) -> Image.Image:
-    """Colours of the classes that occur in any of the answers, which share their classes."""
-    first = answers[0]
-    shown = classes_by_area([answer.labels for answer in answers], len(first.classes))
+def class_key(results: Sequence[Segmentation], width: int, size: int) -> Image.Image:
+    """Colours of the classes that occur in any of the results, which share their classes."""
+    first = results[0]
+    shown = classes_by_area([result.labels for result in results], len(first.classes))
     return colour_key([(first.classes[k], first.colours()[k]) for k in shown], width, size)

@@ -19,7 +19,7 @@ from ...visualization.figures import (
     stack,
     title_size,
 )
-from .base import OPACITY, Answer, Panels, maps_at, rounded
+from .base import OPACITY, Panels, Result, maps_at, rounded
 
 MOST_BARS = 12
 WHAT_BARS_SHOW = {
@@ -29,11 +29,12 @@ WHAT_BARS_SHOW = {
 
 
 @dataclass(frozen=True, eq=False)
-class Recognition(Answer):
+class Recognition(Result):
     """Which words a photo holds.
 
-    words: class names.
-    scores: "k" in [0, 1]; over several words a softmax, so they share 1.
+    Attributes:
+        words: class names.
+        scores: "k" in [0, 1]; over several words a softmax, each class with the score of its best word.
     """
 
     words: tuple[str, ...]
@@ -67,14 +68,15 @@ class Recognition(Answer):
 
 
 @dataclass(frozen=True, eq=False)
-class TextExplanation(Answer):
+class TextExplanation(Result):
     """Which words of a sentence, and which regions of the photo, carry their match.
 
-    sentence: as given.
-    words, relevance: its words, and "w" what each does for the match, a difference of cosines.
-    match: cosine of photo and sentence.
-    similarity: "h w" on the patch grid, the sentence in its single-text form.
-    method: how the relevance was found, see `relevance`.
+    Attributes:
+        sentence: as given.
+        words, relevance: its words, and "w" what each does for the match, a difference of cosines.
+        match: cosine of photo and sentence.
+        similarity: "h w" on the patch grid, the sentence in its single-text form.
+        method: how the relevance was found, see `word_relevance`.
     """
 
     sentence: str
@@ -96,9 +98,9 @@ class TextExplanation(Answer):
         picture = beside_or_below(left, self.chart(chart_width(heat)))
         return stack([self.title(picture.width), picture])
 
-    def draw_beside(self, answers: Mapping[str, Any], opacity: float) -> Image.Image:
+    def draw_beside(self, results: Mapping[str, Any], opacity: float) -> Image.Image:
         """The words' bars below: they depend on the class token alone, which surgeries leave alone."""
-        maps = super().draw_beside(answers, opacity)
+        maps = super().draw_beside(results, opacity)
         return stack([self.title(maps.width), maps, self.chart(min(maps.width, 700))])
 
     def title(self, width: int) -> Image.Image:

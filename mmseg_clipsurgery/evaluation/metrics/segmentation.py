@@ -23,8 +23,9 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...inference.label_files import write_labels
 from ...inference.postprocess import bincount_without_sync
-from ..saved_predictions import file_name, write_labels, write_scores
+from ..saved_predictions import file_name, write_scores
 from .distributed_sum import DistributedSum
 
 MOST_UNCHECKED = 32  # images on an accelerator

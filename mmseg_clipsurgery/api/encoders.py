@@ -1,0 +1,108 @@
+"""Photos and words -> tokens and queries: CLIP's two towers as the tasks of `api.model` use them.
+
+    pixels "H W 3" -> resized (`input_sizes`) -> normalised -> image tower under a surgery -> ImageTokens
+
+Models under other surgeries share the towers: a surgery is an argument of the tower's call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..clip.checkpoints import own_logit_scale
+from ..clip.text_encoder import OpenCLIPTextEncoder
+from ..clip.tower import ImageTower
+from ..inference.normalization import Statistics, normalize_image, tower_statistics
+from ..inference.precision import TowerRunner
+from ..inference.predictor import Predictor
+from ..inference.settings import InferenceSettings
+from ..similarity import grid_logits
+from ..structures import ImageTokens
+from ..surgery import Surgery
+from .images import Pixels
+from .input_sizes import InputSizes, whole_patches
+
+
+@dataclass(frozen=True, eq=False)
+class Encoders:
+    """Both towers of one CLIP, and how they are used.
+
+    Args:
+        tower: the image tower.
+        text: the text encoder, without a vocabulary of its own.
+        surgery: one that the tower accepts.
+        sizes: how large photos are given to the tower.
+        batch: photos of one size, or windows, that the tower takes at once.
+
+    Raises:
+        ValueError: `batch` below one.
+    """
+
+    tower: ImageTower
+    text: OpenCLIPTextEncoder
+    surgery: Surgery
+    sizes: InputSizes
+    batch: int
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f'batch must be at least 1, got {self.batch}')
+
+    def with_surgery(self, surgery: str | Mapping | Surgery) -> 'Encoders':
+        """The same towers under another surgery. Raises ValueError for one that the image tower does not accept."""
+        return replace(self, surgery=self.tower.accepts(surgery))
+
+    @property
+    def logit_scale(self) -> float:
+        """What the CLIP's own training multiplied cosines by."""
+        return own_logit_scale(self.text.source.weights)
+
+    def normalized(self, pixels: Pixels) -> Tensor:
+        """Pixels "H W 3" -> "3 H W" fp32, normalised, on the tower's device."""
+        image = torch.tensor(pixels).movedim(2, 0)  # a copy: pixels may be read-only
+        device = next(self.tower.parameters()).device
+        return normalize_image(image.to(device), Statistics.of(**tower_statistics(self.tower)))
+
+    @torch.no_grad()
+    def tokens(self, pixels: Sequence[Pixels], short_side: int | None) -> list[ImageTokens]:
+        """Tokens of whole photos; photos of equal size share a batch.
+
+        Args:
+            pixels: each "H W 3".
+            short_side: in pixels, about which each is resized to; None: its own size.
+
+        Returns:
+            For each photo its class token "1 c" and patch tokens "1 c h w".
+        """
+        fitted = [whole_patches(photo, short_side, self.tower.patch) for photo in pixels]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, photo in enumerate(fitted):
+            by_size.setdefault(photo.shape, []).append(index)
+        found: dict[int, ImageTokens] = {}
+        for same_size in by_size.values():
+            for start in range(0, len(same_size), self.batch):
+                part = same_size[start : start + self.batch]
+                images = torch.stack([self.normalized(fitted[index]) for index in part])
+                tokens = self.tower(images, surgery=self.surgery)
+                assert tokens.cls_token is not None
+                for row, index in enumerate(part):
+                    found[index] = ImageTokens(tokens.cls_token[row, None], tokens.patch_tokens[row, None])
+        return [found[index] for index in range(len(fitted))]
+
+    def predictor(self, threshold: float, **settings: Any) -> Predictor:
+        """A predictor by plain cosine.
+
+        Args:
+            threshold: what a pixel's similarity must exceed for one word alone.
+            **settings: those of `InferenceSettings` that are not decided by `sizes` and `batch`.
+
+        Raises:
+            ValueError: settings that are out of range.
+        """
+        windows = {**self.sizes.inference(), 'window_batch': self.batch}
+        checked = InferenceSettings.read({**windows, **settings}, self.tower.patch)
+        runner = TowerRunner(checked.precision, checked.compiled)
+        return Predictor(self.tower, grid_logits, checked, runner, threshold, surgery=self.surgery)

@@ -1,0 +1,183 @@
+"""From images and text queries to labels, class scores and class maps: a recipe over the other files of this folder.
+
+    images -> windows -> tower -> similarity (x text queries) -> tiled logits, one an image
+    -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
+
+The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested. A predictor only
+refers to its parts: it copies nothing, owns no weights and is cheap to make.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..refine import pamr
+from ..structures import ImageTokens, TextQueries
+from ..surgery import Surgery
+from .postprocess import PostProcess
+from .precision import TowerRunner, without_autocast
+from .settings import InferenceSettings
+from .tiled_logits import DenseLogits, Size, TiledLogits
+from .windows import window_logits
+
+DROPPED = -1e4  # logit of a dropped query: zero after a softmax, and finite in half precision
+
+
+class Prediction(NamedTuple):
+    """What is predicted of one image, at its original size.
+
+    Attributes:
+        labels: "1 H W", int64, indices of classes; for one word 1 where it is, 0 elsewhere.
+        scores: class scores "k H W" in [0, 1] before thresholds; for one word "1 H W", its single-text similarity.
+            None unless `settings.scores`.
+        maps: class similarities "k H W" before scale and softmax. None unless `settings.maps`.
+    """
+
+    labels: Tensor
+    scores: Tensor | None
+    maps: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """The one way from images to labels, for MMSeg's segmentor, the Python interface and whoever else needs it.
+
+    Args:
+        tower: an image tower of `clip.towers`.
+        similarity: (image tokens, text queries) -> logits on the patch grid "b q h w"; such as
+            `similarity.grid_logits`.
+        settings: windows, thresholds, refinement, and what is returned.
+        runner: runs the tower, in the settings' precision.
+        threshold: what a pixel's similarity must exceed where there is one word.
+        class_token: whether the similarity uses the class token.
+        surgery: another than the tower's own.
+    """
+
+    tower: nn.Module
+    similarity: Callable[[ImageTokens, TextQueries], Tensor]
+    settings: InferenceSettings
+    runner: TowerRunner
+    threshold: float = 0.0
+    class_token: bool = False
+    surgery: Surgery | None = None
+
+    @torch.no_grad()
+    def predict(
+        self,
+        images: Sequence[Tensor],
+        queries: TextQueries,
+        sizes: Sequence[Size] | None = None,
+        flips: Sequence[tuple[int, ...]] | None = None,
+        keep: Sequence[Tensor | None] | None = None,
+    ) -> list[Prediction]:
+        """Predict each image.
+
+        Args:
+            images: each "3 H W", normalised, of any sizes.
+            queries: embedded words; with `empty`, there is one word.
+            sizes: original (H, W) of each image in pixels; None: as they are.
+            flips: dimensions of "c H W" along which each image was mirrored; None: none was.
+            keep: queries "q", bool, that each image may have, None for all; dropped ones score 0. None: all.
+
+        Returns:
+            One prediction for each image, of normal tensors: a caller may write into them.
+        """
+        rule = self.post_process(queries)
+        all_logits = self.logits(images, queries, keep)
+        sizes = [logits.size for logits in all_logits] if sizes is None else sizes
+        flips = [()] * len(images) if flips is None else flips
+        with without_autocast(queries.class_of.device.type):
+            return [
+                self._prediction(self._original(*parts), rule, one_word=queries.empty is not None)
+                for parts in zip(all_logits, images, sizes, flips, strict=True)
+            ]
+
+    @torch.no_grad()
+    def logits(
+        self, images: Sequence[Tensor], queries: TextQueries, keep: Sequence[Tensor | None] | None = None
+    ) -> list[TiledLogits]:
+        """Logits of each image at its own size, averaged over windows; arguments as `predict`."""
+        crop, stride = self.settings.windows
+        found = window_logits(
+            images,
+            self._grid_logits(queries),
+            crop,
+            stride,
+            self.settings.window_batch,
+            self.tower.patch if self.settings.pad_windows else None,
+        )
+        if keep is None:
+            return found
+        return [
+            logits if kept is None else replace(logits, tiles=logits.tiles.masked_fill(~kept, DROPPED))
+            for logits, kept in zip(found, keep, strict=True)
+        ]
+
+    @torch.no_grad()
+    def dense_logits(self, images: Sequence[Tensor], queries: TextQueries) -> list[Tensor]:
+        """As `logits`, every pixel of each image at once: "q H W" each."""
+        found = self.logits(images, queries)
+        with without_autocast(queries.class_of.device.type):
+            return [logits.full() for logits in found]
+
+    def _grid_logits(self, queries: TextQueries) -> Callable[[Tensor], Tensor]:
+        """Windows "b 3 h w" -> logits on the patch grid "b q gh gw", as a function."""
+
+        def grid_logits(windows: Tensor) -> Tensor:
+            return self.similarity(self.runner(self.tower, windows, self.class_token, self.surgery), queries)
+
+        return grid_logits
+
+    def _original(
+        self, tiled: TiledLogits, image: Tensor, size: Size, flip: tuple[int, ...]
+    ) -> TiledLogits | DenseLogits:
+        """Logits of one image as it was before the pipeline: flip undone, resized, refined."""
+        tiled = tiled.flipped(flip).resized(size)
+        if self.settings.pamr is None:
+            return tiled
+        guide = F.interpolate(image.flip(flip)[None].float(), size=tiled.size, mode='bilinear')
+        refined = pamr(guide, tiled.full()[None], **self.settings.pamr)[0]
+        return DenseLogits(refined.permute(1, 2, 0).contiguous())
+
+    def _prediction(self, logits: TiledLogits | DenseLogits, rule: PostProcess, one_word: bool) -> Prediction:
+        """What the settings ask for, from logits at the original size."""
+        settings, scores = self.settings, None
+        if settings.scores or one_word:
+            # One word has a single score: its similarity, as it is.
+            scores = self._class_maps(logits, rule.over_classes if one_word else rule.class_scores, rule)
+            labels = self.labels(scores)
+        else:
+            labels = rule.label_logits(logits, settings.chunk_memory)[None]
+        maps = self._class_maps(logits, rule.over_classes, rule) if settings.maps else None
+        return Prediction(labels, scores if settings.scores else None, maps)
+
+    def _class_maps(
+        self, logits: TiledLogits | DenseLogits, to_classes: Callable[[Tensor], Tensor], rule: PostProcess
+    ) -> Tensor:
+        """A map of each class, "k H W" fp32, drawn row chunk by row chunk.
+
+        Args:
+            logits: of the image.
+            to_classes: from a chunk's logits "r W q" to "r W k".
+            rule: how many classes there are.
+        """
+        maps = torch.empty(rule.num_classes, *logits.size, dtype=torch.float32, device=rule.class_of.device)
+        for rows, chunk in logits.row_chunks(self.settings.chunk_memory):
+            maps[:, rows] = to_classes(chunk).permute(2, 0, 1)
+        return maps
+
+    def post_process(self, queries: TextQueries) -> PostProcess:
+        """How logits of these queries become labels."""
+        settings = self.settings
+        return PostProcess(queries.class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
+
+    def labels(self, scores: Tensor) -> Tensor:
+        """Class scores "k H W" -> labels "1 H W"; one word: 1 where its similarity exceeds the threshold."""
+        if len(scores) == 1:
+            return (scores > self.threshold).long()
+        rule = PostProcess(torch.arange(len(scores)), 1.0, self.settings.prob_thd, self.settings.area_thd)
+        return rule.label_scores(scores)[None]
