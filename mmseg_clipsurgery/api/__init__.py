@@ -1,1 +1,1 @@
-"""A few lines of Python: `load` gives a model that answers questions about photos (see `model`)."""
+"""A few lines of Python: `load` gives a model that labels, explains and recognises photos (see `model`)."""

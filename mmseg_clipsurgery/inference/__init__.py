@@ -1,1 +1,1 @@
-"""From images and text queries to labels: windows, tiled logits, post-processing. No MMSeg."""
+"""From images and text queries to labels: predictor, windows, tiled logits, post-processing. No MMSeg."""

@@ -1,4 +1,4 @@
-"""From logits to labels: the protocol's order, chunk by chunk.
+"""From logits to labels: the protocol's order, row chunk by row chunk.
 
     logits "H W q" (averaged, at the original size)
     -> times logit_scale, softmax over the queries, maximum per class        class scores "H W k"
@@ -6,8 +6,8 @@
 
 Both rules give pixels to class 0, so they mean something only where class 0 is the background. Without them the softmax
 changes no label and is left out. The area rule needs all labels first: chunks with pixels of a class that it drops are
-drawn a second time, unless one chunk was the whole image. What decides the way is known on the host: an accelerator is
-not waited for, but for that second time.
+computed a second time, unless one chunk was the whole image. All branches depend on host values; the only device
+synchronisation is the area rule's second pass.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class PostProcess:
         prob_thd: pixels whose best class score is below it become class 0; None: no such rule.
         area_thd: a foreground class whose area among the argmax labels is not greater than this share of the whole
             foreground's gets score 0; None: no such rule.
-        host_class_of: `class_of` in the host's memory, fetched once.
+        host_class_of: host copy of `class_of`, made once.
     """
 
     class_of: Tensor
@@ -63,9 +63,9 @@ class PostProcess:
         return class_maximum(values, self.class_of, self.num_classes)
 
     def label_logits(self, logits: TiledLogits | DenseLogits, memory: int | None = None) -> Tensor:
-        """Labels "H W", int64, without holding all of a mosaic's logits; `memory` as in `TiledLogits.row_chunks`.
+        """Labels "H W", int64, without all logits in memory at once; `memory` as in `TiledLogits.row_chunks`.
 
-        The best class is that of the best query, so the scores of the classes need not be made.
+        The best class is that of the best query, so class scores are not computed.
         """
         if self.prob_thd is None and self.area_thd is None:
             return self.class_of[logits.best_queries(memory)]
@@ -88,7 +88,7 @@ class PostProcess:
         return labels if self.prob_thd is None else labels.masked_fill(best < self.prob_thd, 0)
 
     def label_scores(self, scores: Tensor) -> Tensor:
-        """The same from class scores "k H W" that are there already: labels "H W"."""
+        """As `label_logits`, from class scores "k H W": labels "H W"."""
         if self.area_thd is not None:
             dropped = small_classes(scores.argmax(dim=0), self.area_thd, len(scores))
             scores = scores.masked_fill(dropped[:, None, None], 0)
@@ -106,7 +106,7 @@ def small_classes(labels: Tensor, area_thd: float, num_classes: int) -> Tensor:
 
 
 def bincount_without_sync(values: Tensor, count: int) -> Tensor:
-    """How often each of 0 .. count - 1 occurs: "count" int64. As `bincount`, which makes an accelerator be waited for.
+    """How often each of 0 .. count - 1 occurs, "count" int64: `torch.bincount` without its device synchronisation.
 
     Args:
         values: int64, any shape, all within the range.

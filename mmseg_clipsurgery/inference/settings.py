@@ -1,7 +1,7 @@
 """What `test_cfg` of a segmentor may say, checked before anything is loaded.
 
-Thresholds give pixels to class 0, so they ask for a vocabulary whose class 0 is the background: set elsewhere they
-destroy a result, a known cause of an mIoU near 0.
+Thresholds give pixels to class 0, so they need a vocabulary whose class 0 is the background: with any other they ruin
+the result, a known cause of an mIoU near 0.
 """
 
 from collections.abc import Mapping, Sequence

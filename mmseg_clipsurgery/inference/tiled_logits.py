@@ -1,7 +1,7 @@
-"""Logits of an image, kept as small as the windows' patch grids and drawn row by row.
+"""Logits of an image, kept as small as the windows' patch grids and computed row chunk by row chunk.
 
 Upsampling a window, averaging overlaps, flipping and resizing to the original are linear and act on rows and columns
-apart. So an image's logits at any size are one product, and the big tensor need never exist:
+separately. So an image's logits at any size are one product, and the full tensor is never allocated:
 
     logits[y, x, q] = sum_ij rows[y, i] tiles[i, j, q] columns[x, j]
 
@@ -9,10 +9,10 @@ apart. So an image's logits at any size are one product, and the big tensor need
     rows       "H Y": bilinear weights of each output row over the tiles' rows, divided by how many windows see it
     columns    "W X": likewise
 
-Each output row meets a handful of tile rows (two in each window that sees it), so a chunk of rows costs little more
-than writing it. Queries come last: the softmax and the maximum over them run over contiguous memory. Positions are
-worked out in float32, as `F.interpolate` does, everything after them in float64. Weights stay on the CPU, whatever the
-tiles' device: they say which tiles a chunk is drawn from, and a device would have to be waited for.
+Each output row depends on a handful of tile rows (two in each window that sees it), so a chunk of rows costs little
+more than writing it. Queries come last: the softmax and the maximum over them run over contiguous memory. Positions are
+computed in float32, as `F.interpolate` does, everything after them in float64. Weights stay on the CPU, whatever the
+tiles' device: which tiles a chunk uses is then known without a device synchronisation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ from torch import Tensor
 Size = tuple[int, int]
 CPU_CHUNK = 2 << 20  # bytes; stays in a processor's cache
 ACCELERATOR_CHUNK = 256 << 20  # bytes; few, large launches
-BLOCK = (32, 128)  # pixels that are searched for their best query together: rows at most, columns
-MANY_QUERIES = 40  # from here on it pays on a CPU to ask first which ones can win
-ROUNDING = 1e-6  # of the largest logit
+BLOCK = (32, 128)  # pixels whose best queries are found together: rows at most, columns
+MANY_QUERIES = 40  # from this number on, pruning queries first pays on a CPU
+ROUNDING = 1e-6  # relative to the largest logit
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,14 @@ class TiledLogits:
     def row_chunks(
         self, memory: int | None = None, row_mask: Tensor | None = None
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Strips of rows from the top: (rows, logits "r W q"). Each is gone when the next one is asked for.
+        """Chunks of rows from the top.
 
         Args:
             memory: bytes of one chunk's logits; None: a size that suits the device, at least one row.
-            row_mask: "H", bool, on the CPU; row_chunks without a row_mask row are left out.
+            row_mask: "H", bool, on the CPU; chunks without a row of the mask are left out.
+
+        Yields:
+            (rows, logits "r W q"). The tensor is a reused buffer, overwritten by the next iteration.
 
         Raises:
             ValueError: `memory` is less than one row's logits.
@@ -74,7 +77,7 @@ class TiledLogits:
         columns = self.columns.to(tiles)
         width, queries = len(columns), tiles.shape[2]
         height = chunk_height(width * queries * tiles.element_size(), memory, tiles.device)
-        # One buffer for all row_chunks: memory fresh from the system costs more than what is written into it.
+        # Reuse one buffer: allocating per chunk costs more than the product that fills it.
         buffer = tiles.new_empty(min(height, len(self.rows)), width * queries)
         drawn: dict[int, Tensor] = {}
         for top in range(0, len(self.rows), height):
@@ -94,8 +97,8 @@ class TiledLogits:
     def best_queries(self, memory: int | None = None) -> Tensor:
         """Index of each pixel's largest logit, the first of equals: "H W", int64; `memory` as in `row_chunks`.
 
-        Of many queries, a block of pixels draws only those that can win there (see `candidate_queries`). An accelerator
-        would wait longer for the answer which ones these are than for all of them.
+        Of many queries, a block of pixels computes only those that can win there (see `candidate_queries`). On an
+        accelerator the synchronisation that tells which ones costs more than computing all of them.
         """
         tiles, columns = self.tiles.detach(), self.columns.to(self.tiles)
         best = torch.empty(self.size, dtype=torch.int64, device=tiles.device)
@@ -125,7 +128,7 @@ class TiledLogits:
 
 @dataclass(frozen=True)
 class DenseLogits:
-    """Logits that are there in full, "H W q", with the ways of a `TiledLogits`."""
+    """Logits in full, "H W q", with the methods of `TiledLogits`."""
 
     logits: Tensor
 
@@ -140,12 +143,12 @@ class DenseLogits:
     def row_chunks(
         self, memory: int | None = None, row_mask: Tensor | None = None
     ) -> Iterator[tuple[slice, Tensor]]:
-        """All rows at once: they are in memory anyway."""
+        """All rows in one chunk: they are in memory anyway."""
         yield slice(0, len(self.logits)), self.logits
 
 
 def blocks(weights: Tensor, length: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Rows of weights "H Y" in blocks of `length`: (rows, which of Y they are drawn from, their weights for those)."""
+    """Rows of weights "H Y" in blocks of `length`: (rows, which of Y they depend on, their weights for those)."""
     for start in range(0, len(weights), length):
         rows = slice(start, min(start + length, len(weights)))
         used = weights[rows].ne(0).any(dim=0).nonzero().flatten()
@@ -172,10 +175,15 @@ def chunked_argmax(weights: Tensor, sources: Tensor, buffer: int) -> Tensor:
 
 
 def chunk_height(row_bytes: int, memory: int | None, device: torch.device) -> int:
-    """Rows a chunk may have.
+    """How many rows a chunk has.
+
+    Args:
+        row_bytes: bytes of one row's logits.
+        memory: bytes that a chunk may take; None: what suits the device.
+        device: of the logits.
 
     Raises:
-        ValueError: not even one fits.
+        ValueError: not even one row fits.
     """
     if memory is None:
         return max(1, (CPU_CHUNK if device.type == 'cpu' else ACCELERATOR_CHUNK) // row_bytes)
@@ -187,7 +195,7 @@ def chunk_height(row_bytes: int, memory: int | None, device: torch.device) -> in
 
 
 def interpolated(weights: Tensor, want: int) -> Tensor:
-    """Weights "have Y" at `want` places: bilinear as `F.interpolate(align_corners=False)`, float64, "want Y"."""
+    """Weights "have Y" resized to "want Y": bilinear as `F.interpolate(align_corners=False)`, float64."""
     have = len(weights)
     scale = torch.tensor(have, dtype=torch.float32) / want
     position = ((torch.arange(want, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0)
@@ -204,7 +212,7 @@ def window_weights(
 
     Args:
         length: pixels along this side of the image.
-        spans: windows along it, (start, stop), all of one length.
+        spans: windows along it, (start, stop) in pixels, all of one length.
         grid: patches along a window.
         before: pixels of padding before a window's first pixel.
         padded: a window's length with its padding.

@@ -1,4 +1,4 @@
-"""The decode head: the similarity that a config names, and what it tells MMSeg's tools. The maths: `test_similarity`."""
+"""The decode head: the similarity that a config names, and what MMSeg's tools ask it."""
 
 import segmentors
 from mmseg_clipsurgery.similarity import SIMILARITIES, grid_logits
