@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-STACK = ('mmengine', 'mmcv', 'mmseg')
 ROOT = Path(__file__).resolve().parents[2]
-HELPERS = Path(__file__).parent
+STACK = ('mmengine', 'mmcv', 'mmseg')
+CODE = 'import sys, without_mmseg; without_mmseg.block()\n'
 
 
 def block() -> None:
@@ -19,19 +19,24 @@ def block() -> None:
     sys.modules.update(dict.fromkeys(STACK))  # None: `import` raises, `find_spec` finds nothing
 
 
-def run(code: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code with these arguments and environment variables, the stack blocked."""
-    return start('-c', f'import without_mmseg; without_mmseg.block()\n{code}', *arguments, **variables)
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run a piece of Python, the stack blocked."""
+    return start('-c', CODE + code)
 
 
-def run_tests(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_tests(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest with these arguments, the stack blocked."""
-    return start('-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p', 'block_mmseg', *arguments, **variables)
+    return start('-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p', 'block_mmseg', *arguments)
 
 
-def start(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT), str(HELPERS)])
-    environment = {**os.environ, 'PYTHONPATH': path, **variables}
+def start(*command: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith('PYTEST_')}
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**environment, 'PYTHONPATH': path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
