@@ -10,13 +10,17 @@ INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py
 # One thread for each test process: the models are tiny, and threads would only wait for each other.
 TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-openmmlab test-open-clip-versions doctor lint format wheel clean distclean
+.PHONY: demo test test-fast test-openmmlab test-open-clip-versions doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# The tests that are not marked slow: about a minute.
+test-fast: $(VENV)/installed
+	$(TEST) $(VENV)/bin/python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
 
 # The tests that face MMSegmentation, on OpenMMLab's mmsegmentation 1.2.2.
 test-openmmlab: $(VENV_OPENMMLAB)/installed

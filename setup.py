@@ -35,7 +35,7 @@ def read(name: str) -> str:
 setup(
     name='mmseg_clipsurgery',
     version=runpy.run_path(str(ROOT / 'mmseg_clipsurgery' / 'version.py'))['__version__'],
-    description='CLIP Surgery and its training-free neighbours as open-vocabulary segmentors in MMSegmentation',
+    description='CLIP Surgery and its training-free neighbours as open-vocabulary segmentors, also in MMSegmentation',
     long_description=read('README.md'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
@@ -43,8 +43,19 @@ setup(
     packages=find_packages(include=['mmseg_clipsurgery', 'mmseg_clipsurgery.*']),
     package_data={'mmseg_clipsurgery': ['resources/**']},
     python_requires='>=3.10',
-    # MMSegmentation comes in two distributions that exclude each other, so neither is required (environment/stack.py).
-    install_requires=['torch>=2.0', 'torchvision', 'numpy', 'open_clip_torch>=2.20', 'safetensors'],
+    # What the Python interface, the commands on photos, pictures and the scenes need. MMSegmentation comes in two
+    # distributions that exclude each other, so neither is required (environment/stack.py).
+    install_requires=[
+        'torch>=2.0',
+        'torchvision',
+        'open_clip_torch>=2.20',
+        'huggingface_hub',
+        'safetensors',
+        'numpy',
+        'opencv-python',
+        'Pillow',
+        'matplotlib',
+    ],
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.8', 'onedl-mmcv>=2.3', 'onedl-mmsegmentation>=1.4'],
         # Without mmcv, which must be compiled against the torch that is installed.

@@ -9,8 +9,7 @@ what a section was measured at.
 
 import argparse
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,43 +20,15 @@ import torch
 
 from . import loop, machine, memory, prediction, processes, report, scaling, text
 from .clock import Clock
+from .options import SECTIONS
 from .subjects import Photos, Subjects
 
-SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'scaling', 'loop')
 ARCH = 'ViT-B-16'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def start(arguments: argparse.Namespace) -> int:
     """Run the command; the exit code."""
-    arguments = parse(argv)
     return guarded(lambda: run(arguments), arguments.debug)
-
-
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='benchmark', description=(__doc__ or '').partition('\n\n')[0])
-    parser.add_argument(
-        '--photos', type=Path, metavar='DIR', help='a folder in VOC layout; default: the embedded scenes'
-    )
-    parser.add_argument(
-        '--only', choices=SECTIONS, action='append', help='this section (may be repeated); default: all'
-    )
-    parser.add_argument('--quick', action='store_true', help='3 rounds and small sizes: does it run?')
-    parser.add_argument('--rounds', type=int, help='rounds of interleaved variants; default: 15, quick: 3')
-    parser.add_argument(
-        '--runs', type=int, help='runs of each kind in sections processes and loop; default: 5, quick: 1'
-    )
-    parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    parser.add_argument(
-        '--threads', type=int, default=os.cpu_count(), help='threads of torch; default: all cores'
-    )
-    parser.add_argument(
-        '--out', type=Path, help='the JSON file; sections that it holds already are replaced or kept'
-    )
-    parser.add_argument(
-        '--report', type=Path, metavar='JSON', help='only write docs/performance.md from this file'
-    )
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args(argv)
 
 
 def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = ARCH) -> dict[str, Any] | None:

@@ -1,26 +1,41 @@
-"""CLIP Surgery and its training-free neighbours inside MMSegmentation.
+"""CLIP Surgery and its training-free neighbours: images and words to maps and labels, without training.
 
-Importing the package registers everything in MMSeg, after making sure that this can work here
-(`environment.stack`) and that torchvision can be imported (`environment.torchvision_shim`). So import it before
-open_clip and mmseg.apis. The doctor comes where none of that works: `python -m mmseg_clipsurgery doctor` gets the
-package without any of it.
+`import mmseg_clipsurgery` makes sure that torchvision can be imported (`environment.torchvision_shim`), so import it
+before open_clip and mmseg.apis. Where MMSegmentation is installed, everything is registered there. The package's own
+commands (`environment.commands`) get all of this when they first need it, after their arguments are parsed.
 """
 
-from mmseg_clipsurgery.environment import stack as environment
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mmseg_clipsurgery.environment.commands import running_command
 from mmseg_clipsurgery.resources import config
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 from mmseg_clipsurgery.version import __version__
 
-if not environment.running_doctor():
-    environment.require()
-
-    from mmseg_clipsurgery.environment import torchvision_shim
-
-    torchvision_shim.install()
-    torchvision_shim.require()
-
-    # Each of these registers its classes in MMSeg.
-    from mmseg_clipsurgery import datasets, evaluation, models  # noqa: F401
+if TYPE_CHECKING:
+    from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
     from mmseg_clipsurgery.api.loading import load
 
-__all__ = ['SURGERIES', 'Surgery', '__version__', 'config', 'load']
+__all__ = ['AFFINITIES', 'SURGERIES', 'Affinity', 'Surgery', '__version__', 'config', 'load']
+
+# Public names of modules that import torch.
+_MODULES = {
+    'AFFINITIES': 'mmseg_clipsurgery.affinities',
+    'Affinity': 'mmseg_clipsurgery.affinities',
+    'load': 'mmseg_clipsurgery.api.loading',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(_MODULES[name]), name)
+
+
+if not running_command():
+    from mmseg_clipsurgery.environment import torchvision_ready  # noqa: F401
+
+    for module in _MODULES.values():
+        import_module(module)
+    import_module('mmseg_clipsurgery.evaluation')  # registers models, data sets, metrics and hooks

@@ -19,8 +19,16 @@ COMMANDS = {
     ),
     'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
     'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
+    'check-dataset': (
+        'mmseg_clipsurgery.cli.check_dataset',
+        'check the files of a data set before a run',
+    ),
+    'convert': (
+        'mmseg_clipsurgery.cli.convert',
+        'make the masks that COCO, Cityscapes, PASCAL Context and ADE20K-847 are evaluated with',
+    ),
     'export': (
-        'mmseg_clipsurgery.export.checkpoint',
+        'mmseg_clipsurgery.cli.export',
         "write a config's model as a checkpoint for MMSeg's own tools",
     ),
 }

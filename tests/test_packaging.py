@@ -1,9 +1,11 @@
 """What travels: the wheel, the source distribution, pins that must agree, and the way to a shipped config."""
 
+import ast
 import configparser
 import email
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,9 +15,12 @@ from pathlib import Path, PurePosixPath
 
 import mmseg_clipsurgery
 from mmseg_clipsurgery import resources as shipped
+from mmseg_clipsurgery.api import sam
 from mmseg_clipsurgery.environment import stack as environment
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT_FROM = ('mmseg_clipsurgery', 'configs', 'tools', 'tests', 'requirements')
@@ -76,13 +81,74 @@ def test_wheel_holds_nothing_else(wheel):
     assert not [name for name in wheel.namelist() if '__pycache__' in name or 'earlier' in name]
 
 
-def test_wheel_requires_neither_mmseg_distribution(wheel):
+@pytest.fixture(scope='module')
+def required(wheel) -> dict[str, set[str]]:
+    """Extra, '' for none -> names of the distributions that it brings."""
     metadata = email.message_from_bytes(wheel.read(member(wheel, 'METADATA')))
-    required = metadata.get_all('Requires-Dist')
-    always = {re.match(r'[\w-]+', line)[0].replace('-', '_') for line in required if 'extra ==' not in line}
-    assert always == {'torch', 'torchvision', 'numpy', 'open_clip_torch', 'safetensors'}
-    assert set(metadata.get_all('Provides-Extra')) == {'onedl', 'openmmlab', 'sam', 'dev'}
-    assert not [line for line in required if re.match(r'mmcv\b', line)]
+    found = {extra: set() for extra in ['', *metadata.get_all('Provides-Extra')]}
+    for requirement in map(Requirement, metadata.get_all('Requires-Dist')):
+        extra = next((name for name in found if f'"{name}"' in str(requirement.marker)), '')
+        found[extra].add(canonicalize_name(requirement.name))
+    return found
+
+
+def test_wheel_requires_what_the_python_interface_needs_and_no_mmseg(required):
+    assert required[''] == {
+        *('torch', 'torchvision', 'open-clip-torch', 'huggingface-hub', 'safetensors'),
+        *('numpy', 'opencv-python', 'pillow', 'matplotlib'),
+    }
+
+
+def test_extras_are_those_that_are_documented(required):
+    assert set(required) == {'', 'onedl', 'openmmlab', 'sam', 'dev'}
+    assert required['onedl'] == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation'}
+    assert 'mmcv' not in required['openmmlab']  # compiled against the torch that is there: two commands
+
+
+# Where the import name is not that of the distribution.
+DISTRIBUTIONS = {
+    'PIL': 'pillow',
+    'cv2': 'opencv-python',
+    'open_clip': 'open-clip-torch',
+    'mmseg': 'mmsegmentation',
+}
+BY_SENTENCE = {'mmcv', 'scipy'}  # asked for with the command that installs it, where it is needed
+
+
+def third_parties() -> set[str]:
+    """What the package and its tools import, in functions too."""
+    own = {'mmseg_clipsurgery', 'benchmarks', 'scenes_training'}
+    names = set()
+    for folder in ('mmseg_clipsurgery', 'tools'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.partition('.')[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    names.add(node.module.partition('.')[0])
+    return names - set(sys.stdlib_module_names) - own
+
+
+def test_everything_imported_is_declared(required):
+    declared = set().union(*required.values()) | BY_SENTENCE
+    names = third_parties()
+    assert {'torch', 'cv2', 'transformers'} <= names
+    assert {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in names} <= declared
+
+
+def documented_requirements() -> list[str]:
+    """What the texts and the sentences with remedies ask pip for."""
+    texts = [path.read_text(encoding='utf-8') for path in (*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'))]
+    sentences = [environment.FORK, environment.OPENMMLAB, sam.REMEDY, *environment.REMEDIES.values()]
+    commands = re.findall(r'pip install ([^`\n&]*)', '\n'.join([*texts, *sentences]))
+    words = [word for command in commands for word in shlex.split(command, comments=True)]
+    return sorted({word for word in words if not word.startswith('-')})
+
+
+@pytest.mark.parametrize('requirement', documented_requirements())
+def test_pip_accepts_what_is_documented(requirement, required):
+    parsed = Requirement(re.sub(r'^\.', 'mmseg_clipsurgery', requirement))  # '.' is the checkout
+    assert parsed.extras <= set(required) if parsed.name == 'mmseg_clipsurgery' else not parsed.extras
 
 
 def test_wheel_has_the_console_script(wheel):
@@ -153,6 +219,22 @@ def test_remedies_install_what_is_tested(remedy, name):
     # OpenMMLab's own mmcv takes the place of the tests' mmcv-lite.
     assert {word.replace('mmcv==', 'mmcv-lite==') if name == 'openmmlab' else word for word in mine} <= pins
     assert len(mine) == 3
+
+
+def test_what_the_package_requires_is_pinned(required):
+    lines = (ROOT / 'requirements/clip.txt').read_text().splitlines()
+    pinned = {canonicalize_name(line.partition('==')[0]) for line in lines if '==' in line}
+    assert required[''] | required['sam'] == pinned
+
+
+def test_nothing_is_pinned_twice():
+    names = [
+        canonicalize_name(line.partition('==')[0])
+        for name in ('clip', 'tools', 'constraints')
+        for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+        if '==' in line
+    ]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_every_requirement_is_pinned():

@@ -17,9 +17,12 @@ def start() -> int:
         sys.exit('error: the benchmark needs the folder benchmarks/ beside tools/: run it from a checkout')
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     sys.path.insert(0, str(ROOT))
-    from benchmarks.run import main
+    from benchmarks.options import parse
 
-    return main()
+    arguments = parse()
+    from benchmarks import run
+
+    return run.start(arguments)
 
 
 if __name__ == '__main__':

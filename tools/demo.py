@@ -3,30 +3,26 @@
 
     make demo          python tools/demo.py [--work-dir DIR]
 
-Four runs of `configs/clipsurgery_scenes.py`: two methods on 200 validation scenes and on 100 scenes whose colour-object
-pairs no training shows. It says nothing about real photos. Results and masks of each run are kept in the work folder.
+Two methods segment 200 validation scenes and 100 scenes whose colour-object pairs no training shows, through the Python
+interface; MMSegmentation is not needed. It says nothing about real photos.
 """
 
 import argparse
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from mmseg_clipsurgery import test
-from mmseg_clipsurgery.datasets.on_disk import build_dataset
 from mmseg_clipsurgery.environment.mistakes import guarded
-from mmseg_clipsurgery.evaluation.configs import read_config
-from mmseg_clipsurgery.visualization.drawing import overlay, picture
 
-import numpy as np
-from PIL import Image
+if TYPE_CHECKING:
+    from mmseg_clipsurgery.api.model import SurgeryModel
 
-CONFIG = 'clipsurgery_scenes'
+    import numpy as np
+
 METHODS = {'clip': 'raw CLIP', 'clip_surgery': 'CLIP Surgery'}
 SPLITS = {'val': 'validation', 'heldout': 'held-out pairs'}
 COLUMNS = {'mIoU': 'mIoU', 'mIoU_objects': 'objects', 'mIoU_grounds': 'grounds'}
@@ -43,35 +39,70 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: demo(arguments.work_dir, arguments.scenes), arguments.debug)
 
 
-def demo(folder: Path, scenes: int | None = None) -> None:
-    """Evaluate, print the table, draw the picture."""
-    warnings.filterwarnings('ignore', category=UserWarning)  # of MMEngine, about runs that share a process
+def demo(folder: Path, count: int | None = None) -> None:
+    """Segment, print the table, draw the picture; `count` scenes of each split, None: all."""
+    from mmseg_clipsurgery import load
+    from mmseg_clipsurgery.api.results.base import write_json
+
     start = time.perf_counter()
-    metrics = {
-        (method, split): evaluate(method, split, folder / f'{method}_{split}', scenes)
+    clip = load('scenes')
+    models = {method: clip.with_surgery(method) for method in METHODS}
+    scenes = {split: read_scenes(split, count) for split in SPLITS}
+    labels = {
+        (method, split): segment(models[method], method, split, images)
         for method in METHODS
-        for split in SPLITS
+        for split, (images, _) in scenes.items()
+    }
+    metrics = {
+        (method, split): mean_ious(found, scenes[split][1]) for (method, split), found in labels.items()
     }
     print(f'\n{table(metrics)}\n')
-    print(f'picture: {draw(folder, scenes)}')
-    print(f'results: {folder}/*/results.json ({time.perf_counter() - start:.0f} s in all)')
-
-
-def evaluate(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
-    """Metrics of one method on one split; its masks are in `folder / 'masks'`."""
-    options = [
-        f'model.backbone.surgery={method}',
-        f'test_dataloader.dataset.ann_file=ImageSets/Segmentation/{split}.txt',
-        'log_level=ERROR',
-        *([f'test_dataloader.dataset.indices={scenes}'] if scenes else []),
-    ]
-    words = [CONFIG, '--work-dir', str(folder), '--out', str(folder / 'masks'), '--cfg-options', *options]
-    results: dict[str, Any] = test.run(test.parse(words)) or {}
-    print(
-        f'{METHODS[method]}, {SPLITS[split]}: {results["images"]} scenes in {results["seconds"]:.1f} s',
-        flush=True,
+    draw(folder / 'demo.png', *scenes['val'], [labels[method, 'val'] for method in METHODS])
+    write_json(
+        folder / 'results.json', {f'{method}, {split}': found for (method, split), found in metrics.items()}
     )
-    return results['metrics']
+    print(f'picture: {folder / "demo.png"}')
+    print(f'results: {folder / "results.json"} ({time.perf_counter() - start:.0f} s in all)')
+
+
+def read_scenes(split: str, count: int | None) -> 'tuple[list[np.ndarray], list[np.ndarray]]':
+    """(images "h w 3", masks "h w") of a split; the first `count`, None: all. Drawn on first use."""
+    from mmseg_clipsurgery.scenes import ensure
+
+    import numpy as np
+    from PIL import Image
+
+    folder = ensure()
+    names = (folder / 'ImageSets/Segmentation' / f'{split}.txt').read_text().split()[:count]
+    images = [np.asarray(Image.open(folder / 'JPEGImages' / f'{name}.png').convert('RGB')) for name in names]
+    return images, [np.asarray(Image.open(folder / 'SegmentationClass' / f'{name}.png')) for name in names]
+
+
+def segment(model: 'SurgeryModel', method: str, split: str, images: 'list[np.ndarray]') -> 'list[np.ndarray]':
+    """Label maps "h w" of the images."""
+    from mmseg_clipsurgery.scenes import CLASSES
+
+    start = time.perf_counter()
+    labels = [result.labels for result in model.segment(images, list(CLASSES))]
+    seconds = time.perf_counter() - start
+    print(f'{METHODS[method]}, {SPLITS[split]}: {len(images)} scenes in {seconds:.1f} s', flush=True)
+    return labels
+
+
+def mean_ious(labels: 'list[np.ndarray]', masks: 'list[np.ndarray]') -> dict[str, float]:
+    """Mean IoU in percent of all classes, of objects, and of grounds; over the classes that occur."""
+    from mmseg_clipsurgery.scenes import CLASSES, OBJECTS
+
+    import numpy as np
+
+    k = len(CLASSES)
+    pairs = np.stack(masks).astype(np.int64) * k + np.stack(labels)
+    confusion = np.bincount(pairs.ravel(), minlength=k * k).reshape(k, k)
+    both = confusion.diagonal()
+    either = confusion.sum(0) + confusion.sum(1) - both
+    iou = 100 * np.where(either > 0, both / np.maximum(either, 1), np.nan)
+    groups = (iou, iou[: len(OBJECTS)], iou[len(OBJECTS) :])
+    return {column: float(np.nanmean(group)) for column, group in zip(COLUMNS, groups, strict=True)}
 
 
 def table(metrics: dict[tuple[str, str], dict[str, float]]) -> str:
@@ -87,21 +118,25 @@ def table(metrics: dict[tuple[str, str], dict[str, float]]) -> str:
     return '\n'.join(lines)
 
 
-def draw(folder: Path, scenes: int | None = None) -> Path:
-    """A picture of the first validation scenes: image, truth and what both methods say."""
-    dataset = build_dataset(read_config(CONFIG).test_dataloader.dataset)
-    classes, colours = dataset.metainfo['classes'], dataset.metainfo['palette']
-    rows = []
-    for index in range(min(SHOWN, scenes or SHOWN)):
-        info = dataset.get_data_info(index)
-        image = np.asarray(Image.open(info['img_path']).convert('RGB'))
-        truth = np.asarray(Image.open(info['seg_map_path']))
-        name = Path(info['img_path']).with_suffix('.png').name
-        predicted = [np.asarray(Image.open(folder / f'{method}_val' / 'masks' / name)) for method in METHODS]
-        rows.append([image, *(overlay(image, labels, colours, 0.8) for labels in [truth, *predicted])])
-    path = folder / 'demo.png'
-    picture(rows, ['image', 'truth', *METHODS.values()], list(zip(classes, colours, strict=True))).save(path)
-    return path
+def draw(
+    path: Path,
+    images: 'list[np.ndarray]',
+    masks: 'list[np.ndarray]',
+    labels: 'list[list[np.ndarray]]',
+) -> None:
+    """A picture of the first scenes: image, truth and what both methods say."""
+    from mmseg_clipsurgery.scenes import CLASSES
+    from mmseg_clipsurgery.scenes.voc import MASK_COLOURS
+    from mmseg_clipsurgery.visualization.drawing import overlay, picture
+
+    colours = [MASK_COLOURS[name] for name in CLASSES]
+    rows = [
+        [image, *(overlay(image, each, colours, 0.8) for each in label_maps)]
+        for image, *label_maps in list(zip(images, masks, *labels, strict=True))[:SHOWN]
+    ]
+    titles = ['image', 'truth', *METHODS.values()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(rows, titles, list(zip(CLASSES, colours, strict=True))).save(path)
 
 
 if __name__ == '__main__':

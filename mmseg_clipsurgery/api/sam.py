@@ -93,7 +93,11 @@ class Sam:
 
 
 def import_transformers() -> Any:
-    """transformers. Raises ImportError with the remedy."""
+    """transformers.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:

@@ -2,14 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..api.results import TextExplanation
-from ..api.word_relevance import words_of
 from .photo_run import run
 from .task import Question, Task
 
+if TYPE_CHECKING:
+    from ..api.results import TextExplanation
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+
+def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument('--text', required=True, help='the sentence, in quotes')
     parser.add_argument(
         '--method',
@@ -20,6 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
+    from ..api.word_relevance import words_of
+
     words_of(arguments.text)
     return Question(
         ask=lambda model, pixels: model.explain_text(pixels, arguments.text, method=arguments.method),
@@ -27,9 +31,9 @@ def prepare(arguments: argparse.Namespace) -> Question:
     )
 
 
-def tell(answer: TextExplanation) -> str:
-    words = zip(answer.words, answer.relevance.tolist(), strict=True)
-    return f'cosine {answer.match:.4f}; ' + ' '.join(f'{word} {value:+.4f}' for word, value in words)
+def tell(result: 'TextExplanation') -> str:
+    words = zip(result.words, result.relevance.tolist(), strict=True)
+    return f'cosine {result.match:.4f}; ' + ' '.join(f'{word} {value:+.4f}' for word, value in words)
 
 
 TASK = Task('explain-text', 'Show which words and regions match.', add_options, prepare, tell)

@@ -1,10 +1,10 @@
-"""Photos in, answers out: which files, under which names, and which answers are there already.
+"""Photos in, results out: which files, under which names, and which results are there already.
 
     PHOTOS  files, and folders with all that is in them      OUT/<name>_<task>.png, OUT/<name>_<task>.json, ...
 
 A name is the photo's path below the folder that was given (or its base name), without its ending; where two photos
-would share one (cat.jpg, cat.png), they keep their endings. An answer counts as there when its files are whole: a
-picture that ends as its format does, JSON that can be read.
+would share one (cat.jpg, cat.png), they keep their endings. A file is complete when a picture ends as its format does,
+and JSON can be parsed.
 """
 
 import json
@@ -21,7 +21,7 @@ from ..api.results.base import write_json
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo's file, and the name its answers get, a path below the output folder."""
+    """A photo's file, and the name of its results, a path below the output folder."""
 
     path: Path
     name: str
@@ -32,7 +32,7 @@ def find_photos(inputs: Sequence[str], out: Path) -> list[Photo]:
 
     Raises:
         FileNotFoundError: an input does not exist.
-        ValueError: a folder without photos, or two photos whose answers would have one name.
+        ValueError: a folder without photos, or two photos whose results would have one name.
     """
     found: dict[Path, Path] = {}
     for given in inputs:
@@ -50,7 +50,7 @@ def find_photos(inputs: Sequence[str], out: Path) -> list[Photo]:
         name = Path(stem if stems[stem] == 1 else relative).as_posix()
         if name in photos:
             raise ValueError(
-                f'the answers to {photos[name].path} and {path} would both be named {name}; give the folder that '
+                f'the results of {photos[name].path} and {path} would both be named {name}; give the folder that '
                 'holds both, or ask in two runs'
             )
         photos[name] = Photo(path, name)
@@ -72,7 +72,7 @@ def photos_below(folder: Path, out: Path) -> list[Path]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file of an answer is there, whole."""
+    """Whether a file exists and is complete."""
     if not path.is_file():
         return False
     data = path.read_bytes()
@@ -85,10 +85,10 @@ def is_whole(path: Path) -> bool:
 
 
 def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Note what a run was asked beside its answers, so that answers to another question are not taken for its own.
+    """Note what a run was asked beside its results, so that those of another question are not taken for its own.
 
     Raises:
-        ValueError: the folder holds answers to another question.
+        ValueError: the folder holds results of another question.
     """
     settings = json.loads(json.dumps(settings))
     if is_whole(path) and not overwrite:
@@ -96,7 +96,7 @@ def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> N
         changed = [name for name in settings if before.get(name) != settings[name]]
         if changed:
             raise ValueError(
-                f'{path.parent} holds answers of a run with another {" and ".join(changed)}; give another --out, or '
+                f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
                 '--overwrite them'
             )
     write_json(path, settings)

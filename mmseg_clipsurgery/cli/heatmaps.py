@@ -2,20 +2,22 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..api.results import HeatMaps
-from ..similarity import SIMILARITIES
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
 
+if TYPE_CHECKING:
+    from ..api.results import HeatMaps
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+
+def add_options(parser: argparse._ArgumentGroup) -> None:
     add_words(parser)
     add_presence(parser)
     parser.add_argument(
         '--form',
-        choices=SIMILARITIES,
+        choices=('cosine', 'paper', 'released'),
         default='released',
         help='of feature surgery, or cosine for none (default: %(default)s)',
     )
@@ -30,8 +32,8 @@ def prepare(arguments: argparse.Namespace) -> Question:
     )
 
 
-def tell(answer: HeatMaps) -> str:
-    return ', '.join(answer.words)
+def tell(result: 'HeatMaps') -> str:
+    return ', '.join(result.words)
 
 
 TASK = Task('heatmaps', 'Draw where each word is in photos.', add_options, prepare, tell)

@@ -2,16 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..api.model import SurgeryModel
-from ..api.results import PatchAttention, Result
 from .photo_run import run
 from .task import Question, Task
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+    from ..api.model import SurgeryModel
+    from ..api.results import PatchAttention
+
+
+def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         '--at', nargs=2, type=int, metavar=('X', 'Y'), help="the pixel (default: the photo's middle)"
     )
@@ -21,15 +24,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
-    def ask(model: SurgeryModel, pixels: np.ndarray) -> Result:
+    def ask(model: 'SurgeryModel', pixels: 'np.ndarray') -> 'PatchAttention':
         x, y = arguments.at or (pixels.shape[1] // 2, pixels.shape[0] // 2)
         return model.attention(pixels, (x, y), block=arguments.block)
 
     return Question(ask, {'at': arguments.at, 'block': arguments.block})
 
 
-def tell(answer: PatchAttention) -> str:
-    return f'patch at {answer.xy}: {answer.weights.sum():.0%} of its attention goes to patches'
+def tell(result: 'PatchAttention') -> str:
+    return f'patch at {result.xy}: {result.weights.sum():.0%} of its attention goes to patches'
 
 
 TASK = Task('patch-query', 'Draw what one patch looks at.', add_options, prepare, tell)

@@ -2,18 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from ..api.model import SurgeryModel
-from ..api.results import Points, PromptedMask, Result
-from ..api.word_lists import texts_of
 from .photo_run import run
 from .task import Question, Task
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+    from ..api.model import SurgeryModel
+    from ..api.results import Points, PromptedMask
+
+
+def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument('--word', required=True, help="the target: a text, or several as in 'person+bench'")
     parser.add_argument(
         '--among', nargs='+', metavar='WORD', help='other words to tell it from, by feature surgery'
@@ -30,26 +31,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
+    from ..api.word_lists import texts_of
+
     texts_of(arguments.word)
     settings = dict(among=arguments.among, threshold=arguments.threshold, downsample=arguments.downsample)
     sam = None
     if arguments.sam:
         from ..api.sam import Sam
+        from .models import device_of
 
-        sam = Sam(arguments.sam).to(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        sam = Sam(arguments.sam).to(device_of(arguments))
 
-    def ask(model: SurgeryModel, pixels: np.ndarray) -> Result:
+    def ask(model: 'SurgeryModel', pixels: 'np.ndarray') -> 'Points | PromptedMask':
         points = model.points(pixels, arguments.word, **settings)
         return points if sam is None else sam.mask(points)
 
-    files = {} if sam is None else {'mask.png': lambda answer, path: answer.save_mask(path)}
+    files = {} if sam is None else {'mask.png': lambda result, path: result.save_mask(path)}
     return Question(ask, {'word': arguments.word, 'sam': arguments.sam, **settings}, files)
 
 
-def tell(answer: Points | PromptedMask) -> str:
-    if isinstance(answer, PromptedMask):
-        return f'mask of {answer.mask.mean():.0%} of the photo, its own score {answer.score:.2f}'
-    return f'{int(answer.labels.sum())} positive points of {len(answer.labels)}'
+def tell(result: 'Points | PromptedMask') -> str:
+    from ..api.results import PromptedMask
+
+    if isinstance(result, PromptedMask):
+        return f'mask of {result.mask.mean():.0%} of the photo, its own score {result.score:.2f}'
+    return f'{int(result.labels.sum())} positive points of {len(result.labels)}'
 
 
 TASK = Task('points', 'Find points of a target for SAM.', add_options, prepare, tell, always_json=True)

@@ -2,16 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..api.results import Segmentation
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
 
+if TYPE_CHECKING:
+    from ..api.results import Segmentation
+
 PAMR = dict(iterations=10, dilations=(8, 16))  # the leaderboard's
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse._ArgumentGroup) -> None:
     add_words(parser)
     add_presence(parser)
     parser.add_argument(
@@ -42,12 +45,12 @@ def prepare(arguments: argparse.Namespace) -> Question:
     return Question(
         ask=lambda model, pixels: model.segment(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
-        files={'labels.png': lambda answer, path: answer.save_labels(path)},
+        files={'labels.png': lambda result, path: result.save_labels(path)},
     )
 
 
-def tell(answer: Segmentation) -> str:
-    return ', '.join(f'{name} {share:.0%}' for name, share in answer.shares().items())
+def tell(result: 'Segmentation') -> str:
+    return ', '.join(f'{name} {share:.0%}' for name, share in result.shares().items())
 
 
 TASK = Task(

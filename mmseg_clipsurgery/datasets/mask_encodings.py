@@ -59,10 +59,10 @@ def labels(last: int, *more: int, without: Iterable[int] = ()) -> frozenset[int]
     return frozenset((*range(last + 1), *more)) - frozenset(without)
 
 
-CONVERT_COCO = 'make them with tools/convert_coco.py'
-CONVERT_CITYSCAPES = 'make train ids with tools/convert_cityscapes.py'
-CONVERT_CONTEXT = 'make them with tools/convert_context.py'
-CONVERT_ADE20K_847 = 'make them with tools/convert_ade20k_847.py'
+CONVERT_COCO = 'make them with python -m mmseg_clipsurgery convert coco'
+CONVERT_CITYSCAPES = 'make train ids with python -m mmseg_clipsurgery convert cityscapes'
+CONVERT_CONTEXT = 'make them with python -m mmseg_clipsurgery convert context'
+CONVERT_ADE20K_847 = 'make them with python -m mmseg_clipsurgery convert ade20k-847'
 NOT_REDUCED = 'take the masks as published, or set reduce_zero_label=False in the data set'
 
 STUFF_IDS = Encoding(

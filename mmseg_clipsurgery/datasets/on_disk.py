@@ -1,6 +1,6 @@
 """A data set on disk, before a run: its folders, its split, its count, and the pairs of image and mask to look at.
 
-`mask_check` looks at them. `tools/check_dataset.py` and the preflight share all of it.
+`mask_check` looks at them. `evaluation.audit` and the preflight share all of it.
 """
 
 import os

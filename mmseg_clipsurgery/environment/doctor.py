@@ -5,10 +5,11 @@
     BROKEN   mmseg          not installed
              mend it with:  pip install ...
 
-The exit code is 1 if a piece is broken, else 0. A note is something that is there to be known and needs no repair. Here
-everything may be broken, so each check imports what it looks at and fails alone.
+A note is something to be known that needs no repair. Everything may be broken here, so each check imports what it looks
+at and fails alone.
 """
 
+import argparse
 import importlib
 import importlib.util
 import platform
@@ -44,9 +45,13 @@ class Finding(NamedTuple):
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print every finding; 1 if a piece is broken, else 0."""
-    if arguments:
-        print(f'doctor takes no arguments, got {" ".join(arguments)}', file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(
+        prog='mmseg-clipsurgery doctor',
+        description='Check each piece of the environment, one a line: ok, a note, or BROKEN with the command that '
+        f'mends it. Checked are: {", ".join(CHECKS)}; and, if nothing is broken, the import of the package.',
+        epilog='exit codes: 0 everything needed is there, 1 a piece is broken',
+    )
+    parser.parse_args(arguments)
     findings = {}
     for name, check in CHECKS.items():
         findings[name] = examine(name, check)
@@ -89,7 +94,7 @@ def torch() -> Finding:
 def torchvision() -> Finding:
     shim = importlib.import_module('mmseg_clipsurgery.environment.torchvision_shim')
     problem = shim.binary_problem()
-    shim.install(quiet=True)
+    shim.install()
     shim.require()
     version = importlib.import_module('torchvision').__version__
     if problem is None:
@@ -100,22 +105,32 @@ def torchvision() -> Finding:
 def open_clip() -> Finding:
     if problem := environment.old_open_clip():
         return Finding(BROKEN, *problem)
-    return Finding(OK, importlib.import_module('open_clip').__version__)
+    importlib.import_module('open_clip')
+    return Finding(OK, environment.distribution_version('open_clip_torch') or 'of unknown version')
 
 
 def imported(name: str) -> Callable[[], Finding]:
-    """A check that imports `name` and reads its version; for MMSeg's three, also who gave it."""
+    """A check that imports `name` and reads its version."""
+    return lambda: Finding(OK, importlib.import_module(name).__version__)
+
+
+def imported_of_stack(name: str) -> Callable[[], Finding]:
+    """A check that imports one of MMSeg's three, where there is a stack, and says which distribution gave it."""
 
     def check() -> Finding:
+        if not environment.mmseg_installed():
+            return Finding(NOTE, 'not installed')
         version = importlib.import_module(name).__version__
-        given_by = environment.installed(name) if name in environment.PROVIDERS else []
-        return Finding(OK, f'{version} ({" and ".join(given_by)})' if given_by else version)
+        given_by = ' and '.join(environment.installed(name))
+        return Finding(OK, f'{version} ({given_by})' if given_by else version)
 
     return check
 
 
 def stack() -> Finding:
-    """Which of the two MMSeg stacks this is, and whether its distributions get along."""
+    """Which of the two MMSeg stacks this is, if any, and whether its distributions get along."""
+    if not environment.mmseg_installed():
+        return Finding(NOTE, f'none; for evaluation: {environment.stack_remedy()}')
     if problem := environment.clash() or environment.cap():
         return Finding(BROKEN, *problem)
     found = [name for import_name in environment.PROVIDERS for name in environment.installed(import_name)]
@@ -168,11 +183,12 @@ def transformers() -> Finding:
 
 
 def package() -> Finding:
-    """Import the package as a user does, in a process of its own: it registers everything in MMSeg."""
+    """Import the package as a user does, in a process of its own."""
     command = [sys.executable, '-c', 'import mmseg_clipsurgery']
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        return Finding(OK, 'imported, registered in MMSeg')
+        registered = ', registered in MMSeg' if environment.mmseg_installed() else ''
+        return Finding(OK, f'imported{registered}')
     last = (done.stderr.strip().splitlines() or ['no message'])[-1]
     return Finding(BROKEN, last, 'install mmseg_clipsurgery again')
 
@@ -201,11 +217,15 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     'torch': torch,
     'torchvision': torchvision,
     'open_clip': open_clip,
+    'safetensors': imported('safetensors'),
+    'PIL': imported('PIL'),
+    'cv2': imported('cv2'),
+    'matplotlib': imported('matplotlib'),
     'MMSeg stack': stack,
-    'mmengine': imported('mmengine'),
-    'mmcv': imported('mmcv'),
+    'mmengine': imported_of_stack('mmengine'),
+    'mmcv': imported_of_stack('mmcv'),
     'mmcv operators': mmcv_operators,
-    'mmseg': imported('mmseg'),
+    'mmseg': imported_of_stack('mmseg'),
     'embedded model': model,
     'cache': cache,
     'transformers': transformers,

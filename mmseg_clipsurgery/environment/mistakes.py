@@ -1,6 +1,7 @@
 """How every command tells a mistake: one sentence.
 
-A user's mistake (ValueError, FileNotFoundError) ends in `error: ...` and exit code 1; `--debug` or
+A user's mistake (ValueError, FileNotFoundError) ends in `error: ...` and exit code 1, and so does a requirement that is
+not met: an ImportError with a sentence of its own (those of the import system name a module). `--debug` or
 MMSEG_CLIPSURGERY_DEBUG=1 shows the traceback instead. Any other exception is a bug and always prints its traceback.
 """
 
@@ -14,8 +15,9 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
     """Run a command; its exit code."""
     try:
         action()
-    except (ValueError, FileNotFoundError) as error:
-        if debug or os.environ.get('MMSEG_CLIPSURGERY_DEBUG', '0') not in ('', '0'):
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        is_bug = isinstance(error, ImportError) and error.name is not None
+        if is_bug or debug or os.environ.get('MMSEG_CLIPSURGERY_DEBUG', '0') not in ('', '0'):
             raise
         print(f'error: {sentence(error)}', file=sys.stderr)
         return 1

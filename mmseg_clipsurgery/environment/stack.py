@@ -1,6 +1,8 @@
 """What must be installed, found out without importing it, and the sentence that mends what isn't.
 
-Two families of distributions give the same import names, and installed together they overwrite each other's files:
+The core (torch, torchvision, open_clip) is required. MMSeg's stack is optional: without it nothing is registered, and
+the commands that evaluate say so. Two families of distributions give its import names, and installed together they
+overwrite each other's files:
 
     import name    OpenMMLab's               the maintained fork
     mmengine       mmengine, mmengine-lite   onedl-mmengine
@@ -14,8 +16,7 @@ library is used: this has to work where everything else is broken.
 import importlib.util
 import os
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -42,24 +43,39 @@ CACHE_VARIABLE = 'MMSEG_CLIPSURGERY_CACHE'
 
 
 def require() -> None:
-    """Make sure that the package can be used here.
+    """Check what the package needs, and MMSeg's stack where one is installed.
 
     Raises:
-        ImportError: with the remedy, where torch, torchvision, open_clip or MMSeg's stack is missing, two
-            distributions are installed over each other, or versions exclude each other.
+        ImportError: torch, torchvision or open_clip is missing or too old; MMSeg's stack is installed in part, or two
+            distributions over each other, or versions exclude each other; with the remedy.
     """
-    problem = missing() or clash() or cap() or uncompiled() or old_open_clip()
-    if problem:
-        sentence, remedy = problem
-        raise ImportError(
-            f'mmseg_clipsurgery: {sentence}; mend it with: {remedy} '
-            '("python -m mmseg_clipsurgery doctor" checks everything)'
-        )
+    _raise(missing(REMEDIES) or old_open_clip() or (mmseg_problem() if mmseg_installed() else None))
 
 
-def missing() -> tuple[str, str] | None:
-    """The first piece that can't be found, as (sentence, remedy)."""
-    for name in (*REMEDIES, *PROVIDERS):
+def require_mmseg() -> None:
+    """Check what the commands need that evaluate with MMSegmentation.
+
+    Raises:
+        ImportError: as `require`, and where no MMSeg is installed.
+    """
+    require()
+    if not mmseg_installed():
+        _raise(('MMSegmentation is not installed, and this command needs it', stack_remedy()))
+
+
+def mmseg_installed() -> bool:
+    """Whether a stack is there, whole or in part; `mmengine` alone belongs to other projects."""
+    return any(importlib.util.find_spec(name) is not None for name in ('mmcv', 'mmseg'))
+
+
+def mmseg_problem() -> tuple[str, str] | None:
+    """Why the installed stack can't be used, as (sentence, remedy)."""
+    return missing(PROVIDERS) or clash() or cap() or uncompiled()
+
+
+def missing(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first of some import names that can't be found, as (sentence, remedy)."""
+    for name in names:
         if importlib.util.find_spec(name) is None:
             return f'{name} is not installed', REMEDIES.get(name) or stack_remedy()
     return None
@@ -154,17 +170,10 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / 'mmseg_clipsurgery'
 
 
-def running_doctor(arguments: Sequence[str] | None = None, original: Sequence[str] | None = None) -> bool:
-    """Whether this process is the doctor, who has to come where nothing else works.
-
-    Args:
-        arguments: `sys.argv`; while `python -m mmseg_clipsurgery doctor` imports the package it is ['-m', 'doctor'].
-        original: `sys.orig_argv`, which still names the module.
-    """
-    arguments = sys.argv if arguments is None else arguments
-    original = sys.orig_argv if original is None else original
-    if list(arguments[1:2]) != ['doctor']:
-        return False
-    if arguments[0] == '-m':
-        return original[-len(arguments)].endswith('mmseg_clipsurgery')
-    return Path(arguments[0]).name.startswith('mmseg-clipsurgery')
+def _raise(problem: tuple[str, str] | None) -> None:
+    if problem:
+        sentence, remedy = problem
+        raise ImportError(
+            f'mmseg_clipsurgery: {sentence}; mend it with: {remedy} '
+            '("python -m mmseg_clipsurgery doctor" checks everything)'
+        )

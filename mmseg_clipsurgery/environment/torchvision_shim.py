@@ -22,12 +22,14 @@ import torch
 SCHEMA = '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
 OPERATORS = ('nms', 'qnms')
 
+logger = logging.getLogger('mmseg_clipsurgery')
+
 # Schemas live as long as their library object.
 _declared: list[torch.library.Library] = []
 
 
-def install(quiet: bool = False) -> bool:
-    """Declare the missing operators if torchvision needs them, and say so once on stderr, unless `quiet`.
+def install() -> bool:
+    """Declare the missing operators if torchvision needs them, and log it at debug level (the doctor tells it).
 
     Returns:
         Whether the operators are declared by us: now or by an earlier call.
@@ -42,12 +44,11 @@ def install(quiet: bool = False) -> bool:
     for name in OPERATORS:
         library.define(name + SCHEMA)
     _declared.append(library)
-    if not quiet:
-        logging.getLogger(__name__).warning(
-            "torchvision's binary can't be loaded next to torch %s: its compiled operators (nms, ...) are not "
-            'there; mmseg_clipsurgery needs none of them',
-            torch.__version__,
-        )
+    logger.debug(
+        "torchvision's binary can't be loaded next to torch %s: its compiled operators (nms, ...) are not there; "
+        'mmseg_clipsurgery needs none of them',
+        torch.__version__,
+    )
     return True
 
 

@@ -1,6 +1,11 @@
-"""Judging a test run: metrics, hooks, preflight, results, processes; importing it registers metrics and hooks."""
+"""Judging a test run: metrics, hooks, preflight, results, processes.
 
-from .hooks import heat_maps, test_loop
-from .metrics import explainability, recognition_map, segmentation
+Importing it registers all that a run may name in MMSeg: metrics and hooks, models and data sets.
+"""
 
-__all__ = ['explainability', 'heat_maps', 'recognition_map', 'segmentation', 'test_loop']
+from ..environment.stack import mmseg_installed
+
+if mmseg_installed():
+    from .. import datasets, models  # noqa: F401
+    from .hooks import heat_maps, test_loop  # noqa: F401
+    from .metrics import explainability, recognition_map, segmentation  # noqa: F401

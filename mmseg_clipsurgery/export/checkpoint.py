@@ -1,4 +1,4 @@
-"""Write a config's segmentor as a checkpoint: `python -m mmseg_clipsurgery export CONFIG OUT.pth`.
+"""A config's segmentor as a checkpoint.
 
 MMSeg's own `tools/test.py` and `dist_test.sh` insist on a checkpoint, and a training-free model has none. This one
 holds the pretrained weights of both towers as the segmentor's state dict, and the class names and colours:
@@ -8,39 +8,25 @@ holds the pretrained weights of both towers as the segmentor's state dict, and t
 Tensors, lists, numbers and strings only, so `torch.load(weights_only=True)` reads it.
 """
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from ..environment.files import atomic_write
-from ..environment.mistakes import guarded
 from ..evaluation.configs import read_config
 from ..version import __version__
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (default: the command line's); the exit code."""
-    parser = argparse.ArgumentParser(
-        prog='mmseg_clipsurgery export', description=(__doc__ or '').partition('\n\n')[0]
-    )
-    parser.add_argument('config', help='a config file or the name of a shipped one')
-    parser.add_argument('out', help='the checkpoint to write')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='change the config'
-    )
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    arguments = parser.parse_args(argv)
-    return guarded(lambda: export(arguments.config, arguments.out, arguments.cfg_options), arguments.debug)
-
-
 def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> None:
     """Build the segmentor of a config with its pretrained weights and save it.
+
+    Args:
+        config: a config file, or the name of a shipped one.
+        out: the checkpoint's path.
+        options: changes to the config, dotted key -> value.
 
     Raises:
         ValueError, FileNotFoundError: a mistake in the config, as the segmentor says it.
@@ -61,7 +47,3 @@ def plain_meta(meta: Mapping[str, Any]) -> dict[str, list]:
     """Class names and colours as plain lists."""
     colours = [[int(value) for value in colour] for colour in meta['palette']]
     return {'classes': [str(name) for name in meta['classes']], 'palette': colours}
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,12 +1,16 @@
 """What MMSeg registers: towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation."""
 
-from mmseg.registry import MODELS
+from ..environment.stack import mmseg_installed
 
-from ..clip.families import FAMILIES
-from ..clip.text_encoder import OpenCLIPTextEncoder
-from . import head, preprocessor, recogniser, segmentor, tta
+if mmseg_installed():
+    from ..environment import mmseg_ready  # noqa: F401 - before mmseg
 
-for part in (*FAMILIES.values(), OpenCLIPTextEncoder):
-    MODELS.register_module(module=part)
+    # isort: split
+    from mmseg.registry import MODELS
 
-__all__ = ['head', 'preprocessor', 'recogniser', 'segmentor', 'tta']
+    from ..clip.families import FAMILIES
+    from ..clip.text_encoder import OpenCLIPTextEncoder
+    from . import head, preprocessor, recogniser, segmentor, tta  # noqa: F401
+
+    for part in (*FAMILIES.values(), OpenCLIPTextEncoder):
+        MODELS.register_module(module=part)

@@ -60,32 +60,32 @@ def test_an_image_without_a_mask(name, made, capsys):
     [
         pytest.param(
             *('coco_stuff164k', 'annotations/val2017/*_labelTrainIds.png', (0, 89, 181, 255)),
-            r"holds label 181 .*look like COCO-Stuff's label ids, not train ids; make them with .*convert_coco",
+            r"holds label 181 .*look like COCO-Stuff's label ids, not train ids; make them with .*convert coco",
             id='COCO-Stuff label ids',
         ),
         pytest.param(
             *('coco_object', 'annotations/val2017/*_instanceTrainIds.png', (0, 80, 170, 255)),
-            r"holds label 170 .*COCO-Stuff's train ids; .*convert_coco",
+            r"holds label 170 .*COCO-Stuff's train ids; .*convert coco",
             id='COCO-Object with train ids',
         ),
         pytest.param(
             *('cityscapes', 'gtFine/val/*/*_labelTrainIds.png', (7, 11, 33)),
-            r'holds label 33 .*label ids, not train ids; .*convert_cityscapes',
+            r'holds label 33 .*label ids, not train ids; .*convert cityscapes',
             id='Cityscapes label ids',
         ),
         pytest.param(
             *('context60', 'SegmentationClassContext/*.png', (1, 59, 459)),
-            r'holds label 459 .*all 459 classes of PASCAL Context; .*convert_context',
+            r'holds label 459 .*all 459 classes of PASCAL Context; .*convert context',
             id='Context with all classes',
         ),
         pytest.param(
             *('context459', 'SegmentationClassContext459/*.png', (1, 459)),
-            r'holds label 459 .*classes counted from 1; .*convert_context',
+            r'holds label 459 .*classes counted from 1; .*convert context',
             id='Context-459 counted from 1',
         ),
         pytest.param(
             *('ade20k_847', 'annotations_847/validation/*.png', (312, 3148)),
-            r'holds label 3148 .*object numbers of the full ADE20K; .*convert_ade20k_847',
+            r'holds label 3148 .*object numbers of the full ADE20K; .*convert ade20k-847',
             id='ADE20K-847 object numbers',
         ),
         pytest.param(

@@ -201,7 +201,7 @@ def test_answers_to_another_question_are_not_taken(ask, folder, tmp_path, capsys
     assert ask('heatmaps', folder, '--words', 'cat', 'dog') == 0
     assert ask('heatmaps', folder, '--words', 'cat', 'car', '--form', 'paper') == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f'error: {tmp_path / "out"} holds answers of a run with another words and form;')
+    assert error.startswith(f'error: {tmp_path / "out"} holds results of a run with another words and form;')
     assert ask('heatmaps', folder, '--words', 'cat', 'car', '--overwrite') == 0
     assert ask('points', folder, '--word', 'cat') == 0  # another task lives beside
 
@@ -363,7 +363,7 @@ def test_an_interrupted_run_says_how_to_go_on(ask, folder, monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('mmseg_clipsurgery.cli.photo_run.read_image', stop)
+    monkeypatch.setattr('mmseg_clipsurgery.cli.photo_loop.read_image', stop)
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 130
     assert 'the same command goes on from here' in capsys.readouterr().err
 
@@ -372,7 +372,7 @@ def test_a_full_disk_is_no_unreadable_photo(ask, folder, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('mmseg_clipsurgery.cli.task.save_picture', full)
+    monkeypatch.setattr('mmseg_clipsurgery.cli.writer.save_picture', full)
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 1
     assert 'No space left on device' in capsys.readouterr().err.splitlines()[-1]
 

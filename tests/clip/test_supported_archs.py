@@ -1,5 +1,5 @@
 """Every model config of the installed open_clip: supported towers are built (on the meta device: shapes, no numbers),
-all others are refused by name. The count is printed, `pytest -rA tests/test_towers.py` shows it."""
+all others are refused by name. The count is printed, `pytest -rA tests/clip/test_supported_archs.py` shows it."""
 
 import re
 from pathlib import Path

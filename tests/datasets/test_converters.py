@@ -158,22 +158,22 @@ def test_bad_sources(coco, capsys, change, message):
     else:
         for image in coco.glob('images/val2017/*.jpg'):
             image.unlink()
-    assert convert.coco([str(coco)]) == 1
+    assert convert.main(['coco', str(coco)]) == 1
     assert re.search(message, capsys.readouterr().err)
     assert not (coco / 'annotations/val2017/000000000139_labelTrainIds.png').exists()
 
 
 def test_command(coco, capsys):
-    assert convert.coco([str(coco), '--targets', 'object']) == 0
+    assert convert.main(['coco', str(coco), '--targets', 'object']) == 0
     assert '2 files made, 0 were there already' in capsys.readouterr().out
 
 
 def test_context_command_finds_a_split_and_leaves_one_for_mmseg(tmp_path, capsys):
     scipy_io = pytest.importorskip('scipy.io')
-    assert convert.context([str(tmp_path)]) == 1
+    assert convert.main(['context', str(tmp_path)]) == 1
     assert 'has none of ImageSets/SegmentationContext/val.txt' in capsys.readouterr().err
     (tmp_path / 'pascalcontext_val.txt').write_text('a\n')
     (tmp_path / 'trainval').mkdir()
     scipy_io.savemat(tmp_path / 'trainval/a.mat', {'LabelMap': np.ones((2, 2), np.uint16)})
-    assert convert.context([str(tmp_path)]) == 0
+    assert convert.main(['context', str(tmp_path)]) == 0
     assert (tmp_path / 'ImageSets/SegmentationContext/val.txt').read_text() == 'a\n'

@@ -41,12 +41,16 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='binaries are called .pyd there')
-def test_broken_binary_declares_the_operators_for_good_and_says_so_once(tmp_path):
+def test_broken_binary_declares_the_operators_for_good_and_logs_it_once(tmp_path):
     made_up_torchvision(tmp_path, 'broken')
-    code = 'import gc; print(shim.install(), shim.install()); gc.collect(); print(declared()); import torchvision'
+    code = (
+        'import gc, logging; logging.basicConfig(level=logging.DEBUG); '
+        'print(shim.install(), shim.install()); gc.collect(); print(declared()); import torchvision'
+    )
     done = run(tmp_path, code)
     assert done.stdout.splitlines() == ['True True', "['nms', 'qnms']"]
     assert done.stderr.count("torchvision's binary can't be loaded") == 1
+    assert done.stderr.startswith('DEBUG:mmseg_clipsurgery:')
     assert len(done.stderr.splitlines()) == 1
 
 

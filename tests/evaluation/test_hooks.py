@@ -31,18 +31,6 @@ def sample(path, labels, truth=None) -> SegDataSample:
     return made
 
 
-@pytest.mark.parametrize(
-    ('done', 'total', 'rate', 'expected'),
-    [
-        (120, 1449, 3.2, '120/1449 images, 3.2 images/s, 6 min 55 s left'),
-        (10, 10, 2.0, '10/10 images, 2.0 images/s, 0 s left'),
-        (1, 4, 0.125, '1/4 images, 8.0 s/image, 24 s left'),
-    ],
-)
-def test_progress_line(done, total, rate, expected):
-    assert hooks.progress_line(done, total, rate) == expected
-
-
 def test_speed_tells_the_first_batch_apart():
     progress = hooks.ProgressHook()
     progress.seconds, progress.first_batch_seconds, progress._first_batch, progress._done = 12.0, 10.0, 2, 6

@@ -1,6 +1,6 @@
 """Half precision on the embedded benchmark: nearly the same tokens, nearly all labels the same.
 
-python -m pytest tests/test_precision.py -s          prints the figures, over all 200 validation scenes
+python -m pytest tests/inference/test_precision.py -s        prints the figures, over all 200 validation scenes
 """
 
 from copy import deepcopy

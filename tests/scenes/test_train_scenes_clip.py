@@ -1,8 +1,7 @@
 """The training tool of the scenes CLIP, in tiny runs, and the model that ships."""
 
-import importlib.util
+import importlib
 import json
-import sys
 from pathlib import Path
 
 import mmseg_clipsurgery
@@ -20,17 +19,18 @@ SHIPPED = Path(mmseg_clipsurgery.__file__).parent / 'resources' / 'scenes'
 
 @pytest.fixture(scope='module')
 def tool():
-    place = importlib.util.spec_from_file_location(
-        'train_scenes_clip', ROOT / 'tools' / 'train_scenes_clip.py'
-    )
-    module = importlib.util.module_from_spec(place)
-    sys.modules[place.name] = module
-    place.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / 'tools')
+        yield importlib.import_module('scenes_training')
 
 
 @pytest.fixture
-def start(tool, tmp_path, monkeypatch):
+def main(tool):
+    return importlib.import_module('train_scenes_clip').main
+
+
+@pytest.fixture
+def start(tool, main, tmp_path, monkeypatch):
     """Start a run of four tiny steps: start(work_dir, ...); `stop` interrupts it after so many steps."""
     monkeypatch.setitem(tool.MODEL_CFG['vision_cfg'], 'width', 64)
     monkeypatch.setitem(tool.MODEL_CFG['vision_cfg'], 'layers', 6)
@@ -47,7 +47,7 @@ def start(tool, tmp_path, monkeypatch):
             '--steps 4 --batch-size 4 --dev-scenes 4 --evaluate-every 2 --save-every 1 --precision float32'
         )
         places = ['--work-dir', str(tmp_path / name), '--out', str(tmp_path / name / 'out')]
-        tool.main([*places, *settings.split(), '--device', 'cpu', *arguments])
+        main([*places, *settings.split(), '--device', 'cpu', *arguments])
         return tmp_path / name / 'out'
 
     return run

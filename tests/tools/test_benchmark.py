@@ -15,6 +15,7 @@ from benchmarks import (
     counts,
     loop,
     memory,
+    options,
     page,
     prediction,
     processes,
@@ -73,7 +74,7 @@ def measured(photos, tmp_path_factory) -> dict:
         patch.setattr(yardstick, 'rate', lambda task, cores: 1.5 * len(cores))
         patch.setattr(processes.os, 'sched_getaffinity', lambda _: {0, 1}, raising=False)
         run.run(
-            run.parse(
+            options.parse(
                 ['--quick', '--rounds', '1', '--photos', str(photos), '--threads', '1', '--out', str(out)]
             ),
             ARCH,
@@ -202,7 +203,7 @@ def test_the_page_is_that_of_the_committed_file():
 )
 def test_mistakes_end_in_a_sentence(arguments, sentence, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert run.main(arguments) == 1
+    assert run.start(options.parse(arguments)) == 1
     assert sentence in capsys.readouterr().err
 
 

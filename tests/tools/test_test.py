@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import mini_voc
+from mmseg_clipsurgery.cli import export
 from mmseg_clipsurgery.environment.mistakes import sentence
 from mmseg_clipsurgery.evaluation import distributed
-from mmseg_clipsurgery.export import checkpoint as export
 from mmseg_clipsurgery.test import configure, main, parse
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""ADE20K-847 validation: 2,000 images, 847 classes, 16-bit masks by tools/convert_ade20k_847.py."""
+"""ADE20K-847 validation: 2,000 images, 847 classes, 16-bit masks by `convert ade20k-847`."""
 
 test_dataloader = dict(
     batch_size=1,

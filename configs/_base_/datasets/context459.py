@@ -1,4 +1,4 @@
-"""PASCAL Context val with all its classes: 5,104 images, 459 classes; 16-bit masks by tools/convert_context.py."""
+"""PASCAL Context val with all its classes: 5,104 images, 459 classes; 16-bit masks by `convert context`."""
 
 test_dataloader = dict(
     batch_size=1,

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...environment.files import atomic_write
+from ...environment.progress import progress_line
 from ...visualization.drawing import classes_by_area, overlay, picture
 from ...visualization.palette import voc_palette
 from ..saved_predictions import common_folder, file_name
@@ -166,14 +167,6 @@ class NamingPipeline:
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
             with_mask = f' (with mask {mask})' if mask else ''
             raise UnreadableFile(f'{image}{with_mask} could not be loaded: {reason}') from error
-
-
-def progress_line(done: int, total: int, rate: float) -> str:
-    """'120/1449 images, 3.2 images/s, 6 min 55 s left', or '.., 8.1 s/image, ..'; rate: images per second."""
-    left = round((total - done) / rate)
-    minutes = f'{left // 60} min ' if left >= 60 else ''
-    speed = f'{rate:.1f} images/s' if rate >= 1 else f'{1 / rate:.1f} s/image'
-    return f'{done}/{total} images, {speed}, {minutes}{left % 60} s left'
 
 
 def base_datasets(dataset: Any) -> Iterator[Any]:

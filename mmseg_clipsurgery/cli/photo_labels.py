@@ -1,0 +1,98 @@
+"""What photos hold, from a file, and how well that was found out (mAP).
+
+The file is CSV, its first column `image` (path below the folder of photos, or base name), then either one column
+`labels`, or a column for each word:
+
+    image,labels                 image,cat,grass
+    a.jpg,cat; grass             a.jpg,1,1
+    b.jpg,                       b.jpg,0,0
+"""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..api.results.base import write_json
+from ..evaluation.metrics.average_precision import average_precision, class_rows, mean_of_occurring, table
+from ..vocabulary import Vocabulary
+from .files import Photo
+
+
+def read_labels(path: Path, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """A file of labels -> image -> "k" bool, whether the photo holds each word.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not of the form above, or names a word that was not asked for.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'the file of labels {path} does not exist')
+    with path.open(encoding='utf-8-sig', newline='') as file:
+        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)] or [[]]
+    if len(header) < 2 or header[0] != 'image':
+        raise ValueError(
+            f"{path} must have a first line 'image,labels', or 'image,' and a column for each word"
+        )
+    labels = {row[0]: row_labels(header, row, path) for row in rows}
+    unknown = sorted({word for words in labels.values() for word in words} - set(vocabulary.classes))
+    if unknown:
+        raise ValueError(f'{path} has the label {unknown[0]!r}, which is not among the words; add it to them')
+    return {image: np.isin(vocabulary.classes, words) for image, words in labels.items()}
+
+
+def row_labels(header: Sequence[str], row: Sequence[str], path: Path) -> list[str]:
+    """The words that one line says the photo holds.
+
+    Raises:
+        ValueError: it has another number of cells than the first line, or a cell that is neither 0, 1 nor empty.
+    """
+    if len(row) != len(header):
+        raise ValueError(
+            f'{path}: the line of {row[0]} has {len(row)} cells, the first line has {len(header)}'
+        )
+    if header[1:] == ['labels']:
+        return [' '.join(word.split()) for word in row[1].split(';') if word.strip()]
+    if wrong := sorted(set(row[1:]) - {'0', '1', ''}):
+        raise ValueError(f'{path}: the line of {row[0]} holds {wrong[0]!r} where 0 or 1 is expected')
+    return [word for word, cell in zip(header[1:], row[1:], strict=True) if cell == '1']
+
+
+def label_of(truth: Mapping[str, np.ndarray], photo: Photo) -> np.ndarray | None:
+    """A photo's labels, by its path below the folder or by its base name."""
+    below = photo.name if photo.name.endswith(photo.path.suffix) else photo.name + photo.path.suffix
+    return next((truth[name] for name in (below, photo.path.name) if name in truth), None)
+
+
+def check_labels(truth: Mapping[str, np.ndarray], photos: Sequence[Photo]) -> None:
+    """Make sure that every photo has labels.
+
+    Raises:
+        ValueError: some have none.
+    """
+    without = [photo.path for photo in photos if label_of(truth, photo) is None]
+    if without:
+        raise ValueError(
+            f'{len(without)} of {len(photos)} photos have no line in the file of labels, first {without[0]}'
+        )
+
+
+def measure(
+    truth: Mapping[str, np.ndarray], vocabulary: Vocabulary, results: Sequence[tuple[Photo, Path]], out: Path
+) -> None:
+    """mAP over the results on disk, printed and written as OUT/recognise_mAP.json."""
+    scores, present = [], []
+    for photo, path in results:
+        found = json.loads(path.read_text(encoding='utf-8'))['scores']
+        scores.append([found[name] for name in vocabulary.classes])
+        present.append(label_of(truth, photo))
+    if not scores:
+        raise ValueError('no photo was answered, so there is no mAP')
+    stacked = np.array(present, dtype=bool)
+    precision = average_precision(np.array(scores), stacked)
+    rows = class_rows(vocabulary.classes, precision, stacked)
+    result = {'mAP': mean_of_occurring(precision.tolist()), 'images': len(scores), 'per_class': rows}
+    write_json(out / 'recognise_mAP.json', result)
+    print(f'{table(rows)}\nmAP {result["mAP"]:.2f} over {len(scores)} photos')

@@ -1,0 +1,59 @@
+"""Is a data set what its config expects? All of it is looked at, as the preflight does, and no weights are needed.
+
+What the preflight only notes (another number of images than published, signs of another encoding) is a failure here.
+"""
+
+import time
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from ..datasets.mask_check import check_files
+from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
+from .configs import read_config
+from .hooks.test_loop import base_datasets
+from .preflight import check_classes, ignore_index_of
+
+
+def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> str:
+    """Look at everything of a config's test data set; a sentence that says what was found to be right.
+
+    Args:
+        cfg: the whole config.
+        data_root: folder in place of the config's.
+        subset: any number of images will do.
+
+    Raises:
+        ValueError, FileNotFoundError: what is wrong, and the remedy.
+    """
+    start = time.perf_counter()
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    source = cfg.test_dataloader.dataset
+    for dataset_config in dataset_configs(source):
+        if data_root:
+            dataset_config['data_root'] = data_root
+        check_folders(dataset_config)
+    dataset = build_dataset(source)
+    check_classes(cfg, dataset)
+    pairs = [
+        pair
+        for base in base_datasets(dataset)
+        for pair in pairs_of(base, ignore_index_of(cfg), needs_masks=True)
+    ]
+    if not pairs:
+        raise ValueError(f'{source.get("data_root")} lists no image: is it the right --data-root?')
+    problems = check_files(pairs, report=lambda line: print(line, flush=True))
+    problems += [] if subset else count_notes(pairs)
+    if problems:
+        raise ValueError('; '.join(problems))
+    masks = sum(pair.mask is not None for pair in pairs)
+    seconds = time.perf_counter() - start
+    return f'{len(pairs)} images and {masks} masks are right ({seconds:.1f} s)'
+
+
+def config_of(name: str) -> Config:
+    """A config by file, by shipped name, or by what follows `clipsurgery_` in one."""
+    try:
+        return read_config(name)
+    except ValueError:
+        return read_config(f'clipsurgery_{name}')
