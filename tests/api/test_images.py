@@ -4,12 +4,12 @@ import io
 
 import photos
 from mmseg_clipsurgery.api.images import read_image, read_images, to_uint8
+from mmseg_clipsurgery.api.opencv import decode
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 pytestmark = pytest.mark.mmseg
@@ -19,7 +19,8 @@ PHOTO = photos.photo(20, 32)
 
 def as_mmseg(path) -> np.ndarray:
     """RGB pixels of a file through MMSeg's own loading step."""
-    return LoadImageFromFile()(dict(img_path=str(path)))['img'][..., ::-1]
+    transforms = pytest.importorskip('mmcv.transforms')
+    return transforms.LoadImageFromFile()(dict(img_path=str(path)))['img'][..., ::-1]
 
 
 def test_files_are_read_as_mmseg_reads_them(tmp_path):
@@ -158,3 +159,10 @@ def test_what_is_no_image_is_refused_by_name(tmp_path, make, message):
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match='empty list of images'):
         read_images([])
+
+
+@pytest.mark.parametrize(
+    'data', [b'', b'no image', b'\x89PNG\r\n\x1a\n'], ids=['empty', 'text', 'head alone']
+)
+def test_what_opencv_cannot_decode_is_none(data):
+    assert decode(data) is None

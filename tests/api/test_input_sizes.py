@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import photos
 from mmseg_clipsurgery.api.input_sizes import InputSizes, whole_patches, with_short_side
 
-import mmcv
 import numpy as np
 import pytest
 
@@ -43,10 +42,23 @@ def test_wrong_sizes(wrong):
         InputSizes.of(tower(224, 16), dict(window=wrong))
 
 
-@pytest.mark.parametrize('size', [(375, 500), (500, 333), (40, 900)])
-def test_short_side_is_mmcvs_resize(size):
-    pixels = photos.photo(*size)
-    assert np.array_equal(with_short_side(pixels, 64), mmcv.imrescale(pixels, (2048, 64)))
+@pytest.mark.parametrize(
+    ('size', 'side', 'expected'),
+    [
+        ((375, 500), 64, (64, 85)),
+        ((500, 333), 64, (96, 64)),
+        ((40, 900), 64, (64, 1440)),
+        ((40, 4000), 64, (20, 2048)),
+        ((1, 20000), 224, (1, 2048)),
+    ],
+    ids=['landscape', 'portrait', 'enlarged', 'long side first', 'at least a pixel'],
+)
+def test_the_short_side_keeps_the_ratio(size, side, expected):
+    assert with_short_side(np.zeros((*size, 3), np.uint8), side).shape == (*expected, 3)
+
+
+def test_no_short_side_leaves_pixels_alone():
+    pixels = photos.photo()
     assert with_short_side(pixels, None) is pixels
 
 

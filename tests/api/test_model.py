@@ -15,9 +15,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from mmengine.dataset import Compose
-from mmseg.registry import MODELS
-from mmseg.utils import register_all_modules
 from PIL import Image
 from torch import Tensor
 
@@ -34,6 +31,11 @@ def model():
 
 def mmseg_labels(path, words, short_side: int, head: dict | None = None, **test_cfg) -> tuple[Tensor, Tensor]:
     """Labels "H W" and scores "k H W" of a file by the segmentor, through MMSeg's own pipeline."""
+    pytest.importorskip('mmseg')
+    from mmengine.dataset import Compose
+    from mmseg.registry import MODELS
+    from mmseg.utils import register_all_modules
+
     register_all_modules(init_default_scope=True)
     tower = dict(arch=photos.ARCH, pretrained=str(tiny.weights_file(photos.ARCH, photos.SEED)))
     segmentor = MODELS.build(
