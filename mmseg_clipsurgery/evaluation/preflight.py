@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..clip.sources import read_arch
+from ..clip.sources import named_arch, read_arch
 from ..datasets.mask_check import check_files
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
@@ -75,7 +75,7 @@ def check_model(model: Mapping[str, Any]) -> None:
 
 def patch_size(arch: Any) -> int:
     """Pixels of a patch's side, or of a ResNet's stride; 1 where a hub would have to be asked."""
-    if arch is None or str(arch).startswith('hf-hub:'):
+    if arch is None or str(named_arch(arch)).startswith('hf-hub:'):
         return 1
     vision = read_arch(arch)[0]['vision_cfg']
     size = RESNET_STRIDE if isinstance(vision.get('layers'), list) else vision.get('patch_size', 16)
@@ -101,7 +101,7 @@ def check_classes(cfg: Config, dataset: Any) -> None:
     if 'text_encoder' in model:
         vocabulary = Vocabulary.read(model['text_encoder'].get('vocabulary'))
         assert vocabulary is not None
-        count = 2 if vocabulary.num_classes == 1 else vocabulary.num_classes
+        count = class_count(vocabulary)
         if count != len(classes):
             raise ValueError(
                 f'the vocabulary {_short(model["text_encoder"]["vocabulary"])} has {count} classes and {kind} has '
@@ -123,6 +123,11 @@ def check_classes(cfg: Config, dataset: Any) -> None:
             raise ValueError(
                 f'{kind} ignores label {leaf.ignore_index} and the evaluator {ignored}: set ignore_index alike'
             )
+
+
+def class_count(vocabulary: Vocabulary) -> int:
+    """How many labels a vocabulary gives: one word alone gives two, 'background' and the word."""
+    return 2 if vocabulary.num_classes == 1 else vocabulary.num_classes
 
 
 def _short(vocabulary: Any) -> str:
