@@ -18,17 +18,13 @@ from .cli.common import add_config_options, add_debug_option, add_import_option
 from .environment.extensions import import_files
 from .environment.launchers import LAUNCHERS
 from .environment.mistakes import guarded
+from .environment.stack import require_mmseg
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tool with these arguments (default: the command line's); the exit code."""
     arguments = parse(argv)
-    from .evaluation import distributed
-
-    try:
-        return guarded(lambda: run(arguments), arguments.debug)
-    finally:
-        distributed.stop()
+    return guarded(lambda: run(arguments), arguments.debug)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -63,27 +59,32 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluate as the command line asks.
 
     Raises:
-        ValueError, FileNotFoundError: a user's mistake, in one sentence.
+        ValueError, FileNotFoundError, ImportError: a user's mistake or a missing MMSeg, in one sentence.
     """
-    from .evaluation.runner import evaluate
+    require_mmseg()
+    from .evaluation import distributed, evaluate
+    from .evaluation.configs import parse_options
 
     import_files(arguments.imports)
     if arguments.launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
-    evaluate(
-        arguments.config,
-        options=arguments.cfg_options,
-        work_dir=arguments.work_dir,
-        checkpoint=arguments.checkpoint,
-        data_root=arguments.data_root,
-        out=arguments.out,
-        show_dir=arguments.show_dir,
-        show=arguments.show,
-        wait_time=arguments.wait_time,
-        tta=arguments.tta,
-        launcher=arguments.launcher,
-        preflight=not arguments.no_preflight,
-    )
+    try:
+        evaluate(
+            arguments.config,
+            options=parse_options(arguments.cfg_options),
+            work_dir=arguments.work_dir,
+            checkpoint=arguments.checkpoint,
+            data_root=arguments.data_root,
+            out=arguments.out,
+            show_dir=arguments.show_dir,
+            show=arguments.show,
+            wait_time=arguments.wait_time,
+            tta=arguments.tta,
+            launcher=arguments.launcher,
+            preflight=not arguments.no_preflight,
+        )
+    finally:
+        distributed.stop()
 
 
 if __name__ == '__main__':

@@ -1,29 +1,17 @@
-"""Options of several commands: own files, changes of the config, tracebacks. Nothing heavy is imported for `--help`."""
+"""Options of several commands: changes of the config, own files, tracebacks."""
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
-
-
-class ConfigOptions(argparse.Action):
-    """KEY=VALUE pairs as a dict, by MMEngine's own parser of values."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        from mmengine.config import DictAction
-
-        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """`--cfg-options KEY=VALUE ...`: None where there are none."""
+    """`--cfg-options KEY=VALUE ...`: `arguments.cfg_options`, to be given to `configs.parse_options`."""
     parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE', help='change the config'
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change the config',
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
+from ..environment.stack import require_mmseg
 from ..protocols.settings import table
 from .common import add_debug_option, add_import_option
 
@@ -42,7 +43,9 @@ def act(arguments: argparse.Namespace) -> None:
 
     Raises:
         ValueError, FileNotFoundError: a user's mistake, or with --check a page that differs.
+        ImportError: MMSeg is not installed.
     """
+    require_mmseg()
     from ..leaderboard import explainability
 
     import_files(arguments.imports)

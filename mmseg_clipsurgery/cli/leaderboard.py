@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
+from ..environment.stack import require_mmseg
 from ..leaderboard.tables import published_data_sets
 from ..protocols.settings import table
 from .common import add_config_options, add_debug_option, add_import_option
@@ -77,7 +78,10 @@ def act(arguments: argparse.Namespace) -> list[str]:
 
     Raises:
         ValueError, FileNotFoundError: a user's mistake, or with --check a table that differs.
+        ImportError: MMSeg is not installed.
     """
+    require_mmseg()
+    from ..evaluation.configs import parse_options
     from ..leaderboard import pages, suites
 
     import_files(arguments.imports)
@@ -90,7 +94,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.methods,
             arguments.data_sets,
             arguments.backbones,
-            arguments.cfg_options,
+            parse_options(arguments.cfg_options),
             arguments.data_root,
         )
         failed = suites.run_suite(

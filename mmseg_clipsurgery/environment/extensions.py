@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 TABLES: dict[str, MutableMapping[str, Any]] = {}  # kind of row -> table
@@ -34,7 +33,10 @@ def open_table(kind: str, table: MutableMapping[str, Any]) -> None:
 
 
 def import_files(paths: Iterable[str | Path]) -> None:
-    """`import_file` for each of them, in order."""
+    """`import_file` for each of them, in order.
+
+    A command calls it once what it runs is imported: a file's own imports then find a torchvision that works.
+    """
     for path in paths:
         import_file(path)
 
@@ -56,11 +58,14 @@ def import_file(path: str | Path) -> None:
         raise ValueError(f'{path} can not be imported: give a Python file whose name ends in .py')
     if file in IMPORTED:
         return
-    before = {kind: dict(table) for kind, table in TABLES.items()}
+    before, modules = {kind: dict(table) for kind, table in TABLES.items()}, set(sys.modules)
+    name = module_name(file)
     try:
-        execute(file)
+        execute(file, name)
         check_rows(path, before)
     except BaseException:
+        if name not in modules:
+            sys.modules.pop(name, None)
         for kind, table in TABLES.items():
             table.clear()
             table.update(before.get(kind, FIRST_ROWS[kind]))
@@ -72,17 +77,16 @@ def import_file(path: str | Path) -> None:
         )
 
 
-def execute(file: Path) -> ModuleType:
-    """Run a file as a module of `sys.modules`, by its own name where that is free.
+def execute(file: Path, name: str) -> None:
+    """Run a file as a module of this name, unless that is in `sys.modules`: a config's `custom_imports` was first.
 
     Raises:
         ValueError: it raises; the sentence names the error and the line.
     """
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
-    name = module_name(file)
-    if name in sys.modules:  # a config's `custom_imports` was here first
-        return sys.modules[name]
+    if name in sys.modules:
+        return
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -90,26 +94,23 @@ def execute(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
         said = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise ValueError(
             f'{file} raises while it is imported, in line {line_of(error, file)}: {said}'
         ) from error
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def module_name(file: Path) -> str:
     """The file's stem, so that `import my_method` finds the same module; another name where another module has it."""
-    stem = file.stem
-    loaded = getattr(sys.modules.get(stem), '__file__', None) if stem in sys.modules else str(file)
-    free = stem.isidentifier() and loaded is not None and Path(loaded).resolve() == file
-    if free and stem not in sys.modules:
-        found = importlib.util.find_spec(stem)
-        free = found is None or (found.origin is not None and Path(found.origin).resolve() == file)
-    return stem if free else f'_imported_{stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}'
+    private = f'_imported_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}'
+    if not file.stem.isidentifier():
+        return private
+    try:
+        found = importlib.util.find_spec(file.stem)
+    except ValueError:  # a module without a spec has the name: __main__
+        return private
+    free = found is None or (found.origin is not None and Path(found.origin).resolve() == file)
+    return file.stem if free else private
 
 
 def line_of(error: BaseException, file: Path) -> int:

@@ -16,6 +16,7 @@ from ..datasets.on_disk import build_dataset, check_folders, count_notes, datase
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
+from .configs import segmentor_config
 from .hooks.test_loop import base_datasets
 from .results import steps_of
 
@@ -38,7 +39,7 @@ def check(
     """
     start = time.perf_counter()
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    check_model(cfg.model.get('module', cfg.model))
+    check_model(segmentor_config(cfg))
     source = cfg.test_dataloader.dataset
     for one in dataset_configs(source):
         check_folders(one)
@@ -84,7 +85,7 @@ def patch_size(arch: Any) -> int:
 
 def evaluators(cfg: Config) -> list[Any]:
     """The configs of the test evaluators, one or several."""
-    given = cfg.test_evaluator
+    given = cfg.get('test_evaluator') or []
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
@@ -97,7 +98,7 @@ def check_classes(cfg: Config, dataset: Any) -> None:
     """Class count and order of vocabulary and data set, depth of the mask loader, ignored label."""
     classes = tuple(dataset.metainfo['classes'])
     kind = type(dataset).__name__
-    model = cfg.model.get('module', cfg.model)
+    model = segmentor_config(cfg) or {}
     if 'text_encoder' in model:
         vocabulary = Vocabulary.read(model['text_encoder'].get('vocabulary'))
         assert vocabulary is not None

@@ -140,9 +140,6 @@ def classes_of(source: Mapping[str, Any], path: str) -> Sequence[str] | None:
     Raises:
         ValueError: no such type is registered.
     """
-    stated = (source.get('metainfo') or {}).get('classes')
-    if stated is not None:
-        return None if isinstance(stated, str) else stated
     init_default_scope('mmseg')
     kind = source.get('type')
     found = DATASETS.get(kind) if isinstance(kind, str) else kind
@@ -151,7 +148,8 @@ def classes_of(source: Mapping[str, Any], path: str) -> Sequence[str] | None:
             f'{path} has a data set of the unknown type {kind!r}: import the file that registers it, by --import or '
             'custom_imports'
         )
-    return getattr(found, 'METAINFO', {}).get('classes')
+    classes = {**getattr(found, 'METAINFO', {}), **(source.get('metainfo') or {})}.get('classes')
+    return None if isinstance(classes, str) else classes
 
 
 def base_config(facts: Mapping[str, Any]) -> Config:
