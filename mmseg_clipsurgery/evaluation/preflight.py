@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..clip.families import tower_class
 from ..clip.sources import named_arch, read_arch
 from ..datasets.mask_check import check_files
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
@@ -19,8 +20,6 @@ from ..vocabulary import Vocabulary, read_templates
 from .configs import segmentor_config
 from .hooks.test_loop import base_datasets
 from .results import steps_of
-
-RESNET_STRIDE = 32
 
 
 def check(
@@ -78,8 +77,7 @@ def patch_size(arch: Any) -> int:
     """Pixels of a patch's side, or of a ResNet's stride; 1 where a hub would have to be asked."""
     if arch is None or str(named_arch(arch)).startswith('hf-hub:'):
         return 1
-    vision = read_arch(arch)[0]['vision_cfg']
-    size = RESNET_STRIDE if isinstance(vision.get('layers'), list) else vision.get('patch_size', 16)
+    size = getattr(tower_class(arch), 'patch', None) or read_arch(arch)[0]['vision_cfg'].get('patch_size', 16)
     return size if isinstance(size, int) else max(size)
 
 

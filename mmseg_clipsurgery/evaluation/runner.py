@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 
+from ..models import register_towers
 from . import distributed, results
 from . import preflight as files
 from .configs import read_config
@@ -66,6 +67,7 @@ def evaluate(
             and the others exit.
     """
     cfg = read_config(cfg, options)
+    register_towers()
     prepare(cfg, work_dir, checkpoint, data_root, out, show_dir, show, wait_time, tta)
     distributed.start(launcher, cfg)
     with run_logs(cfg.work_dir, quiet):

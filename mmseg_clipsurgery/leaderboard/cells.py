@@ -20,7 +20,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .. import scenes
-from ..clip.sources import read_arch, tower_kind
+from ..clip.families import tower_class
 from ..environment.extensions import digest_of
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
@@ -34,7 +34,6 @@ MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machi
 PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
 SCENES_WEIGHTS = RESOURCES / 'scenes'
 NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
-TOWERS = {'vit': 'CLIPSurgeryViT', 'resnet': 'CLIPSurgeryResNet'}
 
 
 @dataclass(frozen=True)
@@ -134,10 +133,7 @@ def set_backbone(model: Any, arch: str, pretrained: str) -> None:
     Raises:
         ValueError: an unknown arch, or an image tower of an unsupported kind.
     """
-    kind = tower_kind(read_arch(arch)[0])
-    if kind not in TOWERS:
-        raise ValueError(f'the backbone {arch} is not supported: it is {kind}')
-    model.backbone.update(type=TOWERS[kind], arch=dict(name=arch), pretrained=pretrained)
+    model.backbone.update(type=tower_class(arch).__name__, arch=dict(name=arch), pretrained=pretrained)
     model.text_encoder.update(arch=dict(name=arch), pretrained=pretrained)
     model.data_preprocessor = None
 

@@ -15,6 +15,14 @@ from mmseg_clipsurgery import SURGERIES, Surgery
 SURGERIES['mine'] = Surgery(2, 'kk')
 """
 
+AFFINITY = """
+from mmseg_clipsurgery import SURGERIES, Surgery
+from mmseg_clipsurgery.affinities import AFFINITIES, Affinity, softmax_weights
+
+AFFINITIES['sharp kk'] = Affinity('kv', weights=lambda p, rows: softmax_weights(p.k, p.k, rows, scale=3.0))
+SURGERIES['sharp'] = Surgery(2, 'sharp kk')
+"""
+
 
 @contextmanager
 def forgotten() -> Iterator[None]:

@@ -101,6 +101,47 @@ def test_an_edited_method_is_run_again(method, edit):
     assert settings_key(run_config(Cell('clip', 'voc21', 'sclip'))) == shipped
 
 
+def test_an_edited_affinity_is_run_again(tmp_path):
+    affinity = own_files.write(tmp_path / 'my_affinity.py', own_files.AFFINITY)
+    cell = Cell('clip', 'voc21', 'sclip')
+    by_name = {'model.backbone.surgery': 'sharp'}
+    by_fields = {'model.backbone.surgery': {'_delete_': True, 'last_blocks': 2, 'affinity': 'sharp kk'}}
+
+    def keys() -> list[str]:
+        with own_files.forgotten():
+            import_file(affinity)
+            return [settings_key(run_config(cell, options)) for options in (by_name, by_fields)]
+
+    before = keys()
+    assert before == keys()
+    affinity.write_text(affinity.read_text().replace('3.0', '2.0'))
+    assert all(new != old for new, old in zip(keys(), before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ('arch', 'tower'),
+    [('ViT-L-14', 'CLIPSurgeryViT'), ('RN50', 'CLIPSurgeryResNet'), ('folder', 'CLIPSurgeryResNet')],
+)
+def test_a_backbones_class_is_that_of_its_family(tmp_path, arch, tower):
+    if arch == 'folder':
+        config = json.dumps({'model_cfg': tiny.RESNET})
+        arch = str(own_files.write(tmp_path / 'ViT' / 'open_clip_config.json', config).parent)
+    model = run_config(Cell('clip', 'voc21', 'sclip', f'{arch}:openai')).model
+    assert (model.backbone.type, model.backbone.arch, model.text_encoder.arch) == (
+        *(tower, dict(name=arch), dict(name=arch)),
+    )
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'message'),
+    [('ViT-17:openai', "unknown arch 'ViT-17'"), ('convnext_base:laion', 'convnext_base .* timm')],
+)
+def test_a_backbone_that_cannot_be_used(tmp_path, capsys, backbone, message):
+    arguments = ['--backbones', backbone, '--data-sets', 'voc21', '--out', str(tmp_path / 'out')]
+    assert leaderboard.main(arguments) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(
     ('options', 'same'),
     [
