@@ -27,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .environment.extensions import open_table
+
 GAUSS_STD = 5.0  # patches, NACLIP
 SHARPNESS = 8.0  # of the ResNet variant of CLIP Surgery's released code
 
@@ -213,6 +215,7 @@ AFFINITIES: dict[str, Affinity] = {
         weights=gem_weights,
     ),
 }
+open_table('affinity', AFFINITIES)
 
 
 def affinity_named(name: str) -> Affinity:

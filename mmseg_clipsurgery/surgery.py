@@ -16,7 +16,9 @@ Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071), CLIP Surger
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+
+from .environment.extensions import open_table
 
 POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
 
@@ -76,6 +78,10 @@ class Surgery:
     def read(cls, spec: 'str | Mapping | Surgery') -> 'Surgery':
         """Turn a name of `SURGERIES`, a dict of fields or a `Surgery` into a `Surgery`.
 
+        Args:
+            spec: a dict may hold `name`, a row of `SURGERIES` whose other fields it replaces:
+                dict(name='sclip', last_blocks=3).
+
         Raises:
             ValueError: the name or a field is unknown, a value is illegal, or `spec` is none of these.
         """
@@ -89,12 +95,17 @@ class Surgery:
                 )
             return SURGERIES[spec]
         if isinstance(spec, Mapping):
+            given = dict(spec)
+            row = cls.read(given.pop('name')) if 'name' in given else None
             known = {field.name for field in fields(cls)}
-            unknown = sorted(set(spec) - known)
-            if unknown or 'last_blocks' not in spec:
+            unknown = sorted(set(given) - known)
+            if unknown or (row is None and 'last_blocks' not in given):
                 wrong = f'unknown field {unknown[0]!r}' if unknown else 'the field last_blocks is missing'
-                raise ValueError(f'surgery {dict(spec)}: {wrong}; the fields are {", ".join(sorted(known))}')
-            return cls(**spec)
+                raise ValueError(
+                    f'surgery {dict(spec)}: {wrong}; the fields are {", ".join(sorted(known))}, or name, a row of '
+                    'SURGERIES whose fields are replaced'
+                )
+            return cls(**given) if row is None else replace(row, **given)
         raise ValueError(f'surgery must be a name, a dict of fields or a Surgery, got {type(spec).__name__}')
 
 
@@ -107,3 +118,4 @@ SURGERIES = {
     'naclip': Surgery(1, 'kk+gauss', residual=False, ffn=False),
     'gem': Surgery(6, 'gem', residual=True, ffn=False, position='bicubic_antialias'),
 }
+open_table('surgery', SURGERIES)

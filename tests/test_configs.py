@@ -128,7 +128,8 @@ def test_leaderboard_protocol(name):
     assert config.test_pipeline[1] == dict(type='Resize', scale=(2048, short_side), keep_ratio=True)
     assert (test_cfg.mode, test_cfg.crop_size, test_cfg.stride) == ('slide', (224, 224), (112, 112))
     assert (test_cfg.logit_scale, test_cfg.prob_thd, test_cfg.area_thd) == (logit_scale, prob_thd, area_thd)
-    backbone = dict(type='CLIPSurgeryViT', arch='ViT-B-16', pretrained='openai', surgery='clip_surgery')
+    arch, surgery = dict(name='ViT-B-16'), dict(name='clip_surgery')
+    backbone = dict(type='CLIPSurgeryViT', arch=arch, pretrained='openai', surgery=surgery)
     assert config.model.backbone == backbone
 
 

@@ -72,6 +72,19 @@ def test_a_name_is_its_row():
     assert Surgery.read('gem') is SURGERIES['gem']
 
 
+@pytest.mark.parametrize(
+    ('spec', 'expected'),
+    [
+        (dict(name='gem'), SURGERIES['gem']),
+        (dict(name='sclip', last_blocks=3), Surgery(3, 'qq+kk', ffn=True)),
+        (dict(name='clip_surgery', affinity='kk', ffn=True), Surgery(6, 'kk', ffn=True, position='bilinear')),
+    ],
+    ids=['alone', 'blocks', 'several'],
+)
+def test_a_name_with_fields_is_its_row_with_these_replaced(spec, expected):
+    assert Surgery.read(spec) == Surgery.read(ConfigDict(spec)) == expected
+
+
 def test_a_surgery_is_not_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SURGERIES['clip'].last_blocks = 6
@@ -81,6 +94,13 @@ ERRORS = {
     'unknown name': ('clip-surgery', r"unknown surgery 'clip-surgery'; choose one of clip, .*clip_surgery"),
     'unknown field': (dict(last_blocks=1, blocks=2), "unknown field 'blocks'; the fields are affinity"),
     'no blocks': (dict(affinity='vv'), 'field last_blocks is missing'),
+    'unknown name, fields': (
+        dict(name='scilp', last_blocks=1),
+        "unknown surgery 'scilp'; choose one of clip, ",
+    ),
+    'name, unknown field': (dict(name='gem', blocks=2), "unknown field 'blocks'; the fields are .*, or name"),
+    'name, illegal value': (dict(name='gem', last_blocks=-1), 'whole number >= 0, got -1'),
+    'no name': (dict(name=None), 'got NoneType'),
     'negative blocks': (dict(last_blocks=-1), 'whole number >= 0, got -1'),
     'fractional blocks': (dict(last_blocks=1.5), 'whole number >= 0, got 1.5'),
     'blocks as text': (dict(last_blocks='6'), "whole number >= 0, got '6'"),

@@ -3,20 +3,24 @@
 
     make demo          python tools/demo.py [--work-dir DIR]
 
-Two methods segment 200 validation scenes and 100 scenes whose colour-object pairs no training shows, through the Python
-interface; MMSegmentation is not needed. It says nothing about real photos.
+Two methods on 200 validation scenes and on 100 scenes whose colour-object pairs no training shows. It says nothing
+about real photos. Masks of each run are kept in the work folder. Where MMSegmentation is installed a run is an
+evaluation of `configs/clipsurgery_scenes.py`, with all that it writes; elsewhere the Python interface labels the same
+scenes, and the figures are the same to the digit.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery.environment.mistakes import guarded
+from mmseg_clipsurgery.environment.stack import mmseg_installed
 
 if TYPE_CHECKING:
     from mmseg_clipsurgery.api.model import SurgeryModel
@@ -27,6 +31,7 @@ METHODS = {'clip': 'raw CLIP', 'clip_surgery': 'CLIP Surgery'}
 SPLITS = {'val': 'validation', 'heldout': 'held-out pairs'}
 COLUMNS = {'mIoU': 'mIoU', 'mIoU_objects': 'objects', 'mIoU_grounds': 'grounds'}
 SHOWN = 6  # scenes in the picture: the first ones
+BATCH = 16  # scenes, as in the config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,34 +44,73 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: demo(arguments.work_dir, arguments.scenes), arguments.debug)
 
 
-def demo(folder: Path, count: int | None = None) -> None:
-    """Segment, print the table, draw the picture; `count` scenes of each split, None: all."""
-    from mmseg_clipsurgery import load
-    from mmseg_clipsurgery.api.results.base import write_json
-
+def demo(folder: Path, scenes: int | None = None) -> None:
+    """Evaluate, print the table, draw the picture."""
     start = time.perf_counter()
-    clip = load('scenes')
-    models = {method: clip.with_surgery(method) for method in METHODS}
-    scenes = {split: read_scenes(split, count) for split in SPLITS}
-    labels = {
-        (method, split): segment(models[method], method, split, images)
-        for method in METHODS
-        for split, (images, _) in scenes.items()
-    }
-    metrics = {
-        (method, split): mean_ious(found, scenes[split][1]) for (method, split), found in labels.items()
-    }
+    run = evaluate_in_mmseg if mmseg_installed() else evaluate_alone
+    metrics = {}
+    for method, title in METHODS.items():
+        for split, split_title in SPLITS.items():
+            begun = time.perf_counter()
+            metrics[method, split] = run(method, split, folder / f'{method}_{split}', scenes)
+            print(f'{title}, {split_title}: {time.perf_counter() - begun:.1f} s', flush=True)
     print(f'\n{table(metrics)}\n')
-    draw(folder / 'demo.png', *scenes['val'], [labels[method, 'val'] for method in METHODS])
-    write_json(
-        folder / 'results.json', {f'{method}, {split}': found for (method, split), found in metrics.items()}
+    print(f'picture: {draw(folder, scenes)}')
+    print(f'results: {folder}/*/results.json ({time.perf_counter() - start:.0f} s in all)')
+
+
+def evaluate_in_mmseg(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
+    """Metrics of one method on one split, by an evaluation in MMSeg; its masks are in `folder / 'masks'`."""
+    from mmseg_clipsurgery.evaluation import evaluate
+
+    options: dict[str, Any] = {
+        'model.backbone.surgery': method,
+        'test_dataloader.dataset.ann_file': f'ImageSets/Segmentation/{split}.txt',
+        'test_dataloader.batch_size': BATCH,
+    }
+    if scenes:
+        options['test_dataloader.dataset.indices'] = scenes
+    results = evaluate(
+        'clipsurgery_scenes', options=options, work_dir=folder, out=folder / 'masks', quiet=True
     )
-    print(f'picture: {folder / "demo.png"}')
-    print(f'results: {folder / "results.json"} ({time.perf_counter() - start:.0f} s in all)')
+    assert results is not None
+    return results['metrics']
 
 
-def read_scenes(split: str, count: int | None) -> 'tuple[list[np.ndarray], list[np.ndarray]]':
-    """(images "h w 3", masks "h w") of a split; the first `count`, None: all. Drawn on first use."""
+def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
+    """As `evaluate_in_mmseg`, by the Python interface."""
+    from mmseg_clipsurgery.api.results.base import write_json
+    from mmseg_clipsurgery.evaluation.metrics.confusion import confusion_counts, group_means, mean_iou
+    from mmseg_clipsurgery.inference.label_files import write_labels
+    from mmseg_clipsurgery.scenes import CLASSES, GROUNDS, OBJECTS
+    from mmseg_clipsurgery.vocabulary import Vocabulary
+
+    import torch
+
+    names, images, masks = read_scenes(split, scenes)
+    counts = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
+    found = embedded_clip().with_surgery(method).segment(images, Vocabulary.read('scenes'))
+    for name, truth, result in zip(names, masks, found, strict=True):
+        counts += confusion_counts(torch.tensor(truth), torch.tensor(result.labels), len(CLASSES), 255)
+        write_labels(folder / 'masks' / f'{name}.png', result.labels, len(CLASSES))
+    groups = {'objects': OBJECTS, 'grounds': GROUNDS}
+    metrics = {'mIoU': mean_iou(counts), **group_means(counts, CLASSES, groups)}
+    write_json(folder / 'results.json', {'metrics': metrics, 'images': len(names)})
+    return metrics
+
+
+@cache
+def embedded_clip() -> 'SurgeryModel':
+    """The tiny CLIP; every method shares its weights and its words."""
+    from mmseg_clipsurgery import load
+
+    return load('scenes', batch=BATCH)
+
+
+def read_scenes(
+    split: str, count: int | None = None
+) -> 'tuple[list[str], list[np.ndarray], list[np.ndarray]]':
+    """Names, images "h w 3" and masks "h w" of a split's first scenes, of all with None; drawn on first use."""
     from mmseg_clipsurgery.scenes import ensure
 
     import numpy as np
@@ -75,34 +119,8 @@ def read_scenes(split: str, count: int | None) -> 'tuple[list[np.ndarray], list[
     folder = ensure()
     names = (folder / 'ImageSets/Segmentation' / f'{split}.txt').read_text().split()[:count]
     images = [np.asarray(Image.open(folder / 'JPEGImages' / f'{name}.png').convert('RGB')) for name in names]
-    return images, [np.asarray(Image.open(folder / 'SegmentationClass' / f'{name}.png')) for name in names]
-
-
-def segment(model: 'SurgeryModel', method: str, split: str, images: 'list[np.ndarray]') -> 'list[np.ndarray]':
-    """Label maps "h w" of the images."""
-    from mmseg_clipsurgery.scenes import CLASSES
-
-    start = time.perf_counter()
-    labels = [result.labels for result in model.segment(images, list(CLASSES))]
-    seconds = time.perf_counter() - start
-    print(f'{METHODS[method]}, {SPLITS[split]}: {len(images)} scenes in {seconds:.1f} s', flush=True)
-    return labels
-
-
-def mean_ious(labels: 'list[np.ndarray]', masks: 'list[np.ndarray]') -> dict[str, float]:
-    """Mean IoU in percent of all classes, of objects, and of grounds; over the classes that occur."""
-    from mmseg_clipsurgery.scenes import CLASSES, OBJECTS
-
-    import numpy as np
-
-    k = len(CLASSES)
-    pairs = np.stack(masks).astype(np.int64) * k + np.stack(labels)
-    confusion = np.bincount(pairs.ravel(), minlength=k * k).reshape(k, k)
-    both = confusion.diagonal()
-    either = confusion.sum(0) + confusion.sum(1) - both
-    iou = 100 * np.where(either > 0, both / np.maximum(either, 1), np.nan)
-    groups = (iou, iou[: len(OBJECTS)], iou[len(OBJECTS) :])
-    return {column: float(np.nanmean(group)) for column, group in zip(COLUMNS, groups, strict=True)}
+    masks = [np.asarray(Image.open(folder / 'SegmentationClass' / f'{name}.png')) for name in names]
+    return names, images, masks
 
 
 def table(metrics: dict[tuple[str, str], dict[str, float]]) -> str:
@@ -118,25 +136,24 @@ def table(metrics: dict[tuple[str, str], dict[str, float]]) -> str:
     return '\n'.join(lines)
 
 
-def draw(
-    path: Path,
-    images: 'list[np.ndarray]',
-    masks: 'list[np.ndarray]',
-    labels: 'list[list[np.ndarray]]',
-) -> None:
-    """A picture of the first scenes: image, truth and what both methods say."""
+def draw(folder: Path, scenes: int | None = None) -> Path:
+    """A picture of the first validation scenes: image, truth and what both methods say."""
     from mmseg_clipsurgery.scenes import CLASSES
     from mmseg_clipsurgery.scenes.voc import MASK_COLOURS
     from mmseg_clipsurgery.visualization.drawing import overlay, picture
 
+    import numpy as np
+    from PIL import Image
+
     colours = [MASK_COLOURS[name] for name in CLASSES]
-    rows = [
-        [image, *(overlay(image, each, colours, 0.8) for each in label_maps)]
-        for image, *label_maps in list(zip(images, masks, *labels, strict=True))[:SHOWN]
-    ]
-    titles = ['image', 'truth', *METHODS.values()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture(rows, titles, list(zip(CLASSES, colours, strict=True))).save(path)
+    rows = []
+    for name, image, truth in zip(*read_scenes('val', min(SHOWN, scenes or SHOWN)), strict=True):
+        paths = [folder / f'{method}_val' / 'masks' / f'{name}.png' for method in METHODS]
+        label_maps = [truth, *(np.asarray(Image.open(path)) for path in paths)]
+        rows.append([image, *(overlay(image, labels, colours, 0.8) for labels in label_maps)])
+    path = folder / 'demo.png'
+    picture(rows, ['image', 'truth', *METHODS.values()], list(zip(CLASSES, colours, strict=True))).save(path)
+    return path
 
 
 if __name__ == '__main__':

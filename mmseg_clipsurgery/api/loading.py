@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clip.families import build_tower
+from ..clip.sources import named_arch
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec, read_templates
@@ -46,7 +47,7 @@ def load(
         ValueError, FileNotFoundError: unknown or contradictory arguments, missing files; see the parts.
     """
     if templates == 'auto':
-        templates = 'bare' if arch == 'scenes' else 'imagenet80'
+        templates = 'bare' if named_arch(arch) == 'scenes' else 'imagenet80'
     templates = read_templates(templates)  # a mistake here must not wait for a download
     source: dict[str, Any] = dict(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir

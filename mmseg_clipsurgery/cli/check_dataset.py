@@ -7,8 +7,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..environment.extensions import import_files
 from ..environment.mistakes import guarded, sentence
 from ..environment.stack import require_mmseg
+from .common import add_debug_option, add_import_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,8 +26,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--data-root', help='folder of the data set, in place of the one in the config')
     parser.add_argument('--subset', action='store_true', help='allow another number of images than published')
+    add_import_option(parser)
+    add_debug_option(parser)
     arguments = parser.parse_args(argv)
-    return guarded(require_mmseg) or int(not check_all(arguments))
+    return guarded(lambda: prepare(arguments), arguments.debug) or int(not check_all(arguments))
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Import what the check needs, and the user's own files.
+
+    Raises:
+        ImportError, ValueError, FileNotFoundError: MMSeg is not installed, or a file can't be imported.
+    """
+    require_mmseg()
+    from ..evaluation import audit  # noqa: F401 - before own files, which may import MMSeg
+
+    import_files(arguments.imports)
 
 
 def check_all(arguments: argparse.Namespace) -> bool:
@@ -37,6 +53,8 @@ def check_all(arguments: argparse.Namespace) -> bool:
         try:
             print(f'{name}: {audit(config_of(name), arguments.data_root, arguments.subset)}', flush=True)
         except (ValueError, FileNotFoundError) as error:
+            if arguments.debug:
+                raise
             print(f'{name}: {sentence(error)}', file=sys.stderr, flush=True)
             right = False
     return right

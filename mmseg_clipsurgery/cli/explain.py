@@ -2,32 +2,21 @@
 
     python tools/explain.py                                     the embedded scenes, and the table of docs/explain.md
     python tools/explain.py --data-set voc --data-root DIR      PASCAL VOC 2012, with the real weights
+    python tools/explain.py --import my_method.py --methods mine clip_surgery
     python tools/explain.py --check                             does the table agree with the results?
 
-A run is the test tool on `configs/explain/clipsurgery_<data set>.py` under one surgery and one similarity; its result
-is kept as soon as it is there, and a run whose result is there is left out. The rows of the paper's ablation are raw
-CLIP, feature surgery alone, architecture surgery alone, and both.
+A run whose result is there is left out; see `leaderboard.explainability`.
 """
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config
-
-from ..environment.files import atomic_write
+from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
-from ..evaluation.results import write_results
-from ..leaderboard.cells import MACHINE, settings_key
-from ..leaderboard.tables import markdown, with_blocks
-from ..protocols.settings import entry, table
-from ..resources import config_folder
-from . import cell_run
-
-SIMILARITIES = {'cosine': 'cosine', 'released': 'feature surgery'}
-HEADS = ('map mIoU', 'at threshold', 'mSC', 'pairs')
+from ..environment.stack import require_mmseg
+from ..protocols.settings import table
+from .common import add_debug_option, add_import_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--page', type=Path, default=Path('docs/explain.md'), help='text that holds the table'
     )
     parser.add_argument('--check', action='store_true', help='fail if the page differs from the results')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    add_import_option(parser)
+    add_debug_option(parser)
     arguments = parser.parse_args(argv)
     return guarded(lambda: act(arguments), arguments.debug)
 
@@ -52,61 +42,15 @@ def act(arguments: argparse.Namespace) -> None:
     """What the command line asks for.
 
     Raises:
-        ValueError: an unknown method, or with --check a page that differs.
+        ValueError, FileNotFoundError: a user's mistake, or with --check a page that differs.
+        ImportError: MMSeg is not installed.
     """
-    folder = arguments.out / arguments.data_set
+    require_mmseg()
+    from ..leaderboard import explainability
+
+    import_files(arguments.imports)
     if not arguments.check:
-        for method in arguments.methods:
-            for similarity in SIMILARITIES:
-                run(method, similarity, arguments, folder / f'{method}_{similarity}.json')
-    results = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(folder.glob('*.json'))]
-    text = arguments.page.read_text(encoding='utf-8')
-    wanted = with_blocks(text, {arguments.data_set: explain_table(results)})
-    if arguments.check and text != wanted:
-        raise ValueError(f'{arguments.page} is not what {folder} says: run python tools/explain.py')
-    atomic_write(arguments.page, lambda temporary: temporary.write_text(wanted, encoding='utf-8'))
-    print(f'{len(results)} results in {folder}; table in {arguments.page}', flush=True)
-
-
-def run(method: str, similarity: str, arguments: argparse.Namespace, path: Path) -> None:
-    """One run, unless its result is there and of today's settings."""
-    cfg = run_config(method, similarity, arguments.data_set, arguments.data_root)
-    key = settings_key(cfg)
-    if path.is_file() and json.loads(path.read_text(encoding='utf-8'))['run']['settings'] == key:
-        print(f'{method}, {similarity}: there already', flush=True)
-        return
-    results = cell_run.run(cfg, arguments.work_dir / arguments.data_set / path.stem, processes=0)
-    stated = dict(method=method, similarity=similarity, data_set=arguments.data_set, settings=key)
-    protocol = {name: value for name, value in results['protocol'].items() if name not in MACHINE}
-    write_results(path, {'run': stated, **results, 'protocol': protocol})
-    print(f'{method}, {similarity}: mSC {results["metrics"]["mSC"]:.2f}', flush=True)
-
-
-def run_config(method: str, similarity: str, data_set: str, data_root: str | None = None) -> Config:
-    """The config of one run.
-
-    Raises:
-        ValueError: an unknown method.
-    """
-    cfg = Config.fromfile(config_folder() / 'explain' / f'clipsurgery_{data_set}.py')
-    cfg.model.backbone.surgery = entry('methods', method)['surgery']
-    cfg.model.decode_head.similarity = similarity
-    if data_root:
-        cfg.test_dataloader.dataset.data_root = data_root
-    return cfg
-
-
-def explain_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Results as Markdown, methods in the order of the leaderboard."""
-    found = {(one['run']['method'], one['run']['similarity']): one['metrics'] for one in results}
-    lines = []
-    for method, stated in table()['methods'].items():
-        for similarity, title in SIMILARITIES.items():
-            if metrics := found.get((method, similarity)):
-                figures = [
-                    f'{metrics["map_mIoU"]:.2f}',
-                    f'{metrics["threshold"]:.2f}',
-                    f'{metrics["mSC"]:.2f}',
-                ]
-                lines.append([stated['title'], title, *figures, f'{metrics["pairs"]:.0f}'])
-    return markdown(['method', 'similarity'], HEADS, lines)
+        explainability.run_suite(
+            arguments.methods, arguments.data_set, arguments.out, arguments.work_dir, arguments.data_root
+        )
+    explainability.write_page(arguments.page, arguments.out, arguments.data_set, arguments.check)

@@ -3,8 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
+from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
+from .common import add_config_options, add_debug_option, add_import_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,8 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('config', help='a config file or the name of a shipped one')
     parser.add_argument('out', help='the checkpoint to write')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change the config')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    add_config_options(parser)
+    add_import_option(parser)
+    add_debug_option(parser)
     arguments = parser.parse_args(argv)
 
     def action() -> None:
@@ -24,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ..evaluation.configs import parse_options
         from ..export.checkpoint import export
 
+        import_files(arguments.imports)
         export(arguments.config, arguments.out, parse_options(arguments.cfg_options))
 
     return guarded(action, arguments.debug)

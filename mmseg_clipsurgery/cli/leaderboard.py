@@ -3,54 +3,35 @@
     python tools/leaderboard.py                                          seven methods on the eight public data sets
     python tools/leaderboard.py --methods clip naclip:naclip_plain --data-sets voc21 --data-root voc21=/data/VOC2012
     python tools/leaderboard.py --data-sets scenes scenes_heldout        the embedded benchmark, without a download
+    python tools/leaderboard.py --import my_method.py --methods mine clip_surgery --data-sets scenes ./my_data.py
     python tools/leaderboard.py --tables --readme README.md              tables alone, from the results that are there
     python tools/leaderboard.py --check --readme README.md               do tables and results agree?
 
-Each cell of the grid is a run of the test tool. Its result is kept in `--out` as soon as it is there, so that a start
-after an interruption goes on at the first cell that is missing. A cell that fails is named and the others go on; the
-exit code is then 1. Text is embedded once for each vocabulary: the embeddings are cached on disk.
+Each cell of the grid is an evaluation. Its result is kept in `--out` as soon as it is there, so that a start after an
+interruption goes on at the first cell that is missing. A cell that fails is named and the others go on; the exit code
+is then 1. Text is embedded once for each vocabulary: the embeddings are cached on disk.
 
 Cells run in this process; with --processes N each runs in N processes of its own, started by torchrun.
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from ..environment.files import atomic_write
-from ..environment.mistakes import guarded, sentence
-from ..leaderboard import cells as grid
-from ..leaderboard import charts as bars
-from ..leaderboard import tables
-from ..protocols.settings import entry, table
-from . import cell_run
-
-TABLES = {
-    'leaderboard.md': tables.leaderboard_table,
-    'scenes.md': tables.scenes_table,
-    'figures.csv': tables.csv_table,
-}
-PICTURE = 'leaderboard.png'
+from ..environment.extensions import import_files
+from ..environment.mistakes import guarded
+from ..environment.stack import require_mmseg
+from ..leaderboard.tables import published_data_sets
+from ..protocols.settings import table
+from .common import add_config_options, add_debug_option, add_import_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing of a grid and write the tables; the exit code."""
     arguments = parse(argv)
     failed: list[str] = []
-
-    def action() -> None:
-        if arguments.check:
-            check(arguments.out, arguments.readme)
-            return
-        if not arguments.tables:
-            failed.extend(run_grid(arguments))
-        write_tables(arguments.out, arguments.readme)
-
-    code = guarded(action, arguments.debug)
+    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
     for line in failed:
         print(f'failed: {line}', file=sys.stderr, flush=True)
     return code or int(bool(failed))
@@ -63,7 +44,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     names = ', '.join(table()['data_sets'])
     parser.add_argument('--methods', nargs='+', default=list(table()['methods']), metavar='METHOD[:PROTOCOL]')
     parser.add_argument(
-        '--data-sets', nargs='+', default=tables.published_data_sets(), metavar='NAME', help=f'of {names}'
+        '--data-sets',
+        nargs='+',
+        default=published_data_sets(),
+        metavar='NAME',
+        help=f'of {names}; or the config file of a data set of your own',
     )
     parser.add_argument(
         '--backbones',
@@ -82,104 +67,44 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--check', action='store_true', help='fail if tables differ from the results they are made of'
     )
     parser.add_argument('--readme', type=Path, help='a text whose blocks <!-- table: NAME --> hold tables')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    add_config_options(parser)
+    add_import_option(parser)
+    add_debug_option(parser)
     return parser.parse_args(argv)
 
 
-def run_grid(arguments: argparse.Namespace) -> list[str]:
-    """Run the cells that have no result yet; a line for each that failed."""
-    roots = data_roots(arguments.data_root)
-    planned = grid.cells(arguments.methods, arguments.data_sets, arguments.backbones)
-    configs = [grid.run_config(cell, arguments.cfg_options, roots.get(cell.data_set)) for cell in planned]
-    keys = [grid.settings_key(cfg) for cfg in configs]
-    failed, checked = [], set()  # of a data set that was run on, files need not be looked at again
-    for number, (cell, cfg, key) in enumerate(zip(planned, configs, keys, strict=True), start=1):
-        heading = f'[{number}/{len(planned)}] {cell}'
-        if not arguments.again and grid.is_done(cell, arguments.out, key):
-            print(f'{heading}: there already', flush=True)
-            continue
-        print(f'{heading}: {entry("protocols", cell.protocol)["title"]}', flush=True)
-        start = time.perf_counter()
-        try:
-            results = cell_run.run(
-                cfg,
-                arguments.work_dir / cell.data_set / cell.name,
-                arguments.processes,
-                cell.data_set not in checked,
-            )
-        except Exception as error:  # whatever it is, the other cells can still be run
-            if arguments.debug:
-                raise
-            failed.append(f'{cell}: {sentence(error) or type(error).__name__}')
-            print(f'{heading}: failed', file=sys.stderr, flush=True)
-            continue
-        checked.add(cell.data_set)
-        grid.keep(cell, arguments.out, key, results)
-        seconds = time.perf_counter() - start
-        print(f'{heading}: mIoU {results["metrics"]["mIoU"]:.2f} ({seconds:.0f} s)', flush=True)
+def act(arguments: argparse.Namespace) -> list[str]:
+    """What the command line asks for; a line for each cell that failed.
+
+    Raises:
+        ValueError, FileNotFoundError: a user's mistake, or with --check a table that differs.
+        ImportError: MMSeg is not installed.
+    """
+    require_mmseg()
+    from ..evaluation.configs import parse_options
+    from ..leaderboard import pages, suites
+
+    import_files(arguments.imports)
+    if arguments.check:
+        pages.check(arguments.out, arguments.readme)
+        return []
+    failed: list[str] = []
+    if not arguments.tables:
+        planned = suites.plan(
+            arguments.methods,
+            arguments.data_sets,
+            arguments.backbones,
+            parse_options(arguments.cfg_options),
+            arguments.data_root,
+        )
+        failed = suites.run_suite(
+            planned,
+            arguments.out,
+            arguments.work_dir,
+            arguments.processes,
+            arguments.again,
+            arguments.imports,
+            arguments.debug,
+        )
+    pages.write_tables(arguments.out, arguments.readme)
     return failed
-
-
-def data_roots(given: Sequence[str]) -> dict[str, str]:
-    """Data set -> folder, from NAME=DIR.
-
-    Raises:
-        ValueError: not of that form, or an unknown data set.
-    """
-    roots = {}
-    for one in given:
-        name, sign, folder = one.partition('=')
-        if not sign:
-            raise ValueError(f'got --data-root {one!r}; write NAME=DIR, such as voc21=data/VOCdevkit/VOC2012')
-        entry('data_sets', name)
-        roots[name] = folder
-    return roots
-
-
-def write_tables(folder: Path, readme: Path | None = None) -> None:
-    """Tables and picture of all results of a folder, and the blocks of a README.
-
-    Raises:
-        ValueError: a result or the README can't be used.
-    """
-    found = grid.read_cells(folder)
-    for name, make in TABLES.items():
-        write_text(folder / name, make(found))
-    bars.draw(tables.panels(found), folder / PICTURE)
-    if readme:
-        write_text(readme, tables.with_blocks(readme.read_text(encoding='utf-8'), tables.blocks(found)))
-    print(f'tables: {", ".join(str(folder / name) for name in (*TABLES, PICTURE))}', flush=True)
-
-
-def check(folder: Path, readme: Path | None = None) -> None:
-    """Whether tables and README say what the results say, and results of the embedded model are of today's settings.
-
-    Raises:
-        ValueError: one of them does not; the sentence has the command that mends it.
-    """
-    found = grid.read_cells(folder)
-    for result in found:
-        cell = grid.cell_of(result)
-        if cell.data_set in tables.SCENES and not grid.is_done(
-            cell, folder, grid.settings_key(grid.run_config(cell))
-        ):
-            raise ValueError(
-                f'the result of {cell} is of other settings or weights than today: python tools/leaderboard.py '
-                f'--data-sets {cell.data_set} --out {folder}'
-            )
-    expected = {folder / name: make(found) for name, make in TABLES.items()}
-    if readme:
-        expected[readme] = tables.with_blocks(readme.read_text(encoding='utf-8'), tables.blocks(found))
-    for path, text in expected.items():
-        if not path.is_file() or path.read_text(encoding='utf-8') != text:
-            mend = f'python tools/leaderboard.py --tables --out {folder}' + (
-                f' --readme {readme}' if readme else ''
-            )
-            raise ValueError(f'{path} is not what the results in {folder} say: {mend}')
-    print(f'{len(found)} results and {len(expected)} texts agree', flush=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
-    atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ..surgery import SURGERIES
 from ..vocabulary import Vocabulary, resource_names
+from .common import add_debug_option, add_import_option
 
 OPACITY = 0.6  # that of `api.results`, which this module must not import: it imports torch
 
@@ -22,7 +23,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=['clip_surgery'],
         metavar='NAME',
-        help=f'one of {", ".join(SURGERIES)}; several are drawn side by side (default: clip_surgery)',
+        help=f'one of {", ".join(SURGERIES)}, or one that --import adds; several are drawn side by side '
+        '(default: clip_surgery)',
     )
     model.add_argument(
         '--templates', default='auto', help='sentences around each word: a name, a file, or auto'
@@ -48,7 +50,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         '--overwrite', action='store_true', help='answer photos again that have results already'
     )
-    output.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    add_import_option(parser)
+    add_debug_option(parser)
 
 
 def add_words(parser: argparse._ArgumentGroup) -> None:

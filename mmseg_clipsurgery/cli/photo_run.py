@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..environment.extensions import import_files
 from ..environment.mistakes import guarded, sentence
 from .options import add_common
 from .task import Task
@@ -27,6 +28,7 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     def action() -> None:
         from .photo_loop import process_photos
 
+        import_files(parsed.imports)
         failures.extend(process_photos(task, parsed).failures)
 
     try:

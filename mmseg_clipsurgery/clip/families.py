@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..environment.extensions import open_table
 from .resnet import CLIPSurgeryResNet
 from .sources import read_arch
 from .tower import FAMILIES, ImageTower, family_of, refusal
@@ -15,6 +16,7 @@ from .vit import CLIPSurgeryViT
 
 FAMILIES['vit'] = CLIPSurgeryViT
 FAMILIES['resnet'] = CLIPSurgeryResNet
+open_table('tower family', FAMILIES)
 
 
 def tower_class(arch: str | Path | Mapping, cache_dir: str | None = None) -> type[ImageTower]:

@@ -1,7 +1,8 @@
 """Which model a user means: `resolve(arch, pretrained)` turns what is written into a `Source`.
 
     arch         an open_clip model name | a folder in open_clip's local-dir form | 'scenes' (the embedded model) |
-                 'hf-hub:org/model' | a dict in the form of open_clip's model JSON
+                 'hf-hub:org/model' | a dict in the form of open_clip's model JSON | dict(name=one of these, ...), with
+                 fields of its config that are replaced
     pretrained   an open_clip tag | a file | 'local-dir:FOLDER' | 'hf-hub:org/model' | 'scenes' | None (a folder's own
                  weights where arch is one, else random weights, with a warning)
 
@@ -84,7 +85,8 @@ def resolve(
         FileNotFoundError: a folder, file or download is missing.
     """
     config, folder, preprocess = read_arch(arch, cache_dir)
-    label = arch if isinstance(arch, str | Path) else 'the arch dict'
+    label = label_of(arch)
+    arch = named_arch(arch) or arch
     said: dict[str, bool] = {} if quick_gelu is None else {'the argument quick_gelu': bool(quick_gelu)}
     if 'quick_gelu' in config or folder:
         said[f'the config of {label}'] = bool(config.get('quick_gelu', False))
@@ -111,10 +113,15 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
     """`arch` -> (model config, folder or None, preprocessing settings)."""
     if isinstance(arch, Mapping):
         config = json.loads(json.dumps(arch))  # a plain copy of mmengine's ConfigDict too
+        config.pop('name', None)
+        if name := named_arch(arch):
+            named, folder, preprocess = read_arch(name, cache_dir)
+            return merged(named, config), folder, preprocess
         absent = [key for key in ('embed_dim', 'vision_cfg') if key not in config]
         if absent:
             raise ValueError(
-                f"the arch dict lacks {', '.join(absent)}; give it in the form of open_clip's model JSON"
+                f"the arch dict lacks {', '.join(absent)}; give it in the form of open_clip's model JSON, or "
+                'with name, a model of which it replaces fields'
             )
         return config, None, {}
     if not isinstance(arch, str | Path) or not str(arch):
@@ -130,6 +137,36 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
             f'{CONFIG_NAME}, or a dict'
         )
     return deepcopy(config), None, {}
+
+
+def named_arch(arch: object) -> str | Path | None:
+    """The name of a model: `arch` itself, or the `name` of a dict that is not complete; None for a complete dict.
+
+    dict(name='ViT-B-16') is 'ViT-B-16' in every respect, dict(name='ViT-B-16', quick_gelu=True) the same with one field
+    replaced. A dict with `embed_dim` and `vision_cfg` stands for itself, whatever name a base config has left in it.
+    """
+    if isinstance(arch, str | Path):
+        return arch
+    complete = isinstance(arch, Mapping) and 'embed_dim' in arch and 'vision_cfg' in arch
+    return arch.get('name') if isinstance(arch, Mapping) and not complete else None
+
+
+def label_of(arch: str | Path | Mapping) -> str | Path:
+    """What messages call a model."""
+    name = named_arch(arch)
+    if isinstance(arch, Mapping) and name and len(arch) > 1:
+        return f'{name} with fields of your own'
+    return name or 'the arch dict'
+
+
+def merged(config: Mapping, changes: Mapping) -> dict:
+    """A config with fields replaced, dicts within it field by field."""
+    both = {
+        key: merged(config[key], value)
+        for key, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(config.get(key), Mapping)
+    }
+    return {**config, **changes, **both}
 
 
 def model_config(name: str | Path) -> dict | None:

@@ -1,7 +1,14 @@
-"""Configs by file or by the name of a shipped one."""
+"""Configs by object, by file or by the name of a shipped one; names of a surgery and an arch become dicts.
+
+    surgery='sclip'  ->  surgery=dict(name='sclip')          arch='ViT-B-16'  ->  arch=dict(name='ViT-B-16')
+
+MMEngine can merge a dict over a dict and not over a string. In this form fields can be set over any config, such as
+`--cfg-options model.backbone.surgery.last_blocks=3`, and a string over it still replaces it.
+"""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +17,46 @@ from mmengine.config import Config, DictAction
 from ..resources import config as shipped_config
 
 
-def read_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
-    """A config given as a file or by the name of a shipped one, with `--cfg-options`."""
-    cfg = Config.fromfile(config_path(name))
+def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """A config with changes; one given as an object stays as it is.
+
+    Args:
+        given: a config, a file, or the name of a shipped config.
+        options: changes by dotted key, as of `--cfg-options`.
+
+    Raises:
+        ValueError, FileNotFoundError: there is no such config, or the options do not fit it.
+    """
+    cfg = deepcopy(given) if isinstance(given, Config) else Config.fromfile(config_path(str(given)))
+    names_to_dicts(cfg)
     if options:
-        cfg.merge_from_dict(dict(options))
+        try:
+            cfg.merge_from_dict(deepcopy(dict(options)))
+        except (TypeError, AttributeError, KeyError) as error:
+            reason = ' '.join(str(error).split())
+            raise ValueError(f'the options {", ".join(options)} do not fit the config: {reason}') from error
+        names_to_dicts(cfg)
     return cfg
+
+
+def names_to_dicts(cfg: Config) -> None:
+    """Write a segmentor's surgery and archs that are names as dicts with this name."""
+    for part, key in _named_settings(cfg):
+        if isinstance(part.get(key), str | Path):
+            part[key] = dict(name=str(part[key]))
+
+
+def _named_settings(cfg: Config) -> Iterator[tuple[Any, str]]:
+    model = segmentor_config(cfg) or {}
+    if 'text_encoder' in model:  # another model's `arch` is its own affair
+        yield from ((model.get('backbone', {}), key) for key in ('surgery', 'arch'))
+        yield model['text_encoder'], 'arch'
+
+
+def segmentor_config(cfg: Config) -> Any:
+    """The config of the segmentor, within that of test-time augmentation where there is one; None without a model."""
+    model = cfg.get('model')
+    return model.get('module', model) if model else None
 
 
 def config_path(name: str) -> str:

@@ -2,17 +2,9 @@
 
 MMEngine's own launcher calls `torch.cuda.set_device` whatever the backend and wraps the model for the GPU of its rank,
 so neither works on a CPU. Here the process group is there before the Runner is built, which then leaves it alone.
-
-| launcher | processes are found in |
-|---|---|
-| pytorch (torchrun) | RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT |
-| slurm | SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, SLURM_NODELIST |
-| mpi (Open MPI) | OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE, OMPI_COMM_WORLD_LOCAL_RANK, MASTER_ADDR |
 """
 
 import os
-import subprocess
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -20,23 +12,14 @@ import torch
 from mmengine.config import Config
 from torch import distributed
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-PREFIXES = {
-    'slurm': dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID'),
-    'mpi': dict(
-        RANK='OMPI_COMM_WORLD_RANK',
-        WORLD_SIZE='OMPI_COMM_WORLD_SIZE',
-        LOCAL_RANK='OMPI_COMM_WORLD_LOCAL_RANK',
-    ),
-}
-PORT = '29500'  # torch's own default
+from ..environment.launchers import variables
 
 
 def start(launcher: str, cfg: Config) -> None:
-    """Join the process group of a launcher and make `cfg` fit it; with 'none' do nothing.
+    """Join the process group of a launcher, unless this process is in it, and make `cfg` fit it.
 
     Args:
-        launcher: one of `LAUNCHERS`.
+        launcher: one of `LAUNCHERS`; with 'none' nothing is joined.
         cfg: `env_cfg.dist_cfg.timeout` (seconds) is heeded; `launcher` and, without a GPU, `model_wrapper_cfg` are set.
 
     Raises:
@@ -45,40 +28,26 @@ def start(launcher: str, cfg: Config) -> None:
     cfg.launcher = launcher
     if launcher == 'none':
         return
-    os.environ.update(variables(launcher, os.environ))
-    settings: dict[str, Any] = cfg.get('env_cfg', {}).get('dist_cfg', {})
-    timeout = timedelta(seconds=settings['timeout']) if settings.get('timeout') else None
-    if torch.cuda.is_available():
-        take_gpu(int(os.environ['LOCAL_RANK']), torch.cuda.device_count())
-        distributed.init_process_group(settings.get('backend', 'nccl'), timeout=timeout)
-    else:
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
         cfg.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
         )
-        distributed.init_process_group('gloo', timeout=timeout)
+    if distributed.is_initialized():
+        return
+    os.environ.update(variables(launcher, os.environ))
+    settings: dict[str, Any] = cfg.get('env_cfg', {}).get('dist_cfg', {})
+    timeout = timedelta(seconds=settings['timeout']) if settings.get('timeout') else None
+    if gpus:
+        take_gpu(int(os.environ['LOCAL_RANK']), gpus)
+    backend = settings.get('backend', 'nccl') if gpus else 'gloo'
+    distributed.init_process_group(backend, timeout=timeout)
 
 
 def stop() -> None:
     """Leave the process group, if there is one."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def variables(launcher: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of a launcher's process.
-
-    Raises:
-        ValueError: they are not all there: the process was not started by this launcher.
-    """
-    names = PREFIXES.get(launcher, {name: name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')})
-    missing = [name for name in names.values() if name not in environment]
-    if missing:
-        raise ValueError(
-            f'--launcher {launcher} and {", ".join(missing)} not set: start the processes with {_starter(launcher)}'
-        )
-    found = {name: environment[source] for name, source in names.items()}
-    address = environment.get('MASTER_ADDR') or _first_host(launcher, environment)
-    return {**found, 'MASTER_ADDR': address, 'MASTER_PORT': environment.get('MASTER_PORT', PORT)}
 
 
 def take_gpu(local_rank: int, gpus: int) -> None:
@@ -92,19 +61,3 @@ def take_gpu(local_rank: int, gpus: int) -> None:
             f'process {local_rank + 1} on this machine has no GPU, there are {gpus}: start {gpus} processes'
         )
     torch.cuda.set_device(local_rank)
-
-
-def _starter(launcher: str) -> str:
-    return {'slurm': 'tools/slurm_test.sh (srun)', 'mpi': 'mpirun'}.get(
-        launcher, 'tools/dist_test.sh (torchrun)'
-    )
-
-
-def _first_host(launcher: str, environment: Mapping[str, str]) -> str:
-    nodes = environment.get('SLURM_NODELIST')
-    if launcher == 'slurm' and nodes:
-        listed = subprocess.run(
-            ['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True
-        )
-        return listed.stdout.split()[0]
-    return '127.0.0.1'

@@ -10,16 +10,16 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..clip.sources import read_arch
+from ..clip.families import tower_class
+from ..clip.sources import named_arch, read_arch
 from ..datasets.mask_check import check_files
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
+from .configs import segmentor_config
 from .hooks.test_loop import base_datasets
 from .results import steps_of
-
-RESNET_STRIDE = 32
 
 
 def check(
@@ -38,7 +38,7 @@ def check(
     """
     start = time.perf_counter()
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    check_model(cfg.model.get('module', cfg.model))
+    check_model(segmentor_config(cfg))
     source = cfg.test_dataloader.dataset
     for one in dataset_configs(source):
         check_folders(one)
@@ -75,16 +75,15 @@ def check_model(model: Mapping[str, Any]) -> None:
 
 def patch_size(arch: Any) -> int:
     """Pixels of a patch's side, or of a ResNet's stride; 1 where a hub would have to be asked."""
-    if arch is None or str(arch).startswith('hf-hub:'):
+    if arch is None or str(named_arch(arch)).startswith('hf-hub:'):
         return 1
-    vision = read_arch(arch)[0]['vision_cfg']
-    size = RESNET_STRIDE if isinstance(vision.get('layers'), list) else vision.get('patch_size', 16)
+    size = getattr(tower_class(arch), 'patch', None) or read_arch(arch)[0]['vision_cfg'].get('patch_size', 16)
     return size if isinstance(size, int) else max(size)
 
 
 def evaluators(cfg: Config) -> list[Any]:
     """The configs of the test evaluators, one or several."""
-    given = cfg.test_evaluator
+    given = cfg.get('test_evaluator') or []
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
@@ -97,11 +96,11 @@ def check_classes(cfg: Config, dataset: Any) -> None:
     """Class count and order of vocabulary and data set, depth of the mask loader, ignored label."""
     classes = tuple(dataset.metainfo['classes'])
     kind = type(dataset).__name__
-    model = cfg.model.get('module', cfg.model)
+    model = segmentor_config(cfg) or {}
     if 'text_encoder' in model:
         vocabulary = Vocabulary.read(model['text_encoder'].get('vocabulary'))
         assert vocabulary is not None
-        count = 2 if vocabulary.num_classes == 1 else vocabulary.num_classes
+        count = class_count(vocabulary)
         if count != len(classes):
             raise ValueError(
                 f'the vocabulary {_short(model["text_encoder"]["vocabulary"])} has {count} classes and {kind} has '
@@ -123,6 +122,11 @@ def check_classes(cfg: Config, dataset: Any) -> None:
             raise ValueError(
                 f'{kind} ignores label {leaf.ignore_index} and the evaluator {ignored}: set ignore_index alike'
             )
+
+
+def class_count(vocabulary: Vocabulary) -> int:
+    """How many labels a vocabulary gives: one word alone gives two, 'background' and the word."""
+    return 2 if vocabulary.num_classes == 1 else vocabulary.num_classes
 
 
 def _short(vocabulary: Any) -> str:

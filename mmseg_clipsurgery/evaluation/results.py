@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_world_size
 
 from ..environment.files import atomic_write
+from ..surgery import Surgery
 from ..version import __version__
 
 IMPORT_NAMES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'open_clip', 'numpy', 'cv2', 'PIL')
@@ -62,8 +64,8 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
         'padded windows': inference.get('pad_windows'),
         'PAMR': _named(inference.get('pamr')),
         'test-time augmentation': cfg.model is not settings,
-        'surgery': _named(backbone.get('surgery')),
-        'arch': _named(backbone.get('arch')),
+        'surgery': stated_surgery(backbone, segmentor),
+        'arch': stated_arch(backbone.get('arch')),
         'pretrained': _named(settings.get('pretrained') or backbone.get('pretrained')),
         'dtype': str(parameter.dtype).removeprefix('torch.'),
         'precision': inference.get('precision'),
@@ -72,11 +74,34 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
     }
 
 
+def stated_surgery(backbone: Mapping[str, Any], segmentor: torch.nn.Module) -> dict[str, Any] | None:
+    """All fields of the surgery in effect, and the name by which the config asked for it.
+
+    Args:
+        backbone: its config.
+        segmentor: the built model; the tower's own surgery is what is in effect.
+    """
+    given = backbone.get('surgery')
+    built = getattr(getattr(segmentor, 'backbone', None), 'surgery', None)
+    in_effect = built if isinstance(built, Surgery) else given
+    if in_effect is None:
+        return None
+    name = given if isinstance(given, str) else given.get('name') if isinstance(given, Mapping) else None
+    fields = asdict(Surgery.read(in_effect))
+    return {'name': name, **fields} if name else fields
+
+
+def stated_arch(arch: Any) -> Any:
+    """An arch by its name; with fields of its own, as a dict."""
+    if isinstance(arch, Mapping):
+        return arch['name'] if set(arch) == {'name'} else str(arch)
+    return _named(arch)
+
+
 def protocol_lines(settings: Mapping[str, Any]) -> str:
     """The protocol as a table of two columns; what is not set is a dash."""
     width = max(map(len, settings))
-    shown = {key: '-' if value is None or value is False else value for key, value in settings.items()}
-    return '\n'.join(f'  {key:{width}}  {value}' for key, value in shown.items())
+    return '\n'.join(f'  {key:{width}}  {_shown(value)}' for key, value in settings.items())
 
 
 def resize_of(pipeline: Any) -> str | None:
@@ -140,16 +165,21 @@ def commit() -> str | None:
         return None
 
 
-def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
-    """Write a results file with versions, commit and date (UTC); numbers that are not finite become null."""
+def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a results file with versions, commit and date (UTC); what it holds.
+
+    Numbers that are not finite become null, and everything is one of JSON's own types.
+    """
     stamped = {
         **results,
         'versions': versions(),
         'commit': commit(),
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
     }
-    text = json.dumps(_plain(stamped), indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+    plain = _plain(stamped)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
     atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+    return plain
 
 
 def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -174,6 +204,13 @@ def steps_of(pipeline: Any) -> Iterator[Mapping[str, Any]]:
             yield from steps_of(step.get('transforms', []))
         elif isinstance(step, (list, tuple)):
             yield from steps_of(step)
+
+
+def _shown(value: Any) -> Any:
+    """A setting on one line: 'clip_surgery, last_blocks 6, affinity vv, ...' for one of several fields."""
+    if isinstance(value, Mapping):
+        return ', '.join(str(inner) if key == 'name' else f'{key} {inner}' for key, inner in value.items())
+    return '-' if value is None or value is False else value
 
 
 def _named(value: Any) -> Any:

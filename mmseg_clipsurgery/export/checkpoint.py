@@ -17,6 +17,7 @@ from mmseg.registry import MODELS
 
 from ..environment.files import atomic_write
 from ..evaluation.configs import read_config
+from ..models import register_towers
 from ..version import __version__
 
 
@@ -34,6 +35,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     cfg = read_config(config, options)
     if not cfg.get('model'):
         raise ValueError(f'the config {config} has no model')
+    register_towers()
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = MODELS.build(cfg.model)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()

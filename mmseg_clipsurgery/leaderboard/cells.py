@@ -6,22 +6,29 @@ what `results.json` of its run holds, without paths of the machine, and
     "cell": {"method": .., "data_set": .., "protocol": .., "backbone": .., "settings": ..}
 
 `settings` is a SHA-256 of all that decides figures. A file with the settings of its cell today is done; any other is
-run again.
+run again. A data set of the user's own is described in the cell too ("own_data_set"), so that its figures can be shown
+where its config is not given.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from .. import scenes
+from ..clip.families import tower_class
+from ..environment.extensions import digest_of
+from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
-from ..protocols.settings import entry, protocol_of, settings, table
+from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table
 from ..resources import RESOURCES, config_folder
+from ..surgery import Surgery
+from ..vocabulary import Vocabulary
+from .own_data_sets import base_config, keep_own_settings
 
 MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machine it ran on
 PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
@@ -33,8 +40,9 @@ NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
 class Cell:
     """One figure of a leaderboard.
 
-    method, data_set, protocol: names of `resources/protocols.json`.
-    backbone: 'ARCH:PRETRAINED', or '' for the one of the data set's shipped config.
+    Args:
+        method, data_set, protocol: names of `resources/protocols.json`, or of the user's own.
+        backbone: 'ARCH:PRETRAINED', or '' for the one of the data set's shipped config.
 
     Raises:
         ValueError: an unknown name, or a backbone without a colon.
@@ -94,46 +102,71 @@ def cells(methods: Sequence[str], data_sets: Sequence[str], backbones: Sequence[
 
 
 def run_config(cell: Cell, options: Mapping[str, Any] | None = None, data_root: str | None = None) -> Config:
-    """The config of a cell's run: a shipped config's model file and data set file with the cell's settings.
+    """The config of a cell's run: a model file and a data set file with the cell's settings.
 
     Args:
         cell: which run.
         options: changes by dotted key, as of `--cfg-options`.
-        data_root: in place of the shipped config's.
+        data_root: in place of the config's.
     """
-    name = entry('data_sets', cell.data_set)['config']
-    cfg = Config.fromfile(config_folder() / f'clipsurgery_{name}.py')
+    facts, own = entry('data_sets', cell.data_set), cell.data_set in OWN_DATA_SETS
+    cfg = base_config(facts) if own else read_config(config_folder() / f'clipsurgery_{facts["config"]}.py')
     changes = settings(cell.method, cell.data_set, cell.protocol)
     for part in ('backbone', 'text_encoder', 'test_cfg'):
         cfg.model[part].update(changes['model'][part])
-    cfg.test_dataloader.dataset.update(changes['test_dataloader']['dataset'])
     cfg.test_pipeline, cfg.tta_pipeline = changes['test_pipeline'], changes['tta_pipeline']
+    if own:
+        cfg.test_dataloader.setdefault('num_workers', changes['test_dataloader']['num_workers'])
+        keep_own_settings(cfg, facts)
+    else:
+        cfg.test_dataloader.dataset.update(changes['test_dataloader']['dataset'])
     if cell.backbone:
         set_backbone(cfg.model, *cell.backbone.split(':', 1))
     if data_root:
         cfg.test_dataloader.dataset.data_root = data_root
-    cfg.merge_from_dict(dict(options or {}))
-    return cfg
+    return read_config(cfg, options)
 
 
 def set_backbone(model: Any, arch: str, pretrained: str) -> None:
-    """Another CLIP for both towers; the preprocessor takes its mean and std from the tower."""
-    kind = 'CLIPSurgeryResNet' if arch.startswith('RN') else 'CLIPSurgeryViT'
-    model.backbone.update(type=kind, arch=arch, pretrained=pretrained)
-    model.text_encoder.update(arch=arch, pretrained=pretrained)
+    """Another CLIP for both towers; the preprocessor takes its mean and std from the tower.
+
+    Raises:
+        ValueError: an unknown arch, or an image tower of an unsupported kind.
+    """
+    model.backbone.update(type=tower_class(arch).__name__, arch=dict(name=arch), pretrained=pretrained)
+    model.text_encoder.update(arch=dict(name=arch), pretrained=pretrained)
     model.data_preprocessor = None
 
 
 def settings_key(cfg: Config) -> str:
-    """SHA-256 of what decides a run's figures: model, words, protocol, data set but for its place, own weights."""
-    source = {key: value for key, value in cfg.test_dataloader.dataset.items() if key != 'data_root'}
-    stated: dict[str, Any] = {part: cfg[part] for part in PARTS} | {'dataset': source}
+    """SHA-256 of what decides a run's figures.
+
+    Model, words, protocol, data set but for its place, the surgery's fields, the source of own surgeries and
+    affinities, the embedded weights.
+    """
+    backbone = cfg.model.backbone
+    surgery = Surgery.read(backbone.surgery)
+    vocabulary = Vocabulary.read(cfg.model.text_encoder.vocabulary)
+    stated: dict[str, Any] = {part: cfg[part] for part in PARTS}
+    stated['dataset'] = without_roots(cfg.test_dataloader.dataset)
+    stated['words'] = None if vocabulary is None else asdict(vocabulary)
+    stated['surgery'] = asdict(surgery)
+    name = backbone.surgery if isinstance(backbone.surgery, str) else backbone.surgery.get('name', '')
+    sources = digest_of('surgery', name), digest_of('affinity', surgery.affinity)
+    stated['sources'] = [source for source in sources if source]
     if cfg.test_dataloader.dataset.type == 'ScenesDataset':
         stated['scenes'] = scenes.VERSION
-    if cfg.model.backbone.get('pretrained') == 'scenes':
+    if backbone.get('pretrained') == 'scenes':
         files = sorted(path for path in SCENES_WEIGHTS.glob('*') if path.name not in NO_WEIGHTS)
         stated['weights'] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def without_roots(source: Any) -> Any:
+    """A data set's config without the place of its files, also where it wraps others."""
+    if isinstance(source, Mapping):
+        return {key: without_roots(value) for key, value in source.items() if key != 'data_root'}
+    return [without_roots(inner) for inner in source] if isinstance(source, list | tuple) else source
 
 
 def is_done(cell: Cell, folder: Path, key: str) -> bool:
@@ -149,25 +182,32 @@ def is_done(cell: Cell, folder: Path, key: str) -> bool:
 
 def keep(cell: Cell, folder: Path, key: str, results: Mapping[str, Any]) -> None:
     """Write a cell's result, whole or not at all."""
-    protocol = {name: value for name, value in results['protocol'].items() if name not in MACHINE}
-    stated = dict(
-        method=cell.method,
-        data_set=cell.data_set,
-        protocol=cell.protocol,
-        backbone=cell.backbone,
-        settings=key,
-    )
-    write_results(cell.path(folder), {'cell': stated, **results, 'protocol': protocol})
+    stated: dict[str, Any] = {**asdict(cell), 'settings': key}
+    if cell.data_set in OWN_DATA_SETS:
+        facts = OWN_DATA_SETS[cell.data_set]
+        stated['own_data_set'] = {key: facts[key] for key in ('title', 'protocol') if key in facts}
+    write_results(cell.path(folder), {'cell': stated, **results, 'protocol': shared_protocol(results)})
+
+
+def shared_protocol(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol of a run without paths of the machine."""
+    return {name: value for name, value in results['protocol'].items() if name not in MACHINE}
 
 
 def cell_of(result: Mapping[str, Any]) -> Cell:
-    """The cell of a result."""
+    """The cell of a result.
+
+    Raises:
+        ValueError: its method or data set is the user's own and was not given.
+    """
     stated = result['cell']
     return Cell(stated['method'], stated['data_set'], stated['protocol'], stated['backbone'])
 
 
 def read_cells(folder: Path) -> list[dict[str, Any]]:
     """Every result below the folder of a leaderboard, in the order of the tables: data sets, then methods.
+
+    Those of the user's own come after those of the table, whether they are known to this process or not.
 
     Raises:
         ValueError: a file is no result of a cell.
@@ -177,17 +217,19 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
         try:
             result = json.loads(path.read_text(encoding='utf-8'))
             order = [
-                rank(kind, result['cell'][name])
+                place
                 for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
+                for place in rank(kind, result['cell'][name])
             ]
             found.append((*order, path.stem, result))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
             ) from None
-    return [one[-1] for one in sorted(found, key=lambda one: one[:-1])]
+    return [result for *_, result in sorted(found, key=lambda entry: entry[:-1])]
 
 
-def rank(kind: str, name: str) -> int:
-    """Position of a name in the table of protocols.json."""
-    return list(table()[kind]).index(name)
+def rank(kind: str, name: str) -> tuple[int, str]:
+    """Position of a name in the table of protocols.json; names of the user's own come last, sorted."""
+    names = list(table()[kind])
+    return (names.index(name), '') if name in names else (len(names), str(name))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..protocols.settings import entry, table
+from ..protocols.settings import entry, own_method, table
 from ..resources import RESOURCES
 
 PUBLISHED = RESOURCES / 'published.json'
@@ -59,6 +59,21 @@ def published_data_sets() -> list[str]:
     return json.loads(PUBLISHED.read_text(encoding='utf-8'))['data_sets']
 
 
+def methods_of(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The methods of the table, then those among `names` that are the user's own, whether they are known or not."""
+    own = {name: own_method(name) for name in sorted(set(names)) if name not in table()['methods']}
+    return {**table()['methods'], **own}
+
+
+def data_sets_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The data sets of the table, then those of the user's own as their results state them."""
+    stated = [result['cell'] for result in cells]
+    return {
+        **table()['data_sets'],
+        **{cell['data_set']: cell['own_data_set'] for cell in stated if 'own_data_set' in cell},
+    }
+
+
 def own_rows(cells: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Results of cells, one row for each method, protocol and backbone, in the order of the cells."""
     gathered: dict[tuple[str, str, str], dict[str, float]] = {}
@@ -73,9 +88,8 @@ def own_rows(cells: Iterable[Mapping[str, Any]]) -> list[Row]:
 def own_row(method: str, protocol: str, backbone: str, figures: Mapping[str, float]) -> Row:
     """A row of this project, with or without figures."""
     pamr = 'PAMR' if has_pamr(protocol) else None
-    return Row(
-        method, entry('methods', method)['title'], protocol, backbone, 'ours', OURS, pamr, mIoU=figures
-    )
+    title = methods_of([method])[method]['title']
+    return Row(method, title, protocol, backbone, 'ours', OURS, pamr, mIoU=figures)
 
 
 def has_pamr(protocol: str) -> bool:
@@ -90,19 +104,20 @@ def leaderboard_rows(cells: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Method by method the published rows, then those of this project (an empty one where there is none)."""
     published = published_rows()
     own = [row for row in own_rows(cells) if set(row.mIoU) - set(SCENES)]
+    methods = methods_of(row.method for row in own)
     rows = []
-    for method, stated in table()['methods'].items():
+    for method, stated in methods.items():
         empty = own_row(method, stated['protocol'], USUAL_BACKBONE, {})
         rows += [row for row in published if row.method == method]
         rows += [row for row in own if row.method == method] or [empty]
-    return rows + [row for row in published if row.method not in table()['methods']]
+    return rows + [row for row in published if row.method not in methods]
 
 
-def leaderboard_table(cells: Iterable[Mapping[str, Any]]) -> str:
+def leaderboard_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """mIoU on real data as Markdown; what nobody measured or published is empty."""
-    rows = leaderboard_rows(cells)
+    rows, known = leaderboard_rows(cells), data_sets_of(cells)
     listed = published_data_sets()
-    more = [name for name in table()['data_sets'] if name not in (*listed, *SCENES)]
+    more = [name for name in known if name not in (*listed, *SCENES)]
     data_sets = listed + [name for name in more if any(name in row.mIoU for row in rows)]
     backbones = {row.backbone for row in rows} != {USUAL_BACKBONE}
     heads = ['method', 'figures of', *(['backbone'] if backbones else []), 'with']
@@ -117,12 +132,12 @@ def leaderboard_table(cells: Iterable[Mapping[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    titles = [entry('data_sets', name)['title'] for name in data_sets]
+    titles = [known[name]['title'] for name in data_sets]
     listed_sources = '; '.join(f'({number}) {source}' for number, source in enumerate(sources, start=1))
     return f'{markdown(heads, titles, lines)}\nPublished on {USUAL_BACKBONE} by: {listed_sources}.\n'
 
 
-def scenes_table(cells: Iterable[Mapping[str, Any]]) -> str:
+def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """The embedded benchmark as Markdown, a row for each method that was run with the embedded model."""
     found: dict[str, dict[str, Mapping[str, float]]] = {}
     for result in cells:
@@ -130,7 +145,7 @@ def scenes_table(cells: Iterable[Mapping[str, Any]]) -> str:
         if cell['data_set'] in SCENES and not cell['backbone'] and cell['protocol'] == 'scenes':
             found.setdefault(cell['method'], {})[cell['data_set']] = result['metrics']
     lines = []
-    for method, stated in table()['methods'].items():
+    for method, stated in methods_of(found).items():
         if method in found:
             values = [
                 found[method].get(data_set, {}).get(metric)
@@ -141,7 +156,7 @@ def scenes_table(cells: Iterable[Mapping[str, Any]]) -> str:
     return markdown(['method'], SCENES_HEADS, lines)
 
 
-def csv_table(cells: Iterable[Mapping[str, Any]]) -> str:
+def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """Every figure in a line of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
@@ -155,20 +170,21 @@ def csv_table(cells: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def panels(cells: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
-    """Data set -> method -> (ours, published), by titles, with the usual backbones and protocols; for `bars.draw`."""
+def panels(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
+    """Data set -> method -> (ours, published), by titles, with the usual backbones and protocols; for `charts.draw`."""
     usual = [
         row for row in [*own_rows(cells), *published_rows()] if row.backbone in (USUAL_BACKBONE, 'scenes')
     ]
+    methods = methods_of(result['cell']['method'] for result in cells)
     drawn = {}
-    for data_set, facts in table()['data_sets'].items():
+    for data_set, facts in data_sets_of(cells).items():
         found = {
             (row.method, row.protocol, row.origin): row.mIoU[data_set]
             for row in usual
             if data_set in row.mIoU
         }
         panel = {}
-        for method, stated in table()['methods'].items():
+        for method, stated in methods.items():
             protocol = facts.get('protocol', stated['protocol'])
             pair = found.get((method, protocol, 'ours')), found.get((method, protocol, 'published'))
             if pair != (None, None):

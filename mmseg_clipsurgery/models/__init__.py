@@ -12,5 +12,11 @@ if mmseg_installed():
     from ..clip.text_encoder import OpenCLIPTextEncoder
     from . import head, preprocessor, recogniser, segmentor, tta  # noqa: F401
 
-    for part in (*FAMILIES.values(), OpenCLIPTextEncoder):
-        MODELS.register_module(module=part)
+    def register_towers() -> None:
+        """Register the towers of all families, those that were added since the last call, too."""
+        for tower in FAMILIES.values():
+            if tower.__name__ not in MODELS.module_dict:
+                MODELS.register_module(module=tower)
+
+    register_towers()
+    MODELS.register_module(module=OpenCLIPTextEncoder)

@@ -9,7 +9,10 @@ config is one line over a model file and a data set file:
 
     globals().update(settings('clip_surgery', 'voc21'))             another method, data set or protocol: other names
 
-`grid.run_config` builds the same run without a file, which is how the leaderboard fills its table.
+`leaderboard.cells.run_config` builds the same run without a file, which is how the leaderboard fills its table.
+
+A user's own entries stand beside the table's: a surgery that is none of the table's methods is a method with
+`OWN_PROTOCOL`, and `OWN_DATA_SETS` holds data sets that were read from config files (`leaderboard.own_data_sets`).
 """
 
 import json
@@ -17,11 +20,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from ..environment.extensions import IMPORTED
 from ..environment.loader_workers import loading_workers
 from ..resources import RESOURCES
-from ..vocabulary import Vocabulary, resource_names
+from ..surgery import SURGERIES
+from ..vocabulary import Vocabulary
 
 TABLE = RESOURCES / 'protocols.json'
+OWN_PROTOCOL = 'sclip'  # of a user's own method: the leaderboard's
+OWN_DATA_SETS: dict[str, Mapping[str, Any]] = {}  # name -> what the table would say of it
+REMEDIES = {
+    'methods': 'or give the file that adds it with --import',
+    'data_sets': 'or the config file of a data set of your own, such as ./my_data.py',
+}
 LONG_SIDE = 2048  # pixels, of MMSeg's test pipelines: the long side a resize by the short side may reach
 
 
@@ -31,8 +42,25 @@ def table() -> Mapping[str, Any]:
     return json.loads(TABLE.read_text(encoding='utf-8'))
 
 
+def entries(kind: str) -> dict[str, Mapping[str, Any]]:
+    """The table's protocols, data sets or methods, then the user's own.
+
+    Args:
+        kind: 'protocols', 'data_sets' or 'methods'.
+    """
+    own: Mapping[str, Mapping[str, Any]] = OWN_DATA_SETS if kind == 'data_sets' else {}
+    if kind == 'methods':
+        own = {name: own_method(name) for name in SURGERIES if name not in table()['methods']}
+    return {**table()[kind], **own}
+
+
+def own_method(name: str) -> dict[str, str]:
+    """What the table would say of a user's own method."""
+    return {'title': name, 'surgery': name, 'protocol': OWN_PROTOCOL}
+
+
 def entry(kind: str, name: str) -> Mapping[str, Any]:
-    """What the table says of a protocol, data set or method.
+    """What is said of a protocol, data set or method.
 
     Args:
         kind: 'protocols', 'data_sets' or 'methods'.
@@ -41,10 +69,13 @@ def entry(kind: str, name: str) -> Mapping[str, Any]:
     Raises:
         ValueError: there is no such name; the sentence lists those that are there.
     """
-    known = table()[kind]
+    known = entries(kind)
     if name not in known:
         what = kind.replace('_', ' ').removesuffix('s')
-        raise ValueError(f'unknown {what} {name!r}; take one of: {", ".join(known)}')
+        remedy = f', {REMEDIES[kind]}' if kind in REMEDIES else ''
+        if kind == 'methods' and IMPORTED:
+            remedy += f' ({", ".join(map(str, IMPORTED))}: imported, without it)'
+        raise ValueError(f'unknown {what} {name!r}; take one of: {", ".join(known)}{remedy}')
     return known[name]
 
 
@@ -65,7 +96,7 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
     """Everything a config adds to its model file and data set file.
 
     Args:
-        method: one of the methods; its surgery is set in the backbone.
+        method: one of the methods; its surgery is set in the backbone, as a dict that fields can be merged into.
         data_set: one of the data sets.
         protocol: one of the protocols; None: that of `protocol_of`.
 
@@ -83,7 +114,7 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
     split = {'ann_file': facts['split']} if 'split' in facts else {}
     return dict(
         model=dict(
-            backbone=dict(surgery=entry('methods', method)['surgery']),
+            backbone=dict(surgery=dict(name=entry('methods', method)['surgery'])),
             text_encoder=dict(vocabulary=words(data_set, found['words']), templates=found['templates']),
             test_cfg=test_cfg(found),
         ),
@@ -95,8 +126,8 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
     )
 
 
-def words(data_set: str, kind: str) -> str | list[str]:
-    """The vocabulary of a data set in the words of a kind: a shipped name, or the class names.
+def words(data_set: str, kind: str) -> Any:
+    """The vocabulary of a data set in the words of a kind: a shipped name, what the user gave, or the class names.
 
     Args:
         data_set: one of the data sets.
@@ -107,9 +138,7 @@ def words(data_set: str, kind: str) -> str | list[str]:
         vocabulary = Vocabulary.read(given['leaderboard'])
         assert vocabulary is not None
         return list(vocabulary.classes)
-    name = given.get(kind, given['leaderboard'])
-    assert name in resource_names('vocabularies')
-    return name
+    return given.get(kind, given['leaderboard'])
 
 
 def test_cfg(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,27 +30,3 @@ def test_a_page_that_differs_is_an_error(tmp_path, capsys):
     arguments = ['--check', '--out', str(tmp_path / 'results'), '--page', str(page)]
     assert explain.main(arguments) == 1
     assert 'run python tools/explain.py' in capsys.readouterr().err
-
-
-def test_rows_are_in_the_order_of_the_leaderboard():
-    given = [result('clip_surgery', 'released'), result('clip', 'released'), result('clip', 'cosine')]
-    rows = explain.explain_table(given).splitlines()[2:]
-    assert [row.split('|')[1:3] for row in rows] == [
-        [' CLIP ', ' cosine '],
-        [' CLIP ', ' feature surgery '],
-        [' CLIP Surgery ', ' feature surgery '],
-    ]
-    assert '70.13 | 0.50 | -3.20 | 7 |' in rows[0]
-
-
-def test_a_run_has_its_surgery_and_similarity():
-    cfg = explain.run_config('sclip', 'released', 'scenes')
-    assert cfg.model.backbone.surgery == 'sclip'
-    assert cfg.model.decode_head.similarity == 'released'
-    assert cfg.model.test_cfg.maps
-    assert cfg.test_evaluator == dict(type='ExplainabilityMetric')
-
-
-def test_an_unknown_method_is_an_error():
-    with pytest.raises(ValueError, match='sclop'):
-        explain.run_config('sclop', 'cosine', 'scenes')

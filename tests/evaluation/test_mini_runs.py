@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mini_datasets
 import tiny
-from mmseg_clipsurgery import test as tool
+from mmseg_clipsurgery.evaluation import evaluate
 from mmseg_clipsurgery.protocols.settings import entry, table
 from mmseg_clipsurgery.resources import config
 
@@ -35,20 +35,14 @@ def mini_config(path: str, root: Path) -> Config:
     return cfg
 
 
-def run(cfg: Config, folder: Path, *options: str) -> dict:
-    path = folder / f'{folder.name}.py'  # MMEngine names its logger by file and second
-    cfg.dump(path)
-    return tool.run(tool.parse([str(path), '--work-dir', str(folder / 'work'), *options]))
-
-
 CONFIGS = {facts['config']: name for name, facts in table()['data_sets'].items() if name != 'scenes_heldout'}
 CONFIGS['voc_paper'] = 'voc21'
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_config_runs(name, tmp_path, capsys):
+def test_config_runs(name, tmp_path):
     root = mini_datasets.make(CONFIGS[name], tmp_path / 'data')
-    results = run(mini_config(config(f'clipsurgery_{name}'), root), tmp_path)
+    results = evaluate(mini_config(config(f'clipsurgery_{name}'), root), work_dir=tmp_path, quiet=True)
     assert results['images'] == 2
     assert 0 <= results['metrics']['mIoU'] <= 100
     # Classes that the miniature shows have an accuracy: its encoding was read as it should be.
@@ -83,7 +77,7 @@ def test_saved_masks_are_masks_of_the_data_set(name, folder, depth, labels, tmp_
     """Taken as truth, they give 100 %: no label is lost or moved on the way, in 16 bits and with an offset."""
     root = mini_datasets.make(name, tmp_path / 'data')
     cfg = mini_config(config(f'clipsurgery_{name}'), root)
-    run(cfg, tmp_path, '--out', str(tmp_path / 'masks'))
+    evaluate(cfg, work_dir=tmp_path, out=tmp_path / 'masks', quiet=True)
     saved = sorted((tmp_path / 'masks').rglob('*.png'))
     assert len(saved) == 2
     for path, size in zip(saved, mini_datasets.SIZES, strict=True):
@@ -92,7 +86,7 @@ def test_saved_masks_are_masks_of_the_data_set(name, folder, depth, labels, tmp_
         assert (values.shape, values.dtype) == (size, depth)
         assert set(np.unique(values)) <= set(labels)
         path.replace(root / folder / path.name)
-    assert run(cfg, tmp_path)['metrics']['aAcc'] == 100
+    assert evaluate(cfg, work_dir=tmp_path, quiet=True)['metrics']['aAcc'] == 100
 
 
 def test_saved_scores_give_the_labels(tmp_path):
@@ -100,7 +94,7 @@ def test_saved_scores_give_the_labels(tmp_path):
     cfg = mini_config(config('clipsurgery_cityscapes'), root)
     cfg.model.test_cfg.scores = True
     cfg.test_evaluator.update(scores_dir=str(tmp_path / 'scores'), per_image=True)
-    results = run(cfg, tmp_path, '--out', str(tmp_path / 'masks'))
+    results = evaluate(cfg, work_dir=tmp_path, out=tmp_path / 'masks', quiet=True)
     masks = sorted((tmp_path / 'masks').rglob('*.png'))
     assert len(masks) == len(results['per_image']) == 2
     for path in masks:

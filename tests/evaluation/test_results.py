@@ -58,7 +58,7 @@ def test_protocol():
         'crop': (224, 224),
         'stride': (112, 112),
         'logit scale': 50,
-        'surgery': "{'last_blocks': 2, 'affinity': 'vv'}",
+        'surgery': dict(last_blocks=2, affinity='vv', residual=True, ffn=False, position='bicubic_scale'),
         'arch': 'ViT-B-16',
         'pretrained': 'openai',
         'PAMR': "{'iterations': 10}",

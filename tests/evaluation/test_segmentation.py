@@ -1,6 +1,6 @@
 """`SegmentationMetric`: as MMSeg's IoUMetric, as one process, beyond 255 labels, and what it saves."""
 
-from mmseg_clipsurgery.evaluation.metrics.segmentation import SegmentationMetric, confusion_counts
+from mmseg_clipsurgery.evaluation.metrics.segmentation import SegmentationMetric
 from mmseg_clipsurgery.evaluation.saved_predictions import common_folder, file_name
 
 import numpy as np
@@ -52,14 +52,6 @@ def test_equals_mmseg(options: dict) -> None:
     got = evaluate(metric(**options), samples)
     assert list(got) == list(expected)
     assert got == pytest.approx({key: float(value) for key, value in expected.items()}, abs=0.011)
-
-
-def test_counts_by_hand() -> None:
-    truth = torch.tensor([[0, 0, 1], [1, 255, 2]], dtype=torch.uint8)
-    labels = torch.tensor([[0, 1, 1], [1, 2, 0]])
-    counts = confusion_counts(truth, labels, 3, 255)
-    assert counts.dtype == torch.int64
-    assert counts.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_per_class_groups_and_images() -> None:

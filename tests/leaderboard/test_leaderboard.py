@@ -7,10 +7,9 @@ from pathlib import Path
 
 import mini_datasets
 import tiny
-from mmseg_clipsurgery.cli import cell_run, leaderboard
+from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.leaderboard import cells as grid
-from mmseg_clipsurgery.leaderboard import charts as bars
-from mmseg_clipsurgery.leaderboard import tables
+from mmseg_clipsurgery.leaderboard import charts, pages, suites, tables
 from mmseg_clipsurgery.leaderboard.cells import Cell
 
 import pytest
@@ -35,8 +34,8 @@ class Runs:
         self.drawn: list[tuple[dict, str]] = []
         self.broken: dict[str, BaseException] = {}
 
-    def __call__(self, cfg, folder, processes, preflight):
-        name = f'{folder.name} on {folder.parent.name}'
+    def __call__(self, run, work_dir, processes, preflight, imports):
+        name = str(run.cell)
         self.asked.append(name)
         self.checked += [name] if preflight else []
         if name in self.broken:
@@ -45,7 +44,7 @@ class Runs:
         return {
             'metrics': {'mIoU': figure, 'mIoU_objects': figure / 2, 'mIoU_grounds': figure / 4},
             'protocol': {
-                'surgery': cfg.model.backbone.surgery,
+                'surgery': run.cfg.model.backbone.surgery.name,
                 'data root': '/somewhere',
                 'checkpoint': None,
             },
@@ -55,8 +54,8 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(cell_run, 'run', made)
-    monkeypatch.setattr(bars, 'draw', lambda panels, path: made.drawn.append((panels, path.name)))
+    monkeypatch.setattr(suites, 'run_cell', made)
+    monkeypatch.setattr(charts, 'draw', lambda panels, path: made.drawn.append((panels, path.name)))
     return made
 
 
@@ -153,8 +152,8 @@ def test_protocols_and_backbones_are_cells_of_their_own(board, runs, tmp_path):
 
 def test_a_backbone_is_set_in_both_towers():
     cfg = grid.run_config(Cell('gem', 'voc21', 'sclip', 'RN50x16:openai'))
-    assert (cfg.model.backbone.type, cfg.model.backbone.arch) == ('CLIPSurgeryResNet', 'RN50x16')
-    assert cfg.model.text_encoder.arch == 'RN50x16'
+    assert (cfg.model.backbone.type, cfg.model.backbone.arch.name) == ('CLIPSurgeryResNet', 'RN50x16')
+    assert cfg.model.text_encoder.arch.name == 'RN50x16'
     assert cfg.model.data_preprocessor is None
 
 
@@ -216,10 +215,10 @@ def test_panels_show_ours_beside_the_same_protocols_published_figure(board, tmp_
 
 
 def test_bars_have_a_place_each():
-    two = bars.bars(3, (40.0, 50.0))
-    assert [(bar[1], bar[3]) for bar in two] == [(40.0, bars.OURS), (50.0, bars.PUBLISHED)]
+    two = charts.bars(3, (40.0, 50.0))
+    assert [(bar[1], bar[3]) for bar in two] == [(40.0, charts.OURS), (50.0, charts.PUBLISHED)]
     assert two[0][0] + two[0][2] / 2 <= two[1][0] - two[1][2] / 2 + 1e-9
-    assert bars.bars(0, (None, 50.0))[0][0] == pytest.approx(0)
+    assert charts.bars(0, (None, 50.0))[0][0] == pytest.approx(0)
 
 
 def test_picture(tmp_path):
@@ -227,13 +226,13 @@ def test_picture(tmp_path):
         'VOC21': {'CLIP': (20.0, 18.6), 'GEM': (None, 56.9)},
         **{f'set {i}': {'CLIP': (i, None)} for i in range(5)},
     }
-    bars.draw(panels, tmp_path / 'bars.png')
-    with Image.open(tmp_path / 'bars.png') as picture:
+    charts.draw(panels, tmp_path / 'charts.png')
+    with Image.open(tmp_path / 'charts.png') as picture:
         assert min(picture.size) > 500
         shown = {colour for _, colour in picture.convert('RGB').getcolors(2**24)}
     assert {(0x1F, 0x6F, 0xB4), (0xC9, 0xCD, 0xD2)} <= shown
     with pytest.raises(ValueError, match='no figure to draw'):
-        bars.draw({}, tmp_path / 'nothing.png')
+        charts.draw({}, tmp_path / 'nothing.png')
 
 
 def test_scenes_table_is_made_of_both_splits(board, tmp_path):
@@ -371,4 +370,4 @@ def test_failed_processes_say_why(tmp_path, tiny_clip, monkeypatch, capsys):
 def test_committed_results_and_readme_agree():
     if not (ROOT / 'results').is_dir():
         pytest.skip('no results are committed yet')
-    leaderboard.check(ROOT / 'results', ROOT / 'README.md')
+    pages.check(ROOT / 'results', ROOT / 'README.md')

@@ -181,7 +181,7 @@ def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, pr
     mine = Config.fromfile(tmp_path / 'mine.py')
     expected = run_config(Cell(method, data_set, protocol or protocol_of(method, data_set)))
     assert mine.to_dict() == expected.to_dict()
-    assert mine.model.backbone.surgery == method
+    assert mine.model.backbone.surgery == dict(name=method)
 
 
 @pytest.mark.parametrize('data_set', DATA_SETS)

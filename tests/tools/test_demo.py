@@ -1,19 +1,23 @@
-"""The demo: two methods on two splits of the embedded scenes, a table and a picture."""
+"""The demo: four runs on the embedded scenes, a table and a picture."""
 
 import importlib.util
 import json
 from pathlib import Path
 
 from mmseg_clipsurgery.clip import sources as pretrained
-from mmseg_clipsurgery.scenes import CLASSES, OBJECTS, words
+from mmseg_clipsurgery.environment.stack import mmseg_installed
+from mmseg_clipsurgery.scenes import words
 
-import numpy as np
 import open_clip
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+NEEDS_MMSEG = (
+    pytest.mark.mmseg,
+    pytest.mark.skipif(not mmseg_installed(), reason='MMSeg is not installed'),
+)
 PATH = Path(__file__).resolve().parents[2] / 'tools/demo.py'
 
 
@@ -46,32 +50,35 @@ def model(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_demo(demo, model, tmp_path, capsys):
+@pytest.mark.parametrize('mmseg', [pytest.param(True, marks=NEEDS_MMSEG), False], ids=['in MMSeg', 'alone'])
+def test_demo(demo, model, tmp_path, capsys, monkeypatch, mmseg):
+    monkeypatch.setattr(demo, 'mmseg_installed', lambda: mmseg)
     assert demo.main(['--work-dir', str(tmp_path / 'out'), '--scenes', '3']) == 0
-    output = capsys.readouterr().out
-    lines = output.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     for title in ('raw CLIP', 'CLIP Surgery'):
         (row,) = [line for line in lines if line.startswith(f'{title}  ')]
         assert len(row.removeprefix(title).split()) == 6
     (path,) = [line.removeprefix('picture: ') for line in lines if line.startswith('picture: ')]
     assert Image.open(path).size[0] > 4 * 192
-    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
-    assert list(results) == ['clip, val', 'clip, heldout', 'clip_surgery, val', 'clip_surgery, heldout']
-    assert all(set(metrics) == set(demo.COLUMNS) for metrics in results.values())
+    for run in ('clip_val', 'clip_heldout', 'clip_surgery_val', 'clip_surgery_heldout'):
+        results = json.loads((tmp_path / 'out' / run / 'results.json').read_text())
+        assert results['images'] == len([*(tmp_path / 'out' / run / 'masks').iterdir()]) == 3
+        assert set(results['metrics']) >= {'mIoU', 'mIoU_objects', 'mIoU_grounds'}
+        if mmseg:
+            assert results['protocol']['surgery']['name'] == run.rpartition('_')[0]
+            assert run.rpartition('_')[2] in results['protocol']['split']
 
 
-def test_mean_iou_is_that_of_the_results(demo):
-    classes = len(CLASSES)
-    generator = np.random.default_rng(0)
-    labels, masks = generator.integers(0, classes - 1, (2, 3, 8, 8), np.uint8)  # the last class is nowhere
-    found = demo.mean_ious([*labels], [*masks])
-    ious = [
-        ((labels == k) & (masks == k)).sum() / ((labels == k) | (masks == k)).sum()
-        for k in range(classes - 1)
-    ]
-    assert found['mIoU'] == pytest.approx(100 * np.mean(ious))
-    assert found['mIoU_objects'] == pytest.approx(100 * np.mean(ious[: len(OBJECTS)]))
-    assert found['mIoU_grounds'] == pytest.approx(100 * np.mean(ious[len(OBJECTS) :]))
+@pytest.mark.parametrize(
+    'method', [pytest.param(name, marks=NEEDS_MMSEG) for name in ('clip', 'clip_surgery')]
+)
+def test_figures_and_masks_are_the_same_without_mmseg(demo, tmp_path, method):
+    folders = tmp_path / 'in', tmp_path / 'alone'
+    there = demo.evaluate_in_mmseg(method, 'val', folders[0], 20)
+    alone = demo.evaluate_alone(method, 'val', folders[1], 20)
+    assert alone == {name: there[name] for name in demo.COLUMNS}
+    for path in (folders[0] / 'masks').iterdir():
+        assert path.read_bytes() == (folders[1] / 'masks' / path.name).read_bytes()
 
 
 def test_table(demo):

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import mini_voc
 from mmseg_clipsurgery.cli import export
+from mmseg_clipsurgery.environment import launchers
 from mmseg_clipsurgery.environment.mistakes import sentence
 from mmseg_clipsurgery.evaluation import distributed
-from mmseg_clipsurgery.test import configure, main, parse
+from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.evaluation.preparation import prepare
+from mmseg_clipsurgery.test import main
 
 import numpy as np
 import pytest
@@ -72,8 +75,9 @@ def test_main_job(write_config, checkpoint, tmp_path, capfd):
     expected = dict(
         dataset='PascalVOCDataset', images=5, classes=21, queries=56, words='voc21', templates='bare'
     )
-    expected |= dict(
-        mode='slide', crop=[16, 24], surgery='clip_surgery', device='cpu', dtype='float32', processes=1
+    expected |= dict(mode='slide', crop=[16, 24], device='cpu', dtype='float32', processes=1)
+    expected['surgery'] = dict(
+        name='clip_surgery', last_blocks=6, affinity='vv', residual=True, ffn=False, position='bilinear'
     )
     assert {key: results['protocol'][key] for key in expected} == expected
     assert results['images'] == 5
@@ -96,7 +100,7 @@ def test_the_config_decides_without_a_checkpoint(write_config, tmp_path):
     options = ('--cfg-options', 'model.backbone.surgery=clip', 'test_dataloader.num_workers=1')
     assert run(config, '--work-dir', tmp_path / 'work', '--out', tmp_path / 'masks', *options) == 0
     results = results_of(tmp_path / 'work')
-    assert results['protocol']['surgery'] == 'clip'
+    assert results['protocol']['surgery']['last_blocks'] == 0
     assert results['metrics']['stock/mIoU'] == pytest.approx(results['metrics']['mIoU'], abs=0.011)
     assert (tmp_path / 'work/per_image.csv').read_text().count('.jpg') == 5
     assert len(results_of(tmp_path / 'work')['per_image']) == 5
@@ -104,12 +108,13 @@ def test_the_config_decides_without_a_checkpoint(write_config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('gpu', 'options'), [(False, []), (True, []), (True, ['test_dataloader.pin_memory=False'])]
+    ('gpu', 'options'), [(False, {}), (True, {}), (True, {'test_dataloader.pin_memory': False})]
 )
 def test_memory_is_pinned_where_there_is_a_gpu(write_config, monkeypatch, gpu, options):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
-    arguments = [write_config(), *(['--cfg-options', *options] if options else [])]
-    assert configure(parse(arguments)).test_dataloader.pin_memory is (gpu and not options)
+    cfg = read_config(write_config(), options)
+    prepare(cfg)
+    assert cfg.test_dataloader.pin_memory is (gpu and not options)
 
 
 def test_data_root_and_equal_names_in_two_folders(write_config, voc, checkpoint, tmp_path):
@@ -329,14 +334,14 @@ def test_export_of_a_mistake(tmp_path, capfd):
     ],
 )  # fmt: skip
 def test_launchers(launcher, environment, expected):
-    found = distributed.variables(launcher, environment)
+    found = launchers.variables(launcher, environment)
     names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
     assert [found[name] for name in names] == expected.split()
 
 
 def test_a_launcher_that_did_not_start_the_process():
     with pytest.raises(ValueError, match=r'RANK, WORLD_SIZE not set: start the processes with .*torchrun'):
-        distributed.variables('pytorch', {'LOCAL_RANK': '0'})
+        launchers.variables('pytorch', {'LOCAL_RANK': '0'})
 
 
 def test_more_processes_than_gpus():

@@ -8,9 +8,18 @@ model = dict(
         std=[0.25 * 255, 0.25 * 255, 0.25 * 255],
         bgr_to_rgb=True,
     ),
-    backbone=dict(type='CLIPSurgeryViT', arch='scenes', pretrained='scenes', surgery='clip_surgery'),
+    backbone=dict(
+        type='CLIPSurgeryViT',
+        arch=dict(name='scenes'),
+        pretrained='scenes',
+        surgery=dict(name='clip_surgery'),
+    ),
     text_encoder=dict(
-        type='OpenCLIPTextEncoder', arch='scenes', pretrained='scenes', vocabulary=None, templates='bare'
+        type='OpenCLIPTextEncoder',
+        arch=dict(name='scenes'),
+        pretrained='scenes',
+        vocabulary=None,
+        templates='bare',
     ),
     # One word and no background: pixels nearer to the word than to the empty string are labelled.
     decode_head=dict(type='SurgeryHead', threshold=0.0),

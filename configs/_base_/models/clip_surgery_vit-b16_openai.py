@@ -12,10 +12,15 @@ model = dict(
         std=[0.26862954 * 255, 0.26130258 * 255, 0.27577711 * 255],
         bgr_to_rgb=True,
     ),
-    backbone=dict(type='CLIPSurgeryViT', arch='ViT-B-16', pretrained='openai', surgery='clip_surgery'),
+    backbone=dict(
+        type='CLIPSurgeryViT',
+        arch=dict(name='ViT-B-16'),
+        pretrained='openai',
+        surgery=dict(name='clip_surgery'),
+    ),
     text_encoder=dict(
         type='OpenCLIPTextEncoder',
-        arch='ViT-B-16',
+        arch=dict(name='ViT-B-16'),
         pretrained='openai',
         vocabulary=None,
         templates='imagenet80',

@@ -1,9 +1,6 @@
 """`SegmentationMetric`: MMSeg's `IoUMetric` counted in integers, in constant memory, exact over processes.
 
-    C_ij = number of pixels of class i labelled j, over all images (int64)
-    IoU_i = C_ii / (sum_j C_ij + sum_j C_ji - C_ii)    Acc_i = C_ii / sum_j C_ij    aAcc = sum_i C_ii / sum_ij C_ij
-
-Differences from `IoUMetric`, whose table and names of results are kept:
+The matrix and what is made of it: `confusion`. Differences from `IoUMetric`, whose table and names of results are kept:
 - one matrix instead of four tensors for every image, summed over processes once, at the end, without the images that a
   sampler repeats (see `tally`); integers, so that any number of processes gives the same digits;
 - labels above 255; masks saved in 16 bits where needed, and under names that are unique over folders;
@@ -24,8 +21,8 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from ...inference.label_files import write_labels
-from ...inference.postprocess import bincount_without_sync
 from ..saved_predictions import file_name, write_scores
+from .confusion import areas_of, confusion_counts, group_means, label_range
 from .distributed_sum import DistributedSum
 
 MOST_UNCHECKED = 32  # images on an accelerator
@@ -179,17 +176,10 @@ class SegmentationMetric(IoUMetric):
             for index, name in enumerate(names)
         ]
         if self.groups:
-            metrics |= self._group_means(names, areas)
+            means = group_means(counts, names, self.groups)
+            print_log(', '.join(f'{key}: {value}' for key, value in means.items()), 'current')
+            metrics |= means
         return {key: float(value) for key, value in metrics.items()}
-
-    def _group_means(self, names: list[str], areas: tuple[Tensor, ...]) -> dict[str, float]:
-        iou = (areas[0] / areas[1]).numpy() * 100
-        means = {
-            f'mIoU_{group}': float(np.round(np.nanmean([iou[names.index(name)] for name in members]), 2))
-            for group, members in self.groups.items()
-        }
-        print_log(', '.join(f'{key}: {value}' for key, value in means.items()), 'current')
-        return means
 
     def _path(self, folder: str, image_path: str, suffix: str) -> Path:
         name = file_name(image_path, self.image_root, suffix)
@@ -199,34 +189,6 @@ class SegmentationMetric(IoUMetric):
                 'set image_root of the metric to a folder that holds both'
             )
         return Path(folder, name)
-
-
-def confusion_counts(truth: Tensor, labels: Tensor, classes: int, ignore_index: int) -> Tensor:
-    """Pixels of each class by predicted class, "k k" int64: rows truth, columns prediction.
-
-    Pixels whose truth is ignored are left out, and so are those with an index outside [0, classes): see `label_range`.
-
-    Args:
-        truth: "h w" class indices or `ignore_index`, any integer type.
-        labels: "h w" class indices.
-    """
-    left_out = classes * classes
-    truth, labels = truth.long(), labels.long()
-    inside = (truth >= 0) & (truth < classes) & (labels >= 0) & (labels < classes) & (truth != ignore_index)
-    pairs = (truth * classes + labels).where(inside, left_out)
-    return bincount_without_sync(pairs, left_out + 1)[:left_out].view(classes, classes)
-
-
-def label_range(truth: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """The lowest and highest label of the truth and of the prediction, "4", where the truth is not ignored, and 0."""
-    kept = truth != ignore_index
-    return torch.stack([end for one in (truth, labels) for end in one.long().where(kept, 0).aminmax()])
-
-
-def areas_of(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Areas "k" of intersection, union, prediction and truth of each class, from a confusion matrix "k k"."""
-    intersection, truth, prediction = counts.diag(), counts.sum(1), counts.sum(0)
-    return intersection, truth + prediction - intersection, prediction, truth
 
 
 def check_classes(

@@ -1,0 +1,107 @@
+"""A config made ready for its run: work folder, checkpoint, data root, what is saved or shown, our hooks."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmseg.registry import METRICS
+
+from ..datasets.on_disk import dataset_configs
+from .preflight import evaluators
+
+NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces
+PARTS = ('model', 'test_dataloader', 'test_evaluator')  # of a test run's config
+
+
+def prepare(
+    cfg: Config,
+    work_dir: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    show: bool = False,
+    wait_time: float = 2.0,
+    tta: bool = False,
+) -> None:
+    """Set in `cfg` what a run is asked for; the arguments are those of `evaluate`.
+
+    Raises:
+        ValueError: the config is not one of a test run, or can't do what is asked.
+        FileNotFoundError: there is no such checkpoint.
+    """
+    name = cfg.filename or 'that was given'
+    for part in PARTS:
+        if not cfg.get(part):
+            raise ValueError(f'the config {name} has no {part}: it is not a config of a test run')
+    cfg.setdefault('test_cfg', dict(type='TestLoop'))
+    cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())
+    default = Path('work_dirs', Path(cfg.filename).stem if cfg.filename else 'evaluation')
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    if checkpoint:
+        cfg.load_from = str(checkpoint)
+    if cfg.get('load_from') and not Path(cfg.load_from).is_file():
+        raise FileNotFoundError(
+            f'the checkpoint {cfg.load_from} does not exist: leave it out for pretrained weights'
+        )
+    for source in dataset_configs(cfg.test_dataloader.dataset) if data_root else ():
+        source.data_root = str(data_root)
+    if out:
+        save_masks(cfg, str(out))
+    if tta:
+        augment(cfg)
+    set_hooks(cfg, show_dir, window=dict(show=True, wait_time=wait_time) if show else None)
+
+
+def save_masks(cfg: Config, folder: str) -> None:
+    """Let the first evaluator that can save predicted masks do so.
+
+    Raises:
+        ValueError: none of them can.
+    """
+    for evaluator in evaluators(cfg):
+        metric = METRICS.get(evaluator['type']) if isinstance(evaluator['type'], str) else evaluator['type']
+        if metric is not None and 'output_dir' in inspect.signature(metric).parameters:
+            evaluator['output_dir'] = folder
+            return
+    raise ValueError(
+        '--out needs an evaluator that saves masks: set test_evaluator.type to SegmentationMetric'
+    )
+
+
+def augment(cfg: Config) -> None:
+    """Wrap model and pipeline for test-time augmentation, as the config says.
+
+    Raises:
+        ValueError: it does not say how.
+    """
+    if not cfg.get('tta_model') or not cfg.get('tta_pipeline'):
+        raise ValueError('--tta needs tta_model and tta_pipeline in the config: add them, or leave --tta out')
+    for source in dataset_configs(cfg.test_dataloader.dataset):
+        source.pipeline = cfg.tta_pipeline
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+
+
+def set_hooks(
+    cfg: Config, show_dir: str | Path | None = None, window: Mapping[str, Any] | None = None
+) -> None:
+    """Our hooks, in place of MMEngine's log lines and MMSeg's pictures.
+
+    Args:
+        cfg: the whole config.
+        show_dir: folder for a picture of each image.
+        window: settings of MMSeg's hook that shows predictions in a window; None: no window.
+    """
+    defaults = dict(cfg.get('default_hooks') or {})
+    visualization = defaults.pop('visualization', None) or dict(type='SegVisualizationHook')
+    if window:
+        defaults['visualization'] = {**visualization, 'draw': True, **window}
+    logger = defaults.get('logger') or dict(type='LoggerHook')
+    cfg.default_hooks = {**defaults, 'logger': {**logger, 'interval': NEVER}}
+    ours: list[dict[str, Any]] = [dict(type='ProgressHook'), dict(type='NameUnreadableFilesHook')]
+    if show_dir:
+        ours.append(dict(type='SavePicturesHook', folder=str(show_dir)))
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *ours]

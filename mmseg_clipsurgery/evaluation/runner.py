@@ -1,0 +1,141 @@
+"""`evaluate`: a config gives a table of IoU, `results.json` and `per_class.csv`; the one way to run an evaluation.
+
+    config -> processes -> preflight -> Runner -> checkpoint -> protocol printed -> MMSeg's test loop -> results.json
+
+The test tool, the leaderboard, the explainability benchmark and the demo call it.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.runner import Runner
+
+from ..models import register_towers
+from . import distributed, results
+from . import preflight as files
+from .configs import read_config
+from .hooks.test_loop import ProgressHook, image_root
+from .metrics.segmentation import SegmentationMetric
+from .preparation import prepare
+from .run_logs import run_logs
+from .strict_checkpoint import load_checkpoint
+
+
+def evaluate(
+    cfg: Config | str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    work_dir: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    show: bool = False,
+    wait_time: float = 2.0,
+    tta: bool = False,
+    launcher: str = 'none',
+    preflight: bool = True,
+    quiet: bool = False,
+) -> dict[str, Any] | None:
+    """Evaluate a segmentor.
+
+    Args:
+        cfg: a config, a file, or the name of a shipped config; an object is not changed.
+        options: changes by dotted key, as of `--cfg-options`.
+        work_dir: where logs and results go; None: the config's own, else `work_dirs/<config>`.
+        checkpoint: the segmentor's state dict, loaded strictly; None: the config's `load_from`, else its `pretrained`
+            weights.
+        data_root: folder of the data set, in place of the config's.
+        out: folder for predicted masks.
+        show_dir: folder for a picture of every image.
+        show, wait_time: show predictions in a window, each for so many seconds.
+        tta: test-time augmentation, as `tta_model` and `tta_pipeline` of the config say.
+        launcher: who started the processes, one of `LAUNCHERS`; the process group is joined, and left by
+            `distributed.stop`.
+        preflight: look at settings and all files before the run.
+        quiet: print nothing but progress on a terminal; the rest goes to `output.txt` in the work folder.
+
+    Returns:
+        What `results.json` holds (see `results`) on the first process, None on the others.
+
+    Raises:
+        ValueError, FileNotFoundError: a user's mistake, in one sentence; with several processes the first one raises it
+            and the others exit.
+    """
+    cfg = read_config(cfg, options)
+    register_towers()
+    prepare(cfg, work_dir, checkpoint, data_root, out, show_dir, show, wait_time, tta)
+    distributed.start(launcher, cfg)
+    with run_logs(cfg.work_dir, quiet):
+        if preflight:
+            check_on_all_processes(cfg)
+        return run(cfg)
+
+
+def run(cfg: Config) -> dict[str, Any] | None:
+    """Build MMEngine's Runner from a prepared config and let it test; as `evaluate`."""
+    checkpoint, cfg.load_from, cfg.resume = cfg.get('load_from'), None, False
+    runner = Runner.from_cfg(cfg)
+    if checkpoint:
+        load_checkpoint(results.unwrap(runner.model), checkpoint)
+        runner.logger.info(f'weights: {checkpoint}')
+    settings = results.protocol(cfg, runner.test_loop.dataloader.dataset, runner.model)
+    settings['checkpoint'] = checkpoint
+    runner.logger.info(f'protocol\n{results.protocol_lines(settings)}')
+    runner.logger.info('the first batch takes longer: words are embedded with it, unless the cache has them')
+    name_saved_files(runner)
+    return write_results(runner, settings, runner.test())
+
+
+def check_on_all_processes(cfg: Config) -> None:
+    """The preflight, its files divided among the processes; all of them end at a mistake, the first one says it."""
+    rank, world = get_dist_info()
+    mistake: Exception | None = None
+    try:
+        files.check(cfg, rank, world, report=lambda line: print(line, flush=True) if rank == 0 else None)
+    except (ValueError, FileNotFoundError) as error:
+        mistake = error
+    mistakes = [found for found in all_gather_object(mistake) if found is not None]
+    if mistakes and rank == 0:
+        raise mistakes[0]
+    if mistakes:
+        sys.exit(1)
+
+
+def name_saved_files(runner: Runner) -> None:
+    """Keep the folders of the data set in the names of saved masks and scores, so that none overwrites another."""
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, SegmentationMetric) and metric.image_root is None:
+            metric.image_root = image_root(runner.test_dataloader.dataset)
+
+
+def write_results(
+    runner: Runner, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Write `results.json`, `per_class.csv` and, if it was asked for, `per_image.csv` on the first process."""
+    memory = results.peak_memory_mib()
+    if get_dist_info()[0] != 0:
+        return None
+    progress = next(hook for hook in runner.hooks if isinstance(hook, ProgressHook))
+    ours = next((one for one in runner.test_evaluator.metrics if isinstance(one, SegmentationMetric)), None)
+    written = {
+        'metrics': dict(metrics),
+        'per_class': ours.per_class if ours else None,
+        'protocol': dict(settings),
+        'images': settings['images'],
+        **progress.speed(settings['images']),
+        'peak_memory_mib': memory,
+    }
+    if ours and ours.per_image_rows:
+        written['per_image'] = ours.per_image_rows
+    folder = Path(runner.work_dir)
+    stamped = results.write_results(folder / 'results.json', written)
+    if ours:
+        results.write_table(folder / 'per_class.csv', ours.per_class)
+        results.write_table(folder / 'per_image.csv', ours.per_image_rows)
+    runner.logger.info(f'results: {folder / "results.json"}')
+    return stamped

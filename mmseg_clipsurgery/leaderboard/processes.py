@@ -1,0 +1,48 @@
+"""One evaluation in processes of its own, started by torchrun."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..evaluation.run_logs import OUTPUT
+
+
+def evaluate_in_processes(
+    cfg: Config, work_dir: Path, processes: int, preflight: bool = True, imports: Sequence[str | Path] = ()
+) -> dict[str, Any]:
+    """The test tool in several processes; what its results file holds.
+
+    Args:
+        cfg: the whole config; it is written into `work_dir`, from which the processes read it.
+        work_dir: for the config, logs and results; what is printed goes to `OUTPUT` in it.
+        processes: how many.
+        preflight: look at every file of the data set first.
+        imports: own files that the processes import, too.
+
+    Raises:
+        RuntimeError: they failed; the sentence is the tool's own where it said one.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    path, results, output = work_dir / f'{work_dir.name}.py', work_dir / 'results.json', work_dir / OUTPUT
+    cfg.dump(path)
+    results.unlink(missing_ok=True)
+    starter = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
+    tool = ['-m', 'mmseg_clipsurgery.test', str(path), '--work-dir', str(work_dir), '--launcher', 'pytorch']
+    options = [word for file in imports for word in ('--import', str(file))]
+    options += [] if preflight else ['--no-preflight']
+    with output.open('w', encoding='utf-8') as file:
+        done = subprocess.run(
+            [sys.executable, *starter, *tool, *options], stdout=file, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        said = [
+            line for line in output.read_text(encoding='utf-8').splitlines() if line.startswith('error: ')
+        ]
+        reason = said[0].removeprefix('error: ') if said else f'exit code {done.returncode}'
+        raise RuntimeError(f'{reason} (see {output})')
+    return json.loads(results.read_text(encoding='utf-8'))

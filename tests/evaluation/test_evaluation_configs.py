@@ -1,0 +1,60 @@
+"""Reading configs: names of surgeries and archs as dicts that fields merge into."""
+
+import mini_voc
+from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.surgery import SURGERIES, Surgery
+
+import pytest
+
+pytestmark = pytest.mark.mmseg
+
+
+def surgery_of(cfg) -> Surgery:
+    return Surgery.read(cfg.model.backbone.surgery)
+
+
+def test_names_become_dicts_and_stay_the_same():
+    cfg = read_config(mini_voc.config('root', model__backbone__surgery='sclip'))
+    assert cfg.model.backbone.surgery == dict(name='sclip')
+    assert cfg.model.backbone.arch == dict(name='ViT-B-16')
+    assert surgery_of(cfg) == SURGERIES['sclip']
+
+
+def test_another_models_arch_is_left_alone():
+    cfg = mini_voc.config('root', model=dict(type='EncoderDecoder', backbone=dict(type='ViT', arch='b')))
+    assert read_config(cfg).model.backbone.arch == 'b'
+
+
+@pytest.mark.parametrize('given', ['clipsurgery_voc', 'object with a string'])
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({'model.backbone.surgery.last_blocks': 3}, Surgery(3, 'vv', position='bilinear')),
+        ({'model.backbone.surgery': 'sclip'}, SURGERIES['sclip']),
+        ({'model.backbone.surgery': {'name': 'sclip', 'last_blocks': 2}}, Surgery(2, 'qq+kk', ffn=True)),
+        ({'model.backbone.surgery': {'_delete_': True, 'last_blocks': 2}}, Surgery(2)),
+    ],
+    ids=['one field', 'name', 'name and field', 'fields alone'],
+)
+def test_options_over_any_config(given, options, expected):
+    given = mini_voc.config('root') if given.startswith('object') else given
+    assert surgery_of(read_config(given, options)) == expected
+
+
+def test_a_dict_over_a_shipped_config(tmp_path):
+    base = read_config('clipsurgery_voc').filename
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f'_base_ = {base!r}\n'
+        "model = dict(backbone=dict(surgery=dict(last_blocks=2, affinity='kk'), arch=dict(quick_gelu=True)))\n"
+    )
+    cfg = read_config(path)
+    assert surgery_of(cfg) == Surgery(2, 'kk', position='bilinear')
+    assert cfg.model.backbone.arch == dict(name='ViT-B-16', quick_gelu=True)
+
+
+def test_options_within_test_time_augmentation():
+    cfg = mini_voc.config('root')
+    cfg.model = dict(type='CLIPSurgeryTTAModel', module=cfg.model)
+    read = read_config(cfg, {'model.module.backbone.surgery.last_blocks': 1})
+    assert read.model.module.backbone.surgery == dict(name='clip_surgery', last_blocks=1)
