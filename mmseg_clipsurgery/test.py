@@ -27,11 +27,11 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
-from .datasets.on_disk import dataset_configs
+from .datasets.base_datasets import dataset_configs, image_root
 from .environment.mistakes import guarded
-from .evaluation import distributed, preflight, results
+from .evaluation import distributed, preflight, registration, results  # noqa: F401
 from .evaluation.configs import read_config
-from .evaluation.hooks.test_loop import ProgressHook, image_root
+from .evaluation.hooks.progress import ProgressHook
 from .evaluation.metrics.segmentation import SegmentationMetric
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces

@@ -127,16 +127,13 @@ def draw(
     """A picture of the first scenes: image, truth and what both methods say."""
     from mmseg_clipsurgery.scenes import CLASSES
     from mmseg_clipsurgery.scenes.voc import MASK_COLOURS
-    from mmseg_clipsurgery.visualization.drawing import overlay, picture
+    from mmseg_clipsurgery.visualization.figures import save_picture
+    from mmseg_clipsurgery.visualization.label_maps import label_figure
 
+    rows = [(image, label_maps) for image, *label_maps in zip(images, masks, *labels, strict=True)]
     colours = [MASK_COLOURS[name] for name in CLASSES]
-    rows = [
-        [image, *(overlay(image, each, colours, 0.8) for each in label_maps)]
-        for image, *label_maps in list(zip(images, masks, *labels, strict=True))[:SHOWN]
-    ]
     titles = ['image', 'truth', *METHODS.values()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture(rows, titles, list(zip(CLASSES, colours, strict=True))).save(path)
+    save_picture(path, label_figure(rows[:SHOWN], titles, CLASSES, colours, opacity=0.8))
 
 
 if __name__ == '__main__':
