@@ -9,8 +9,8 @@
     ADE20K-847         0..846, 65535                      the object numbers of the full ADE20K; ADE20K's 150 classes
     Context-459        0..458, 65535                      counted from 1
 
-A label outside a data set's own encoding gives the other one away. Within it, only a sign does: a label that the
-other encoding uses and this one hardly ever does, while the last class of this one is never seen.
+A label outside a data set's own encoding tells that another one was used. Where all labels are legal, there is a sign
+at most: the last class never occurs, and every label fits another encoding that does not have that class.
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class KnownDataSet:
     Attributes:
         title: its name in prose.
         images: the counts that the evaluated split may have.
-        masks: how its masks are made, for one who has none.
+        masks: how to get its masks.
         last: the highest label of a class in its masks.
         mistaken: the encodings that its masks are found in by mistake.
         ignores: whether its masks may hold pixels that are not evaluated; False: each pixel is of a class.

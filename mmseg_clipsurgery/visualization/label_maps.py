@@ -12,6 +12,9 @@ from .figures import stack, table, title_size
 from .legends import Colour, colour_key
 from .panels import OPACITY, check_opacity, panel
 
+MANY = 24  # classes: from so many on, the letters of a key are small
+SMALL = 14  # pixels
+
 
 def label_overlay(
     pixels: np.ndarray, labels: np.ndarray, colours: Sequence[Colour], opacity: float = OPACITY
@@ -77,9 +80,10 @@ def class_key(
         classes: names, by label.
         colours: one for each class.
         width: of the key, in pixels.
-        size: height of letters, in pixels.
+        size: height of letters, in pixels; `SMALL` where there are `MANY` classes.
     """
     shown = classes_by_area(maps, len(classes))
+    size = size if len(shown) < MANY else SMALL
     return colour_key([(classes[label], colours[label]) for label in shown], width, size)
 
 

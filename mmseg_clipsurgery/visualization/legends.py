@@ -63,7 +63,7 @@ def colour_key(entries: Sequence[tuple[str, Colour]], width: int, size: int) -> 
     draw = ImageDraw.Draw(canvas)
     for name, (_, colour), (left, top) in zip(names, entries, places, strict=True):
         draw.rectangle(
-            (left, top + 2, left + line - 6, top + line - 4), fill=tuple(map(int, colour)), outline='black'
+            (left, top + 3, left + line - 8, top + line - 5), fill=tuple(map(int, colour)), outline='black'
         )
         draw_text(draw, (left + line, top), name, size)
     return canvas

@@ -61,5 +61,5 @@ def test_the_image_root_holds_the_images_of_every_part():
         pytest.param(['/d/a/1.jpg', 'a/1.jpg'], None, id='absolute and relative'),
     ],
 )
-def test_common_folder(paths, expected):
+def test_common_folder_is_the_deepest_that_holds_all_images(paths, expected):
     assert common_folder(paths) == expected

@@ -38,7 +38,7 @@ def coco(tmp_path):
     return root
 
 
-def test_coco_numbers():
+def test_coco_train_ids_count_the_label_ids_in_use():
     table = stuff_of_ids()
     assert table.pop(255) == 255
     assert len(table) == 171
@@ -48,7 +48,7 @@ def test_coco_numbers():
     )
 
 
-def test_coco_masks(coco):
+def test_coco_masks_have_their_own_labels_and_are_made_once(coco):
     assert run(coco_jobs(coco)) == (4, 0)
     for image in coco.glob('images/val2017/*.jpg'):
         masks = coco / 'annotations/val2017'
@@ -74,7 +74,7 @@ def test_unlabelled_pixels_are_background_in_coco_object(tmp_path, kind, labels)
     assert set(found.ravel().tolist()) <= own('COCOObjectDataset')
 
 
-def test_coco_object_from_train_ids(coco):
+def test_coco_object_is_made_from_train_ids_where_label_ids_are_gone(coco):
     run(coco_jobs(coco, targets=['stuff']))
     for ids in coco.glob('annotations/val2017/*.png'):
         if 'TrainIds' not in ids.name:
@@ -83,7 +83,7 @@ def test_coco_object_from_train_ids(coco):
     assert row(next(coco.glob('annotations/val2017/*_instanceTrainIds.png'))) == [1, 80, 0]
 
 
-def test_cityscapes_masks(tmp_path):
+def test_cityscapes_masks_hold_train_ids(tmp_path):
     root = mini_datasets.make('cityscapes', tmp_path)
     for made in root.glob('gtFine/val/*/*_labelTrainIds.png'):
         made.unlink()
@@ -130,7 +130,7 @@ def context_file(root, name: str, labels, kind=np.uint16, key: str = 'LabelMap')
     savemat(root / f'trainval/{name}.mat', {key: np.array(labels, kind)})
 
 
-def test_context_masks(tmp_path):
+def test_context_masks_hold_both_sets_of_classes(tmp_path):
     context_file(tmp_path, 'a', [[1, 2, 458, 459], [0, 9, 3, 3]])
     assert run(context_jobs(tmp_path, ['a'])) == (2, 0)
     assert read(tmp_path / 'SegmentationClassContext/a.png').tolist() == [[0, 1, 59, 0], [0, 2, 0, 0]]
@@ -155,7 +155,7 @@ def full_ade20k(root, numbers, size):
         pytest.param((720, 600), (614, 512), id='portrait'),
     ],
 )
-def test_ade20k_847(tmp_path, size, expected):
+def test_ade20k_847_is_labelled_and_made_smaller(tmp_path, size, expected):
     full_ade20k(
         tmp_path, (2978, 312, 3148, 0, 1), size
     )  # wall, building, adding machine, nothing, not evaluated

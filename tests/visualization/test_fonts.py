@@ -11,7 +11,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image, ImageDraw
 
 
-def test_wrap():
+def test_wrapped_lines_fit_and_lose_no_word():
     text = 'a title that is too long for its column by far'
     lines = fonts.wrap(text, 16, 120, 10)
     assert ' '.join(lines) == text
@@ -90,8 +90,19 @@ def test_a_missing_font_is_said_once(fresh_fonts, caplog):
     assert 'fonts-noto-cjk' in caplog.text
 
 
-def test_system_fonts_are_ranked_and_usable():
-    for path in fonts.system_fonts()[:3]:
-        assert isinstance(fonts.coverage(path), frozenset)
+def test_plain_sans_serif_faces_come_first(monkeypatch):
+    found = ['/f/NotoSerif.ttf', '/f/NotoSans-Bold.ttf', '/f/NotoSans.ttf', '/f/simhei.ttf', '/f/Mono.ttf']
+    monkeypatch.setattr(fonts.font_manager, 'findSystemFonts', lambda: found)
+    ranked = fonts.system_fonts.__wrapped__()
+    assert ranked == (
+        '/f/NotoSans.ttf',
+        '/f/simhei.ttf',
+        '/f/NotoSerif.ttf',
+        '/f/NotoSans-Bold.ttf',
+        '/f/Mono.ttf',
+    )
+
+
+def test_a_file_that_is_no_font_covers_nothing():
     assert ord('a') in fonts.coverage(fonts.DEJAVU)
     assert fonts.coverage('missing.ttf') == frozenset()

@@ -1,6 +1,7 @@
 """Label maps drawn: colours where labels are, aligned rows, every class that occurs in the key."""
 
-from mmseg_clipsurgery.visualization.label_maps import classes_by_area, label_figure, label_overlay
+from mmseg_clipsurgery.visualization.fonts import line_height
+from mmseg_clipsurgery.visualization.label_maps import class_key, classes_by_area, label_figure, label_overlay
 from mmseg_clipsurgery.visualization.palette import voc_palette
 
 import numpy as np
@@ -79,3 +80,9 @@ def test_a_figure_of_ignored_pixels_alone_has_an_empty_key():
     pixels, labels = np.full((256, 300, 3), 128, np.uint8), np.full((256, 300), 255)
     figure = label_figure([(pixels, [labels])], ['image', 'truth'], ['cat', 'dog'], COLOURS)
     assert not colours_of(figure) & set(COLOURS)
+
+
+def test_the_letters_of_a_long_key_are_small():
+    classes, colours = [f'class {label}' for label in range(40)], voc_palette(40)
+    heights = [class_key([np.arange(count)], classes, colours, 4000, 28).height for count in (20, 30)]
+    assert heights == [20 + line_height(28), 20 + line_height(14)]

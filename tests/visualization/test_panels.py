@@ -28,7 +28,7 @@ def test_opacity_blends_photo_and_colours():
         pytest.param((1, 5000), (1, 960), id='line'),
     ],
 )
-def test_panel_size(shape, shown):
+def test_panels_are_enlarged_or_reduced_to_what_can_be_seen(shape, shown):
     pixels = np.zeros((*shape, 3), np.uint8)
     assert panels.panel_size(pixels) == shown
     assert panels.panel(pixels).size == shown[::-1]

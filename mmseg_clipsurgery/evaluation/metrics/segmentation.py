@@ -5,10 +5,10 @@
 
 Differences from `IoUMetric`, whose table and names of results are kept:
 - one matrix instead of four tensors for every image, summed over processes once, at the end, without the images that a
-  sampler repeats (see `tally`); integers, so that any number of processes gives the same digits;
+  sampler repeats (see `distributed_sum`); integers, so that any number of processes gives the same digits;
 - labels above 255; masks saved in 16 bits where needed, and under names that are unique over folders;
-- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel; where labels
-  are on an accelerator they are checked some images later, so that it is not waited for at each.
+- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel; labels on an
+  accelerator are checked up to 32 images later, which saves a device synchronisation for each image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from ...inference.postprocess import bincount_without_sync
 from ..saved_predictions import file_name, write_scores
 from .distributed_sum import DistributedSum
 
-MOST_UNCHECKED = 32  # images on an accelerator
+MOST_UNCHECKED = 32  # images on an accelerator whose labels are still to be checked
 
 
 @METRICS.register_module()
@@ -218,9 +218,20 @@ def confusion_counts(truth: Tensor, labels: Tensor, classes: int, ignore_index: 
 
 
 def label_range(truth: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """The lowest and highest label of the truth and of the prediction, "4", where the truth is not ignored, and 0."""
+    """The lowest and highest label of truth and prediction where the truth is not ignored.
+
+    Args:
+        truth: "h w" class indices or `ignore_index`, any integer type.
+        labels: "h w" predicted class indices.
+        ignore_index: truth label that is left out.
+
+    Returns:
+        "4" int64: lowest and highest of the truth, lowest and highest of the prediction. 0 counts as a label.
+    """
     kept = truth != ignore_index
-    return torch.stack([end for one in (truth, labels) for end in one.long().where(kept, 0).aminmax()])
+    return torch.stack(
+        [end for label_map in (truth, labels) for end in label_map.long().where(kept, 0).aminmax()]
+    )
 
 
 def areas_of(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -232,7 +243,16 @@ def areas_of(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def check_classes(
     classes: Sequence[str], ignore_index: int, groups: Mapping[str, Sequence[str]] | None = None
 ) -> None:
-    """Raise ValueError if `ignore_index` is a class or a group names an unknown class."""
+    """Check settings of the metric against the data set.
+
+    Args:
+        classes: of the data set.
+        ignore_index: truth label that is left out.
+        groups: name -> class names.
+
+    Raises:
+        ValueError: `ignore_index` is a class, or a group is empty or names an unknown class.
+    """
     if 0 <= ignore_index < len(classes):
         raise ValueError(
             f'ignore_index {ignore_index} is also the class {classes[ignore_index]!r}: '

@@ -61,7 +61,7 @@ def test_counts_by_hand() -> None:
     assert counts.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
-def test_per_class_groups_and_images() -> None:
+def test_groups_and_images_follow_from_the_classes() -> None:
     made = metric(groups={'animals': ['cat', 'dog'], 'all': CLASSES}, per_image=True)
     got = evaluate(made, [sample(index) for index in range(4)])
     iou = {row['class']: row['IoU'] for row in made.per_class}
@@ -80,7 +80,7 @@ def test_a_second_evaluation_starts_from_nothing() -> None:
     assert evaluate(made, [sample(1), sample(2)]) == first
 
 
-def test_more_than_255_classes() -> None:
+def test_labels_beyond_255_are_counted() -> None:
     names = [f'class {index}' for index in range(600)]
     one = sample(0, classes=600, ignore=65535)
     made = metric(names, ignore_index=65535)
