@@ -61,7 +61,7 @@ setup(
         # Without mmcv, which must be compiled against the torch that is installed.
         'openmmlab': ['mmengine>=0.10', 'mmsegmentation>=1.2,<2', 'setuptools<81'],
         'sam': ['transformers>=4.40'],
-        'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
+        'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'scipy'],
     },
     entry_points={'console_scripts': ['mmseg-clipsurgery = mmseg_clipsurgery.__main__:main']},
     cmdclass={'build_py': BuildWithConfigs},

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mmseg_clipsurgery.environment.commands import running_command
+from mmseg_clipsurgery.environment.stack import mmseg_installed
 from mmseg_clipsurgery.resources import config
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 from mmseg_clipsurgery.version import __version__
@@ -38,4 +39,5 @@ if not running_command():
 
     for module in _MODULES.values():
         import_module(module)
-    import_module('mmseg_clipsurgery.evaluation')  # registers models, data sets, metrics and hooks
+    if mmseg_installed():
+        import_module('mmseg_clipsurgery.evaluation.registration')

@@ -140,7 +140,8 @@ def draw(folder: Path, scenes: int | None = None) -> Path:
     """A picture of the first validation scenes: image, truth and what both methods say."""
     from mmseg_clipsurgery.scenes import CLASSES
     from mmseg_clipsurgery.scenes.voc import MASK_COLOURS
-    from mmseg_clipsurgery.visualization.drawing import overlay, picture
+    from mmseg_clipsurgery.visualization.figures import save_picture
+    from mmseg_clipsurgery.visualization.label_maps import label_figure
 
     import numpy as np
     from PIL import Image
@@ -150,9 +151,10 @@ def draw(folder: Path, scenes: int | None = None) -> Path:
     for name, image, truth in zip(*read_scenes('val', min(SHOWN, scenes or SHOWN)), strict=True):
         paths = [folder / f'{method}_val' / 'masks' / f'{name}.png' for method in METHODS]
         label_maps = [truth, *(np.asarray(Image.open(path)) for path in paths)]
-        rows.append([image, *(overlay(image, labels, colours, 0.8) for labels in label_maps)])
+        rows.append((image, label_maps))
     path = folder / 'demo.png'
-    picture(rows, ['image', 'truth', *METHODS.values()], list(zip(CLASSES, colours, strict=True))).save(path)
+    titles = ['image', 'truth', *METHODS.values()]
+    save_picture(path, label_figure(rows, titles, CLASSES, colours, opacity=0.8))
     return path
 
 

@@ -16,7 +16,7 @@ from ..api.model import SurgeryModel
 from ..api.results import Result
 from ..environment.mistakes import sentence
 from ..environment.progress import Progress
-from ..visualization.figures import check_opacity
+from ..visualization.panels import check_opacity
 from .files import Photo, find_photos, is_whole, keep_settings
 from .models import load_models, settings_of
 from .task import Question, Task

@@ -13,7 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmseg.registry import TRANSFORMS
 
-IGNORED = 65535  # the highest label of 16 bits
+from .mask_encodings import IGNORED_16_BIT
 
 
 @TRANSFORMS.register_module()
@@ -21,7 +21,7 @@ class LoadDeepAnnotations(BaseTransform):
     """Load a one-channel mask of 8 or 16 bits (PNG, TIFF).
 
     Reads `seg_map_path`, `reduce_zero_label` and `label_map`; adds `gt_seg_map`, int32 "h w", and its name to
-    `seg_fields`. With `reduce_zero_label` label 0 becomes `IGNORED` and the others move down by one.
+    `seg_fields`. With `reduce_zero_label` label 0 becomes 65535 and the others move down by one.
 
     Args:
         imdecode_backend: of `mmcv.imfrombytes`.
@@ -48,7 +48,8 @@ class LoadDeepAnnotations(BaseTransform):
             )
         labels = labels.astype(np.int32)
         if results.get('reduce_zero_label'):
-            labels = np.where((labels == 0) | (labels == IGNORED), IGNORED, labels - 1)
+            ignored = (labels == 0) | (labels == IGNORED_16_BIT)
+            labels = np.where(ignored, IGNORED_16_BIT, labels - 1)
         label_map = results.get('label_map')
         if label_map:
             labels = mapped(labels, label_map)
@@ -61,7 +62,12 @@ class LoadDeepAnnotations(BaseTransform):
 
 
 def mapped(labels: np.ndarray, label_map: dict[int, int]) -> np.ndarray:
-    """Labels "h w" with old numbers replaced by new ones, all at once; what is not named stays."""
+    """Replace old labels by new ones, all at once; a label that is not named stays.
+
+    Args:
+        labels: "h w".
+        label_map: old label -> new label.
+    """
     out = labels.copy()
     for old, new in label_map.items():
         # A data set of selected classes maps the others to its own ignored label, which may be written as -1 or 255.

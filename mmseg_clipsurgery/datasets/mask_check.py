@@ -9,7 +9,8 @@ A mask is read as the data set's own loader would:
     k                      an error                       class k - 1
     ignore_index           ignored                        ignored
 
-What is wrong raises one sentence; signs of another encoding come back as notes.
+What is wrong raises one sentence. Signs of another encoding, and classes that never occur while the ignored label does
+(masks of 0 and 255), come back as notes.
 """
 
 import os
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .mask_encodings import KNOWN, Encoding, mistaken_for, suspected
+from .mask_encodings import IGNORED_8_BIT, IGNORED_16_BIT, KNOWN, Encoding, mistaken_for, suspected
 
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that exchange height and width, as the image loader does too
@@ -31,29 +32,53 @@ SHOWN = 3  # problems written out in a message
 class MaskEncoding:
     """Which labels may stand in a mask file.
 
-    classes: number of classes of the mask files (before a selection of classes).
-    ignore_index: the label that the evaluator leaves out.
-    reduce_zero_label: whether 0 is ignored and the others move down by one.
+    Attributes:
+        classes: number of classes of the mask files (before a selection of classes).
+        ignore_index: the label that the evaluator leaves out; None: each pixel is of a class.
+        reduce_zero_label: whether 0 is ignored and the others move down by one.
+        names: of the classes, in order; () where a selection of them is evaluated.
     """
 
     classes: int
-    ignore_index: int = 255
+    ignore_index: int | None = IGNORED_8_BIT
     reduce_zero_label: bool = False
+    names: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """The label of the first class in a mask file."""
+        return int(self.reduce_zero_label)
+
+    @property
+    def last(self) -> int:
+        """The label of the last class in a mask file."""
+        return self.first + self.classes - 1
 
     def illegal(self, found: Iterable[int]) -> list[int]:
         """Those of a mask's labels that are neither a class nor ignored, in order."""
-        highest = self.classes - 1 + int(self.reduce_zero_label)
-        return sorted(one for one in found if not 0 <= one <= highest and one != self.ignore_index)
+        return sorted(label for label in found if not 0 <= label <= self.last and label != self.ignore_index)
+
+    def absent(self, found: Iterable[int]) -> list[str]:
+        """Classes, each with its label, that none of these labels is."""
+        labels = enumerate(self.names, start=self.first)
+        return [f'{name!r} (label {label})' for label, name in labels if label not in set(found)]
 
     def __str__(self) -> str:
-        first = int(self.reduce_zero_label)
-        zero = '0 and ' if first else ''
-        return f'{self.classes} classes are {first}..{self.classes - 1 + first}, ignored {zero}{self.ignore_index}'
+        ignored = [0] * self.reduce_zero_label + [self.ignore_index] * (self.ignore_index is not None)
+        left_out = f'ignored {" and ".join(map(str, ignored))}' if ignored else 'none is ignored'
+        return f'{self.classes} classes are {self.first}..{self.last}, {left_out}'
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image, its mask (None: there is none, or nobody asks for it), its data set's class, and its labels' rules."""
+    """An image and its mask.
+
+    Attributes:
+        image: its path.
+        mask: its path; None: there is none, or nobody asks for it.
+        kind: class of its data set, such as 'COCOStuffDataset'.
+        rules: which labels the mask may hold.
+    """
 
     image: str
     mask: str | None
@@ -63,7 +88,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one pair shows: a problem in a clause, every label of the mask, and the one that is no class (or None)."""
+    """What one pair shows.
+
+    Attributes:
+        problem: what is wrong with a file, in a clause; None: nothing.
+        labels: every label of the mask.
+        illegal: a label of it that is neither a class nor ignored; None: there is none.
+    """
 
     problem: str | None = None
     labels: frozenset[int] = frozenset()
@@ -73,8 +104,12 @@ class Finding:
 def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[str]:
     """Existence of all files, then their content.
 
+    Args:
+        pairs: the images and masks.
+        report: called with a line for every 500 images.
+
     Returns:
-        Notes, a sentence each: labels that are all legal and yet look like another encoding's.
+        Notes, a sentence each, about labels that are all legal: see `encoding_notes` and `absence_notes`.
 
     Raises:
         FileNotFoundError: an image or mask is missing.
@@ -88,15 +123,21 @@ def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[st
         made = f'{KNOWN[kind].masks}, or ' if kind in KNOWN else ''
         check_existence('mask', masks, f'{made}take them out of the split')
     findings = examine(pairs, report)
-    problems = [one.problem for one in findings if one.problem] or illegal_labels(pairs, findings)
+    problems = [finding.problem for finding in findings if finding.problem] or illegal_labels(pairs, findings)
     if problems:
-        count = sum(one.problem is not None or one.illegal is not None for one in findings)
+        count = sum(finding.problem is not None or finding.illegal is not None for finding in findings)
         raise ValueError(f'{count} of {len(pairs)} images or masks are wrong: {_first(problems)}')
-    return encoding_notes(pairs, findings)
+    return [*encoding_notes(pairs, findings), *absence_notes(pairs, findings)]
 
 
 def check_existence(kind: str, paths: Sequence[str], remedy: str) -> None:
-    """Raise FileNotFoundError if one of the files is not there."""
+    """Raise FileNotFoundError if one of the files is not there.
+
+    Args:
+        kind: 'image' or 'mask'.
+        paths: of the files.
+        remedy: what to do about a missing one.
+    """
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         raise FileNotFoundError(
@@ -105,8 +146,8 @@ def check_existence(kind: str, paths: Sequence[str], remedy: str) -> None:
 
 
 def examine(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[Finding]:
-    """Decode every file."""
-    Image.init()  # plugins, before threads ask for them
+    """Decode every file, in threads; findings come in the order of the pairs."""
+    Image.init()  # loads plugins, which threads must not do at the same time
     findings = []
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         for finding in pool.map(finding_of, pairs):
@@ -136,31 +177,34 @@ def finding_of(pair: Pair) -> Finding:
     if labels.shape != size:
         return Finding(f'{pair.mask} is {_by(labels.shape)} and its image {_by(size)} (height x width)')
     found = labels_of(labels)
-    illegal = pair.rules.illegal(found)
-    return Finding(None, found, illegal[-1] if illegal else None)
+    return Finding(None, found, telling(pair.rules.illegal(found)))
+
+
+def telling(illegal: Sequence[int]) -> int | None:
+    """The label that a message names: the highest, but an ignored label only where there is no other."""
+    others = [label for label in illegal if label not in (IGNORED_8_BIT, IGNORED_16_BIT)]
+    return next(reversed(others or list(illegal)), None)
 
 
 def illegal_labels(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
     """A clause for each data set whose masks hold a label that is no class, with the encoding they are in."""
     clauses = []
-    for kind, (found, _) in by_kind(pairs, findings).items():
+    for (kind, rules), (found, _) in by_data_set(pairs, findings).items():
         wrong = [
-            (pair, one)
-            for pair, one in zip(pairs, findings, strict=True)
-            if pair.kind == kind and one.illegal is not None
+            (pair.mask, finding.illegal)
+            for pair, finding in zip(pairs, findings, strict=True)
+            if (pair.kind, pair.rules) == (kind, rules) and finding.illegal is not None
         ]
         if wrong:
-            pair, one = wrong[0]
-            clauses.append(
-                f'{pair.mask} holds label {one.illegal} ({pair.rules}): {_encoding(mistaken_for(kind, found))}'
-            )
+            mask, label = wrong[0]
+            clauses.append(f'{mask} holds label {label} ({rules}): {_encoding(mistaken_for(kind, found))}')
     return clauses
 
 
 def encoding_notes(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
     """A sentence for each data set whose labels are legal and look like another encoding's."""
     notes = []
-    for kind, (found, images) in by_kind(pairs, findings).items():
+    for (kind, _), (found, images) in by_data_set(pairs, findings).items():
         other = suspected(kind, found, images) if found else None
         if other:
             notes.append(
@@ -169,12 +213,34 @@ def encoding_notes(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[s
     return notes
 
 
-def by_kind(pairs: Sequence[Pair], findings: Sequence[Finding]) -> dict[str, tuple[frozenset[int], int]]:
-    """Class of data set -> (every label that its masks hold, number of images)."""
-    gathered: dict[str, tuple[frozenset[int], int]] = {}
-    for pair, one in zip(pairs, findings, strict=True):
-        found, images = gathered.get(pair.kind, (frozenset(), 0))
-        gathered[pair.kind] = (found if one.labels <= found else found | one.labels, images + 1)
+def absence_notes(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
+    """A sentence for each data set of which a class never occurs while the ignored label does.
+
+    So it is with masks stored as 0 and 255. Of a public data set, a part may lack some classes: it is noted only where
+    no more than one class occurs.
+    """
+    notes = []
+    for (kind, rules), (found, _) in by_data_set(pairs, findings).items():
+        absent = rules.absent(found)
+        partial = kind in KNOWN and len(rules.names) - len(absent) > 1
+        if rules.ignore_index in found and absent and not partial:
+            more = f' nor {len(absent) - SHOWN} more classes' if len(absent) > SHOWN else ''
+            notes.append(
+                f'no mask of {kind} holds {" nor ".join(absent[:SHOWN])}{more}, while label {rules.ignore_index}, '
+                'which is ignored, occurs: write the pixels of a class with its own label'
+            )
+    return notes
+
+
+def by_data_set(
+    pairs: Sequence[Pair], findings: Sequence[Finding]
+) -> dict[tuple[str, MaskEncoding], tuple[frozenset[int], int]]:
+    """(Class of data set, its rules) -> (every label that its masks hold, number of images)."""
+    gathered: dict[tuple[str, MaskEncoding], tuple[frozenset[int], int]] = {}
+    for pair, finding in zip(pairs, findings, strict=True):
+        found, images = gathered.get((pair.kind, pair.rules), (frozenset(), 0))
+        found = found if finding.labels <= found else found | finding.labels
+        gathered[pair.kind, pair.rules] = (found, images + 1)
     return gathered
 
 

@@ -8,23 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from ..environment import mmseg_ready  # noqa: F401 - before mmseg
+
+# isort: split
 from mmseg.registry import DATASETS
 
+from .base_datasets import dataset_configs
 from .mask_check import MaskEncoding, Pair
 from .mask_encodings import KNOWN
 
 
-def dataset_configs(source: Any) -> Iterator[Any]:
-    """Configs of the data sets that read files, through wrappers and concatenations."""
-    inner = source.get('datasets') or ([source['dataset']] if 'dataset' in source else [])
-    if not inner:
-        yield source
-    for one in inner:
-        yield from dataset_configs(one)
-
-
 def check_folders(source: Mapping[str, Any]) -> None:
-    """Data root, folders and split file of one data set's config; addresses of other storage are not looked at."""
+    """Data root, folders and split file of one data set's config; addresses of other storage are not looked at.
+
+    Raises:
+        FileNotFoundError: one of them does not exist.
+    """
     root = source.get('data_root')
     if not root or source.get('backend_args'):
         return
@@ -45,25 +44,38 @@ def check_folders(source: Mapping[str, Any]) -> None:
 
 
 def build_dataset(source: Mapping[str, Any]) -> Any:
-    """The data set of a config with its list of files and no pipeline."""
+    """Build the data set of a config with its list of files and no pipeline."""
     source = deepcopy(dict(source))
-    for one in dataset_configs(source):
-        one.update(pipeline=[], test_mode=True, serialize_data=False)
+    for base in dataset_configs(source):
+        base.update(pipeline=[], test_mode=True, serialize_data=False)
     return DATASETS.build(source)
 
 
 def pairs_of(dataset: Any, ignore_index: int, needs_masks: bool) -> Iterator[Pair]:
-    """The pairs of one data set that reads files."""
-    count = len(dataset.label_map or dataset.metainfo['classes'])
-    rules = MaskEncoding(count, ignore_index, bool(dataset.reduce_zero_label))
+    """The images of one data set that reads files, each with its mask.
+
+    Args:
+        dataset: a built data set, no wrapper.
+        ignore_index: the label that the evaluator leaves out.
+        needs_masks: whether masks are looked at.
+    """
+    kind = type(dataset).__name__
+    names = () if dataset.label_map else tuple(dataset.metainfo['classes'])
+    ignored = ignore_index if kind not in KNOWN or KNOWN[kind].ignores else None
+    rules = MaskEncoding(
+        len(dataset.label_map or names),
+        ignored,
+        reduce_zero_label=bool(dataset.reduce_zero_label),
+        names=names,
+    )
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         mask = info.get('seg_map_path') if needs_masks else None
-        yield Pair(info['img_path'], mask, type(dataset).__name__, rules)
+        yield Pair(info['img_path'], mask, kind, rules)
 
 
 def count_notes(pairs: Sequence[Pair]) -> list[str]:
-    """Known data sets of which there are more or fewer images than their evaluated split has."""
+    """A sentence for each known data set that has more or fewer images than its evaluated split."""
     notes = []
     for kind in {pair.kind: None for pair in pairs if pair.kind in KNOWN}:
         known, found = KNOWN[kind], sum(pair.kind == kind for pair in pairs)

@@ -5,7 +5,13 @@ import time
 
 
 def progress_line(done: int, total: int, rate: float) -> str:
-    """'120/1449 images, 3.2 images/s, 6 min 55 s left', or '.., 8.1 s/image, ..'; rate: images per second."""
+    """Images done, speed and time left: '120/1449 images, 3.2 images/s, 6 min 55 s left'.
+
+    Args:
+        done: images finished so far.
+        total: images of the whole run.
+        rate: images per second, positive; below 1 it is shown as seconds per image.
+    """
     left = round((total - done) / rate)
     minutes = f'{left // 60} min ' if left >= 60 else ''
     speed = f'{rate:.1f} images/s' if rate >= 1 else f'{1 / rate:.1f} s/image'

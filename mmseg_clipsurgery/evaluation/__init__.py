@@ -1,13 +1,13 @@
-"""Judging a test run: `evaluate`, metrics, hooks, preflight, results, processes.
+"""Judging a test run: `evaluate`, metrics, hooks, preflight, results, processes, and the registration of all it names.
 
-Importing it registers all that a run may name in MMSeg: metrics and hooks, models and data sets. Where MMSeg is not
-installed nothing is registered, and there is no `evaluate`.
+`evaluate` is imported when it is first used: parts of this folder serve where MMSeg is not installed.
 """
 
-from ..environment.stack import mmseg_installed
+from importlib import import_module
+from typing import Any
 
-if mmseg_installed():
-    from .. import datasets, models  # noqa: F401
-    from .hooks import heat_maps, test_loop  # noqa: F401
-    from .metrics import explainability, recognition_map, segmentation  # noqa: F401
-    from .runner import evaluate  # noqa: F401
+
+def __getattr__(name: str) -> Any:
+    if name != 'evaluate':
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return import_module(f'{__name__}.runner').evaluate

@@ -1,6 +1,7 @@
 """Is a data set what its config expects? All of it is looked at, as the preflight does, and no weights are needed.
 
-What the preflight only notes (another number of images than published, signs of another encoding) is a failure here.
+What the preflight only notes (another number of images than published, signs of another encoding, a class that never
+occurs) is a failure here.
 """
 
 import time
@@ -8,10 +9,11 @@ import time
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files
-from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
+from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
+from . import registration  # noqa: F401
 from .configs import read_config
-from .hooks.test_loop import base_datasets
 from .preflight import check_classes, ignore_index_of
 
 

@@ -12,13 +12,13 @@ from mmengine.registry import init_default_scope
 
 from ..clip.families import tower_class
 from ..clip.sources import named_arch, read_arch
+from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files
-from ..datasets.on_disk import build_dataset, check_folders, count_notes, dataset_configs, pairs_of
+from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
 from .configs import segmentor_config
-from .hooks.test_loop import base_datasets
 from .results import steps_of
 
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import METRICS
 
-from ..datasets.on_disk import dataset_configs
+from ..datasets.base_datasets import dataset_configs
 from .preflight import evaluators
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces

@@ -14,11 +14,12 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 
+from ..datasets.base_datasets import image_root
 from ..models import register_towers
-from . import distributed, results
+from . import distributed, registration, results  # noqa: F401 - registers what configs name
 from . import preflight as files
 from .configs import read_config
-from .hooks.test_loop import ProgressHook, image_root
+from .hooks.progress import ProgressHook
 from .metrics.segmentation import SegmentationMetric
 from .preparation import prepare
 from .run_logs import run_logs

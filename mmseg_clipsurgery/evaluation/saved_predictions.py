@@ -7,21 +7,11 @@ distributed sampler repeats some.
 """
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ..environment.files import atomic_write
-
-
-def common_folder(image_paths: Iterable[str]) -> str | None:
-    """The deepest folder that holds all images, or None if there is none."""
-    folders = {os.path.dirname(path) for path in image_paths}
-    try:
-        return os.path.commonpath(folders) if folders else None
-    except ValueError:
-        return None
 
 
 def file_name(image_path: str, folder: str | None, suffix: str) -> str:

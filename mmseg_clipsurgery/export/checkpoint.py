@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from ..environment.files import atomic_write
+from ..evaluation import registration  # noqa: F401
 from ..evaluation.configs import read_config
 from ..models import register_towers
 from ..version import __version__

@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
-from ..datasets.on_disk import dataset_configs
+from ..datasets.base_datasets import dataset_configs
 from ..evaluation.preflight import class_count
 from ..protocols.settings import OWN_DATA_SETS, entry, table
 from ..resources import config_folder

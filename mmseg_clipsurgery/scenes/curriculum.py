@@ -18,11 +18,15 @@ from .words import caption
 
 
 class Phase(NamedTuple):
-    """A part of the run, up to a share of its steps.
+    """A part of the run.
 
-    shared_tints, shared_objects: shares of the two kinds of hard batches.
-    tint_probabilities: of naming a tint, with their shares of the other batches.
-    tints_of_shared_objects: number of tints in a batch whose scenes share two object classes.
+    Attributes:
+        until: share of the steps at which it ends.
+        most_objects: in a scene.
+        two_grounds: share of scenes with two grounds.
+        shared_tints, shared_objects: shares of the two kinds of hard batches.
+        tint_probabilities: probability that a caption names a tint -> share of the other batches.
+        tints_of_shared_objects: number of tints in a batch whose scenes share two object classes.
     """
 
     until: float
@@ -44,7 +48,13 @@ PHASES = (
 
 
 class Batch(NamedTuple):
-    """images: uint8 RGB "b h w 3"; captions; same: bool "b b", which captions say the same."""
+    """Scenes and their captions.
+
+    Attributes:
+        images: "b h w 3" uint8 RGB.
+        captions: one for each image.
+        same: "b b" bool, which captions say the same.
+    """
 
     images: np.ndarray
     captions: list[str]
@@ -52,19 +62,31 @@ class Batch(NamedTuple):
 
 
 def training_batch(seed: int, step: int, steps: int, size: int) -> Batch:
-    """The batch of one step; no scene index comes twice in a run."""
+    """The batch of a step; no scene index occurs twice in a run.
+
+    Args:
+        seed: of the run.
+        step: from 0.
+        steps: of the whole run.
+        size: number of scenes b.
+    """
     random = np.random.RandomState([seed, step])
     plan, tint_probability = choose_plan(random, step / steps)
     first = (seed * steps + step) * size
     scenes = [draw_scene('train', first + k, plan) for k in range(size)]
     captions = [caption(scene, random, tint_probability) for scene in scenes]
     said = [contents(text) for text in captions]
-    same = np.array([[one == other for one in said] for other in said])
+    same = np.array([[first == second for first in said] for second in said])
     return Batch(np.stack([scene.image for scene in scenes]), captions, same)
 
 
 def choose_plan(random, progress: float) -> tuple[Plan, float]:
-    """What the scenes of a batch have in common, and how often their captions name a tint; progress 0..1."""
+    """What the scenes of a batch have in common, and the probability that their captions name a tint.
+
+    Args:
+        random: a RandomState.
+        progress: share of the run that is done, in [0, 1).
+    """
     phase = next(phase for phase in PHASES if progress < phase.until)
     settings: dict = {'most_objects': phase.most_objects, 'two_grounds': phase.two_grounds}
     tint_probability = random.choice(

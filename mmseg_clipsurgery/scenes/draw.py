@@ -16,17 +16,30 @@ from .textures import grain, ground_maps, pattern_maps, rotation
 
 @dataclass(frozen=True)
 class Scene:
-    """image: uint8 RGB "h w 3"; mask: uint8 labels "h w", places in `spec.CLASSES`; what can be seen, for captions."""
+    """A drawn scene.
+
+    Attributes:
+        image: "h w 3" uint8 RGB.
+        mask: "h w" uint8, indices into `spec.CLASSES`.
+        objects: (name, tint) of each object that can be seen.
+        grounds: names of those that can be seen.
+    """
 
     image: np.ndarray
     mask: np.ndarray
-    objects: tuple[tuple[str, str], ...]  # (name, tint)
+    objects: tuple[tuple[str, str], ...]
     grounds: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scene may hold; training uses it to make batches whose scenes are alike in something."""
+    """What a scene may hold; training uses it to make batches whose scenes share something.
+
+    Attributes:
+        objects, grounds, tints: names to choose from.
+        most_objects: at most so many objects.
+        two_grounds: probability of a second ground.
+    """
 
     objects: tuple[str, ...] = spec.OBJECTS
     grounds: tuple[str, ...] = spec.GROUNDS
@@ -36,9 +49,15 @@ class Plan:
 
 
 def draw_scene(split: str, index: int, plan: Plan = Plan()) -> Scene:
-    """Draw scene `index` (0, 1, ...) of a split; see `spec` for what the splits share and what they don't.
+    """Draw a scene; `spec` says what the splits share and what they don't.
 
-    ValueError: unknown split, negative index, or a plan with no object that may wear one of its tints.
+    Args:
+        split: one of `spec.SPLITS`.
+        index: of the scene, from 0.
+        plan: what it may hold.
+
+    Raises:
+        ValueError: unknown split, negative index, or a plan with no object that may wear one of its tints.
     """
     if split not in spec.SPLITS or index < 0:
         raise ValueError(f'Scenes have splits {spec.SPLITS} and indices from 0: got {split!r}, {index}.')

@@ -53,7 +53,13 @@ def _streams(pool: str, name: str) -> list[np.random.RandomState]:
 
 
 def _coordinates(random, smallest: float, half_tangent: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates of a map, turned a little and scaled by `smallest`..1 / `smallest`; both "h w", in pixels."""
+    """Pixel coordinates (x, y) of a map, each "h w", turned by a random angle and scaled by a random factor.
+
+    Args:
+        random: a RandomState.
+        smallest: factor; the largest is its inverse.
+        half_tangent: tangent of half the largest angle.
+    """
     turn, scale, shift_u, shift_v = random.random_sample(4)
     cosine, sine = rotation(half_tangent * (2 * turn - 1))
     zoom = smallest + (1 / smallest - smallest) * scale

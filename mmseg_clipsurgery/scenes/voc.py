@@ -49,8 +49,12 @@ MASK_COLOURS = {
 def ensure(root: str | os.PathLike | None = None) -> Path:
     """The folder of scenes, drawn (in a few seconds) when it is missing.
 
-    root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.cache_folder`).
-    ValueError: something else is at that place. RuntimeError: this machine draws other scenes.
+    Args:
+        root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.stack.cache_folder`).
+
+    Raises:
+        ValueError: something else is at that place.
+        RuntimeError: this machine draws other scenes.
     """
     folder = Path(root) if root is not None else cache_folder() / f'scenes-v{spec.VERSION}'
     if is_complete(folder):
@@ -60,7 +64,11 @@ def ensure(root: str | os.PathLike | None = None) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the folder holds scenes; ValueError when something else is there."""
+    """Whether the folder holds scenes.
+
+    Raises:
+        ValueError: something else is there.
+    """
     if all(_list_file(folder, split).is_file() for split in spec.SCENES):
         return True
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -69,7 +77,15 @@ def is_complete(folder: Path) -> bool:
 
 
 def write_voc(root: str | os.PathLike, splits: Iterable[str] = tuple(spec.SCENES)) -> None:
-    """Draw the splits into a folder that is new or empty (one that another process filled meanwhile is kept)."""
+    """Draw splits into a folder that is new or empty; if another process fills it meanwhile, that folder is kept.
+
+    Args:
+        root: the folder.
+        splits: names of `spec.SCENES`.
+
+    Raises:
+        RuntimeError: this machine draws other scenes.
+    """
     folder = Path(root).absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(tempfile.mkdtemp(prefix=f'.{folder.name}-', dir=folder.parent))

@@ -29,7 +29,13 @@ _JOINERS = ('a', 'photo', 'of', 'on', 'with', 'and', 'the', ',', '.')
 
 
 def caption(scene: Scene, random, tint_probability: float = 0.5) -> str:
-    """A caption of the scene; `random` is a RandomState. The longest has 19 tokens."""
+    """A caption of the scene, of at most 19 tokens.
+
+    Args:
+        scene: what it describes.
+        random: a RandomState.
+        tint_probability: that an object's tint is named, for each object.
+    """
     things = [
         f'{tint} {name}' if random.random_sample() < tint_probability else name
         for name, tint in scene.objects

@@ -1,74 +1,32 @@
-"""Printable figures: panels with titles in a gallery or a table, colour keys, bars, marks.
+"""Printable figures: panels with titles in a gallery or a table, on white.
 
-A panel is an image at a size that shows (long side at most 960 pixels, short side 256 where the photo is smaller);
-columns are chosen so that the figure has about the shape of a page. Files say 300 dots per inch. Pixels are RGB;
-sizes of PIL images are (width, height).
+Columns are chosen so that a figure has about the shape of a page. Files say 300 dots per inch. Sizes of PIL images are
+(width, height).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ..environment.files import atomic_write
 from .fonts import draw_text, line_height, text_width, wrap
 
-Size = tuple[int, int]
-
-LONGEST, SHORTEST = 960, 256  # sides of a panel in pixels, the longest first
-NARROWEST = 200  # a column
+NARROWEST = 200  # pixels of a column
 WIDE = 2.2  # width / height of a panorama
 PAGE = 1.5  # width / height of a figure at best
-MARGIN = 10
+MARGIN = 10  # pixels
 TITLE_LINES = 2
-COLOURS = (0.06, 0.96)  # of turbo, whose ends are nearly black
 DOTS_PER_INCH = 300
-POSITIVE, NEGATIVE = '#0a9c3c', '#d7263d'
-
-
-def panel_size(pixels: np.ndarray) -> Size:
-    """(height, width) at which an image "H W ..." is shown."""
-    height, width = pixels.shape[:2]
-    scale = min(LONGEST / max(height, width), max(1.0, SHORTEST / min(height, width)))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def panel(pixels: np.ndarray, sharp: bool = False) -> Image.Image:
-    """An image "H W 3" uint8 at its panel's size; `sharp` keeps the borders of labels when it is enlarged."""
-    height, width = panel_size(pixels)
-    resampling = Image.Resampling.NEAREST if sharp and height > len(pixels) else Image.Resampling.LANCZOS
-    return Image.fromarray(pixels).resize((width, height), resampling)
-
-
-def heat_overlay(pixels: np.ndarray, heat: np.ndarray, opacity: float = 0.6) -> Image.Image:
-    """An image under a heat map.
-
-    Args:
-        pixels: "H W 3" uint8.
-        heat: "h w" in [0, 1], h and w those of `panel_size(pixels)`.
-        opacity: of the colours, in [0, 1].
-    """
-    colours = heat_colours()[(heat.clip(0, 1) * 255).round().astype(np.uint8)]
-    return Image.blend(panel(pixels), Image.fromarray(colours), check_opacity(opacity))
-
-
-def check_opacity(opacity: float) -> float:
-    if not 0 <= opacity <= 1:
-        raise ValueError(f'opacity must be in [0, 1], got {opacity}')
-    return opacity
-
-
-@lru_cache
-def heat_colours() -> np.ndarray:
-    """Colours of 0 to 1 in 256 steps, "256 3" uint8."""
-    return (matplotlib.colormaps['turbo'](np.linspace(*COLOURS, 256))[:, :3] * 255).round().astype(np.uint8)
 
 
 def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
-    """Panels of one size under their titles, in as many columns as make a page."""
+    """Panels of one size under their titles, in as many columns as make a page.
+
+    Args:
+        panels: (title, image) pairs, in order.
+    """
     width, height = panels[0][1].size
     width, height = max(width, NARROWEST), height + 40
     count = len(panels)
@@ -81,21 +39,24 @@ def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     columns = min(range(1, count + 1), key=unlike_a_page)
     rows = [panels[start : start + columns] for start in range(0, count, columns)]
     lines = TITLE_LINES if any(title for title, _ in panels) else 0
-    return stack([_row(row, columns, title_size(width), lines) for row in rows])
+    return stack([_row(row, columns, width, title_size(width), lines) for row in rows])
 
 
 def table(rows: Sequence[tuple[str, Sequence[Image.Image]]], columns: Sequence[str]) -> Image.Image:
-    """Rows of panels under common column titles, each with its own title at the left or, where rows are low, above."""
+    """Rows of panels under common column titles, aligned whatever the size of a row's panels.
+
+    Args:
+        rows: (title, panels) pairs; titles stand at the left or, where rows are low, above.
+        columns: their titles.
+    """
+    width = max(NARROWEST, *(image.width for _, images in rows for image in images))
     size = title_size(max(NARROWEST, rows[0][1][0].width))
     named = any(name for name, _ in rows)
     sideways = all(text_width(name, size) < images[0].height for name, images in rows)
-    head = [
-        (title, Image.new('RGB', (image.width, 1), 'white'))
-        for title, image in zip(columns, rows[0][1], strict=True)
-    ]
-    strips = [_row(head, len(columns), size, lines=1)]
+    head = [(title, Image.new('RGB', (1, 1), 'white')) for title in columns]
+    strips = [_row(head, len(columns), width, size, lines=1)]
     for name, images in rows:
-        strip = _row([('', image) for image in images], len(columns), size, lines=0)
+        strip = _row([('', image) for image in images], len(columns), width, size, lines=0)
         strips.append(_with_title(strip, name, size) if named and not sideways else strip)
     if named and sideways:
         names = ['', *(name for name, _ in rows)]
@@ -126,19 +87,26 @@ def beside_or_below(left: Image.Image, right: Image.Image) -> Image.Image:
 
 
 def title_size(width: int) -> int:
-    """Height of letters for a column."""
+    """Height of letters in pixels for a column of this width in pixels."""
     return int(np.clip(width / 22, 14, 30))
 
 
 def _row(
-    panels: Sequence[tuple[str, Image.Image]], columns: int, size: int, lines: int = TITLE_LINES
+    panels: Sequence[tuple[str, Image.Image]], places: int, column: int, size: int, lines: int
 ) -> Image.Image:
-    """Panels side by side, each under its title; `columns` counts empty places too."""
-    column = max(NARROWEST, *(image.width for _, image in panels)) if panels else NARROWEST
+    """Panels side by side, each under its title.
+
+    Args:
+        panels: (title, image) pairs.
+        places: number of columns, empty ones included.
+        column: width of a column in pixels.
+        size: height of letters in pixels.
+        lines: at most so many of a title; 0 leaves titles out.
+    """
     titles = [wrap(title, size, column, lines) if lines else [] for title, _ in panels]
     head = max(map(len, titles)) * line_height(size)
     height = MARGIN + head + max(image.height for _, image in panels)
-    canvas = Image.new('RGB', (MARGIN + columns * (column + MARGIN), height), 'white')
+    canvas = Image.new('RGB', (MARGIN + places * (column + MARGIN), height), 'white')
     draw = ImageDraw.Draw(canvas)
     for place, (title, (_, image)) in enumerate(zip(titles, panels, strict=True)):
         left = MARGIN + place * (column + MARGIN)

@@ -1,9 +1,9 @@
 """Text in pictures, in any script: every character in a font that has it.
 
-DejaVu Sans, which matplotlib brings along, covers Latin, Greek, Cyrillic, Arabic, Hebrew and more. For other
-characters (Chinese, Japanese, Korean, Thai, ...) the fonts of the system are looked through once; a character that none
-of them has is drawn as a box, and a log line says which font to install. A text is cut into runs of one font each, and
-a run is drawn whole, so that scripts whose letters join are shaped where Pillow was built with raqm.
+DejaVu Sans, which matplotlib ships, covers Latin, Greek, Cyrillic, Arabic, Hebrew and more. For other characters
+(Chinese, Japanese, Korean, Thai, ...) the system's fonts are searched once; a character that none of them has is drawn
+as a box, and a log line says which font to install. A text is split into runs of a single font, and each run is drawn
+whole, so that scripts whose letters join are shaped where Pillow was built with raqm.
 """
 
 import logging
@@ -23,7 +23,15 @@ logger = logging.getLogger('mmseg_clipsurgery')
 def draw_text(
     draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size: int, fill: str = 'black'
 ) -> None:
-    """Draw one line with its upper left corner at `xy` = (x, y) pixels; the line is `line_height(size)` high."""
+    """Draw a line of text, `line_height(size)` high.
+
+    Args:
+        draw: of the image.
+        xy: upper left corner of the line, x before y, in pixels.
+        text: without line breaks.
+        size: of letters, in pixels.
+        fill: colour.
+    """
     x, y = xy
     baseline = y + _font(DEJAVU, size).getmetrics()[0]
     for path, run in runs(text):
@@ -33,16 +41,24 @@ def draw_text(
 
 
 def text_width(text: str, size: int) -> float:
-    """Pixels a line takes."""
+    """Width of a line of text in pixels; `size` of letters in pixels."""
     return sum(_font(path, size).getlength(run) for path, run in runs(text))
 
 
 def line_height(size: int) -> int:
+    """Height of a line of text in pixels, the space to the next line included."""
     return sum(_font(DEJAVU, size).getmetrics()) + 2
 
 
 def wrap(text: str, size: int, width: float, lines: int) -> list[str]:
-    """Cut a text into at most `lines` lines of at most `width` pixels, between words where possible; '…' ends a cut."""
+    """Break a text into lines, between words where possible; '…' ends a text that was cut.
+
+    Args:
+        text: without line breaks.
+        size: of letters, in pixels.
+        width: at most so many pixels a line.
+        lines: at most so many lines.
+    """
     wrapped: list[str] = []
     rest = text
     while rest:
@@ -57,7 +73,7 @@ def wrap(text: str, size: int, width: float, lines: int) -> list[str]:
 
 
 def _head(text: str, size: int, width: float) -> str:
-    """As much of the text as fits, up to a blank if there is one."""
+    """The beginning of the text that fits into `width` pixels, up to a blank if there is one."""
     if text_width(text, size) <= width:
         return text
     length = next((n for n in range(1, len(text)) if text_width(text[: n + 1], size) > width), len(text))
@@ -66,7 +82,7 @@ def _head(text: str, size: int, width: float) -> str:
 
 
 def runs(text: str) -> list[tuple[str, str]]:
-    """(Font file, part of the text) from left to right; marks that combine stay with their letter."""
+    """(Font file, part of the text) pairs from left to right; combining marks stay with their letter."""
     paths: list[str] = []
     for character in text:
         stays = paths and (unicodedata.combining(character) or character in ' \u200c\u200d\ufe0f')
@@ -89,7 +105,7 @@ def font_of(character: str) -> str:
 
 @lru_cache
 def _say_missing(script: str) -> None:
-    """Once for each script."""
+    """Log, once for each script, that its characters have no font."""
     logger.warning(
         'no font of this system has %s characters, they are drawn as boxes; install one, for instance the package '
         'fonts-noto-cjk (Chinese, Japanese, Korean) or fonts-noto-core (most others)',
@@ -113,7 +129,7 @@ def system_fonts() -> tuple[str, ...]:
 
 @cache
 def coverage(path: str) -> frozenset[int]:
-    """Code points a font file has outlines for; none for a file that can't be used."""
+    """Code points that a font file has outlines for; none for a file that can't be used."""
     try:
         font = ft2font.FT2Font(path)
         _font(path, 16)

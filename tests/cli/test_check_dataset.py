@@ -6,6 +6,7 @@ import mini_datasets
 from mmseg_clipsurgery.cli.check_dataset import main
 from mmseg_clipsurgery.datasets import mask_encodings as encodings
 from mmseg_clipsurgery.evaluation import preflight
+from mmseg_clipsurgery.evaluation.audit import audit
 from mmseg_clipsurgery.protocols.settings import entry, table
 from mmseg_clipsurgery.resources import config as shipped_config
 
@@ -67,6 +68,12 @@ def test_an_image_without_a_mask(name, made, capsys):
             *('coco_object', 'annotations/val2017/*_instanceTrainIds.png', (0, 80, 170, 255)),
             r"holds label 170 .*COCO-Stuff's train ids; .*convert coco",
             id='COCO-Object with train ids',
+        ),
+        pytest.param(
+            *('coco_object', 'annotations/val2017/*_instanceTrainIds.png', (0, 80, 255)),
+            r'holds label 255 \(81 classes are 0\.\.80, none is ignored\): .*unlabelled pixels are 255 instead of 0.*'
+            r'convert again: delete \*_instanceTrainIds\.png and make them with .*convert coco',
+            id='COCO-Object made before',
         ),
         pytest.param(
             *('cityscapes', 'gtFine/val/*/*_labelTrainIds.png', (7, 11, 33)),
@@ -141,7 +148,7 @@ def test_what_is_known_fits_the_data_sets(name):
         pytest.param('PascalVOC20Dataset', (0, 20, 255), 1449, False, id='complete'),
         pytest.param('ADE20KDataset', (0, 149), 10, False, id='no sign'),
         pytest.param('ADE20KDataset', (0, 149, 255), 10, True, id='ignored by 255'),
-        pytest.param('COCOObjectDataset', (0, 79, 255), 5000, True, id='things from 0'),
+        pytest.param('COCOObjectDataset', (0, 79), 5000, True, id='things from 0'),
         pytest.param('Unknown', (0, 1), 5, False, id='unknown data set'),
     ],
 )
@@ -169,3 +176,58 @@ def test_the_preflight_notes_what_the_check_refuses(tmp_path, name, masks, label
     lines = []
     preflight.check(cfg, report=lines.append)
     assert any(note in line for line in lines)
+
+
+def binary_config(root, *labels: int) -> Config:
+    """Two classes of a data set of one's own, its masks with these labels."""
+    for number in range(6):
+        mini_datasets.photo(root / f'images/{number}.png', (20, 24))
+        mini_datasets.mask(root / f'masks/{number}.png', mini_datasets.labels((20, 24), *labels))
+    cfg = Config.fromfile(shipped_config('clipsurgery_voc'))
+    cfg.model.text_encoder.vocabulary = ['background', 'polyp']
+    cfg.model.test_cfg.update(prob_thd=None, area_thd=None)
+    cfg.test_dataloader.dataset = dict(
+        type='BaseSegDataset',
+        metainfo=dict(classes=('background', 'polyp')),
+        data_root=str(root),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        img_suffix='.png',
+        pipeline=[],
+    )
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ('labels', 'noted'),
+    [
+        pytest.param((0, 255), True, id='0 and 255'),
+        pytest.param((0, 1), False, id='0 and 1'),
+        pytest.param((0, 1, 255), False, id='with a border'),
+        pytest.param((0,), False, id='background alone'),
+    ],
+)
+def test_a_class_that_never_occurs_while_255_does_is_named(tmp_path, labels, noted):
+    lines = []
+    preflight.check(binary_config(tmp_path, *labels), report=lines.append)
+    note = (
+        "no mask of BaseSegDataset holds 'polyp' (label 1), while label 255, which is ignored, occurs: write"
+    )
+    assert any(note in line for line in lines) is noted
+
+
+def test_the_check_refuses_masks_of_0_and_255(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no mask of BaseSegDataset holds 'polyp' \(label 1\), while label 255"
+    ):
+        audit(binary_config(tmp_path, 0, 255))
+
+
+def test_voc_masks_of_0_and_255_are_noted_and_a_part_of_voc_is_not(tmp_path, capsys):
+    root = mini_datasets.make('voc21', tmp_path)
+    assert run('voc21', root, '--subset') == 0
+    remask(root, 'SegmentationClass/*.png', 0, 255)
+    assert run('voc21', root, '--subset') == 1
+    assert re.search(
+        r"holds 'aeroplane' \(label 1\) nor 'bicycle' \(label 2\) nor 'bird' \(label 3\) nor 17 more classes, while",
+        capsys.readouterr().err,
+    )

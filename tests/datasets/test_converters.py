@@ -4,20 +4,17 @@ import re
 
 import mini_datasets
 from mmseg_clipsurgery.cli import convert
-from mmseg_clipsurgery.datasets.converters import (
-    ade20k_847_jobs,
-    ade20k_size,
-    cityscapes_jobs,
-    coco_jobs,
-    coco_train_ids,
-    context_59,
-    context_jobs,
-    run,
-)
+from mmseg_clipsurgery.datasets.converters.ade20k_847 import ade20k_847_jobs, evaluated_size
+from mmseg_clipsurgery.datasets.converters.cityscapes import cityscapes_jobs
+from mmseg_clipsurgery.datasets.converters.coco import coco_jobs, stuff_of_ids
+from mmseg_clipsurgery.datasets.converters.context import EVALUATED_SPLIT, context_59, context_jobs
+from mmseg_clipsurgery.datasets.converters.jobs import Job, run
+from mmseg_clipsurgery.datasets.mask_encodings import own
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 pytestmark = pytest.mark.mmseg
 
@@ -41,8 +38,9 @@ def coco(tmp_path):
     return root
 
 
-def test_coco_numbers():
-    table = coco_train_ids()
+def test_coco_train_ids_count_the_label_ids_in_use():
+    table = stuff_of_ids()
+    assert table.pop(255) == 255
     assert len(table) == 171
     # person, street sign's gap, backpack, hair drier, toothbrush (90 - 1), banner, wood
     assert (table[0], table.get(11), table[26], table[88], table[89], table[91], table[181]) == (
@@ -50,30 +48,68 @@ def test_coco_numbers():
     )
 
 
-def test_coco_masks(coco):
+def test_coco_masks_have_their_own_labels_and_are_made_once(coco):
     assert run(coco_jobs(coco)) == (4, 0)
     for image in coco.glob('images/val2017/*.jpg'):
         masks = coco / 'annotations/val2017'
         assert row(masks / f'{image.stem}_labelTrainIds.png') == [0, 79, 80, 170, 255]
-        assert row(masks / f'{image.stem}_instanceTrainIds.png') == [1, 80, 0, 255]
+        assert row(masks / f'{image.stem}_instanceTrainIds.png') == [1, 80, 0]
     assert run(coco_jobs(coco)) == (0, 4)
 
 
-def test_coco_object_from_train_ids(coco):
+@pytest.mark.parametrize(
+    ('kind', 'labels'),
+    [
+        pytest.param('', [0, 255, 100], id='label ids'),
+        pytest.param('_labelTrainIds', [0, 255, 90], id='train ids'),
+    ],
+)
+def test_unlabelled_pixels_are_background_in_coco_object(tmp_path, kind, labels):
+    mini_datasets.photo(tmp_path / 'images/val2017/7.jpg', (2, 3))
+    mini_datasets.mask(tmp_path / f'annotations/val2017/7{kind}.png', np.array([labels] * 2, np.uint8))
+    run(coco_jobs(tmp_path, targets=['object']))
+    found = read(tmp_path / 'annotations/val2017/7_instanceTrainIds.png')
+    assert found.tolist() == [[1, 0, 0]] * 2
+    assert found.dtype == np.uint8
+    assert set(found.ravel().tolist()) <= own('COCOObjectDataset')
+
+
+def test_coco_object_is_made_from_train_ids_where_label_ids_are_gone(coco):
     run(coco_jobs(coco, targets=['stuff']))
     for ids in coco.glob('annotations/val2017/*.png'):
         if 'TrainIds' not in ids.name:
             ids.unlink()
     assert run(coco_jobs(coco, targets=['object'])) == (2, 0)
-    assert row(next(coco.glob('annotations/val2017/*_instanceTrainIds.png'))) == [1, 80, 0, 255]
+    assert row(next(coco.glob('annotations/val2017/*_instanceTrainIds.png'))) == [1, 80, 0]
 
 
-def test_cityscapes_masks(tmp_path):
+def test_cityscapes_masks_hold_train_ids(tmp_path):
     root = mini_datasets.make('cityscapes', tmp_path)
     for made in root.glob('gtFine/val/*/*_labelTrainIds.png'):
         made.unlink()
     assert run(cityscapes_jobs(root)) == (2, 0)
     assert row(next(root.glob('gtFine/val/munster/*_labelTrainIds.png'))) == [0, 18, 255]
+
+
+@pytest.mark.parametrize(
+    ('label', 'expected'),
+    [
+        pytest.param(33, 18, id='the last'),
+        pytest.param(34, None, id='beyond'),
+        pytest.param(255, 255, id='no label'),
+    ],
+)
+def test_cityscapes_has_label_ids_to_33(tmp_path, label, expected):
+    ids = tmp_path / 'gtFine/val/ulm/ulm_0_gtFine_labelIds.png'
+    mini_datasets.mask(ids, np.full((4, 6), label, np.uint8))
+    if expected is None:
+        with pytest.raises(
+            ValueError, match=r'ulm_0_gtFine_labelIds\.png holds label 34, which its data set'
+        ):
+            run(cityscapes_jobs(tmp_path))
+    else:
+        run(cityscapes_jobs(tmp_path))
+        assert row(ids.with_name('ulm_0_gtFine_labelTrainIds.png')) == [expected]
 
 
 def test_context_59_is_the_choice_of_mmsegs_own_converter():
@@ -88,15 +124,15 @@ def test_context_59_is_the_choice_of_mmsegs_own_converter():
     assert [label for _, label in sorted(table.items()) if label] == list(range(1, 60))
 
 
-def test_context_masks(tmp_path):
-    scipy_io = pytest.importorskip('scipy.io')
-    (tmp_path / 'trainval').mkdir()
-    scipy_io.savemat(
-        tmp_path / 'trainval/a.mat', {'LabelMap': np.array([[1, 2, 458, 459], [0, 9, 3, 3]], np.uint16)}
-    )
-    names = tmp_path / 'val.txt'
-    names.write_text('a\n')
-    assert run(context_jobs(tmp_path, names)) == (2, 0)
+def context_file(root, name: str, labels, kind=np.uint16, key: str = 'LabelMap') -> None:
+    """A MATLAB file of PASCAL Context."""
+    (root / 'trainval').mkdir(exist_ok=True)
+    savemat(root / f'trainval/{name}.mat', {key: np.array(labels, kind)})
+
+
+def test_context_masks_hold_both_sets_of_classes(tmp_path):
+    context_file(tmp_path, 'a', [[1, 2, 458, 459], [0, 9, 3, 3]])
+    assert run(context_jobs(tmp_path, ['a'])) == (2, 0)
     assert read(tmp_path / 'SegmentationClassContext/a.png').tolist() == [[0, 1, 59, 0], [0, 2, 0, 0]]
     deep = read(tmp_path / 'SegmentationClassContext459/a.png')
     assert deep.tolist() == [[0, 1, 457, 458], [65535, 8, 2, 2]]
@@ -119,7 +155,7 @@ def full_ade20k(root, numbers, size):
         pytest.param((720, 600), (614, 512), id='portrait'),
     ],
 )
-def test_ade20k_847(tmp_path, size, expected):
+def test_ade20k_847_is_labelled_and_made_smaller(tmp_path, size, expected):
     full_ade20k(
         tmp_path, (2978, 312, 3148, 0, 1), size
     )  # wall, building, adding machine, nothing, not evaluated
@@ -133,9 +169,9 @@ def test_ade20k_847(tmp_path, size, expected):
     assert (image.read_bytes() == source.read_bytes()) is (size == expected)
 
 
-def test_ade20k_size_keeps_the_ratio():
-    assert ade20k_size((2000, 1000)) == (1024, 512)
-    assert ade20k_size((512, 4000)) == (512, 4000)
+def test_ade20k_847_keeps_the_ratio():
+    assert evaluated_size((2000, 1000)) == (1024, 512)
+    assert evaluated_size((512, 4000)) == (512, 4000)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +183,7 @@ def test_ade20k_size_keeps_the_ratio():
         pytest.param('empty', r'no \*\.jpg in .*val2017: give the folder', id='no images'),
     ],
 )
-def test_bad_sources(coco, capsys, change, message):
+def test_a_source_that_is_not_the_published_one_is_refused(coco, capsys, change, message):
     mask = coco / 'annotations/val2017/000000000139.png'
     if change == 'label':
         mini_datasets.mask(mask, mini_datasets.labels((36, 48), 0, 200))
@@ -163,17 +199,105 @@ def test_bad_sources(coco, capsys, change, message):
     assert not (coco / 'annotations/val2017/000000000139_labelTrainIds.png').exists()
 
 
-def test_command(coco, capsys):
+def test_the_command_makes_the_masks_asked_for(coco, capsys):
     assert convert.main(['coco', str(coco), '--targets', 'object']) == 0
     assert '2 files made, 0 were there already' in capsys.readouterr().out
 
 
-def test_context_command_finds_a_split_and_leaves_one_for_mmseg(tmp_path, capsys):
-    scipy_io = pytest.importorskip('scipy.io')
+def test_a_missing_source_is_found_before_the_first_file_is_made(tmp_path):
+    made = Job(tmp_path / 'there', tmp_path / 'a.png', lambda: Image.new('L', (2, 2)))
+    missing = Job(
+        tmp_path / 'gone', tmp_path / 'b.png', lambda: Image.new('L', (2, 2)), remedy='look elsewhere'
+    )
+    made.source.touch()
+    with pytest.raises(FileNotFoundError, match=r'gone does not exist: look elsewhere$'):
+        run([made, missing])
+    assert not made.target.exists()
+
+
+@pytest.fixture
+def voc2010(tmp_path):
+    """Two images with MATLAB files, and VOC 2010's own split."""
+    for name in 'ab':
+        context_file(tmp_path, name, np.ones((2, 2)))
+    mini_datasets.split(tmp_path / 'ImageSets/Main/val.txt', ['a', 'b'])
+    return tmp_path
+
+
+def test_context_without_a_split_says_which_there_may_be(tmp_path, capsys):
     assert convert.main(['context', str(tmp_path)]) == 1
-    assert 'has none of ImageSets/SegmentationContext/val.txt' in capsys.readouterr().err
-    (tmp_path / 'pascalcontext_val.txt').write_text('a\n')
-    (tmp_path / 'trainval').mkdir()
-    scipy_io.savemat(tmp_path / 'trainval/a.mat', {'LabelMap': np.ones((2, 2), np.uint16)})
-    assert convert.main(['context', str(tmp_path)]) == 0
-    assert (tmp_path / 'ImageSets/SegmentationContext/val.txt').read_text() == 'a\n'
+    assert (
+        'has none of pascalcontext_val.txt, ImageSets/SegmentationContext/val.txt' in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ('splits', 'options', 'expected'),
+    [
+        pytest.param({}, [], 'ab', id="VOC 2010's own"),
+        pytest.param({EVALUATED_SPLIT: 'b'}, [], 'b', id="MMSeg's"),
+        pytest.param(
+            {EVALUATED_SPLIT: 'ab', 'pascalcontext_val.txt': 'a'}, [], 'a', id="CAT-Seg's before a made one"
+        ),
+        pytest.param({EVALUATED_SPLIT: 'ab', 'own.txt': 'b'}, ['--split', 'own.txt'], 'b', id='given'),
+    ],
+)
+def test_context_leaves_the_split_it_used_for_mmseg(voc2010, monkeypatch, splits, options, expected):
+    monkeypatch.chdir(voc2010)
+    for name, images in splits.items():
+        mini_datasets.split(voc2010 / name, list(images))
+    assert convert.main(['context', str(voc2010), *options]) == 0
+    assert (voc2010 / EVALUATED_SPLIT).read_text().split() == list(expected)
+    assert {path.stem for path in voc2010.glob('SegmentationClassContext/*')} == set(expected)
+
+
+def test_a_split_with_the_same_images_is_left_as_it_is(voc2010, capsys):
+    mini_datasets.split(voc2010 / EVALUATED_SPLIT, ['b', 'a'])
+    assert convert.main(['context', str(voc2010), '--split', str(voc2010 / 'ImageSets/Main/val.txt')]) == 0
+    assert (voc2010 / EVALUATED_SPLIT).read_text() == 'b\na\n'
+    assert 'now lists' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        pytest.param(
+            'gone',
+            r'b\.mat does not exist: get trainval\.tar\.gz from https://cs\.stanford',
+            id='gone',
+        ),
+        pytest.param(
+            'float', r'LabelMap of .*b\.mat is float64 and those of PASCAL Context are uint16', id='float'
+        ),
+        pytest.param('signed', r'LabelMap of .*b\.mat is int16', id='signed'),
+        pytest.param('name', r"b\.mat has no LabelMap .* \(KeyError: 'LabelMap'\): get", id='no LabelMap'),
+        pytest.param('damaged', r'b\.mat has no LabelMap that can be read \(.*\): get', id='damaged'),
+        pytest.param('label', r'b\.mat holds label 460', id='unknown label'),
+    ],
+)
+def test_a_wrong_matlab_file_gets_a_sentence_and_no_split_is_written(voc2010, capsys, change, message):
+    match change:
+        case 'gone':
+            (voc2010 / 'trainval/b.mat').unlink()
+        case 'float':
+            context_file(voc2010, 'b', np.ones((2, 2)), np.float64)
+        case 'signed':
+            context_file(voc2010, 'b', np.ones((2, 2)), np.int16)
+        case 'name':
+            context_file(voc2010, 'b', np.ones((2, 2)), key='Labels')
+        case 'damaged':
+            (voc2010 / 'trainval/b.mat').write_bytes(b'<html>')
+        case 'label':
+            context_file(voc2010, 'b', np.full((2, 2), 460))
+    assert convert.main(['context', str(voc2010)]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (voc2010 / EVALUATED_SPLIT).exists()
+
+
+@pytest.mark.parametrize('text', [None, ''], ids=['missing', 'empty'])
+def test_a_split_without_images_is_refused(voc2010, capsys, text):
+    split = voc2010 / 'own.txt'
+    if text is not None:
+        split.write_text(text)
+    assert convert.main(['context', str(voc2010), '--split', str(split)]) == 1
+    assert 'give a file with one name of an image a line' in capsys.readouterr().err

@@ -2,11 +2,12 @@
 
 import pickle
 
-from mmseg_clipsurgery.datasets.loading import IGNORED, LoadDeepAnnotations
+from mmseg_clipsurgery.datasets.loading import LoadDeepAnnotations
+from mmseg_clipsurgery.datasets.mask_encodings import IGNORED_16_BIT
 
 import numpy as np
 import pytest
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 pytestmark = pytest.mark.mmseg
@@ -35,12 +36,14 @@ def test_masks_of_8_bits_are_read_too(tmp_path):
 
 def test_zero_is_ignored_and_the_others_move_down(tmp_path):
     found = load(tmp_path / 'a.png', np.array(LABELS, np.uint16), reduce_zero_label=True)['gt_seg_map']
-    assert found.tolist() == [[IGNORED, 0, 254, 255, 845, IGNORED]] * 2
+    assert found.tolist() == [[IGNORED_16_BIT, 0, 254, 255, 845, IGNORED_16_BIT]] * 2
 
 
 def test_classes_are_exchanged_all_at_once(tmp_path):
-    found = load(tmp_path / 'a.png', np.array([[0, 1, 2]], np.uint16), label_map={0: 1, 1: 0, 2: IGNORED})
-    assert found['gt_seg_map'].tolist() == [[1, 0, IGNORED]]
+    found = load(
+        tmp_path / 'a.png', np.array([[0, 1, 2]], np.uint16), label_map={0: 1, 1: 0, 2: IGNORED_16_BIT}
+    )
+    assert found['gt_seg_map'].tolist() == [[1, 0, IGNORED_16_BIT]]
 
 
 @pytest.mark.parametrize('results', [{}, {'seg_map_path': None}], ids=['no key', 'none'])
@@ -56,17 +59,3 @@ def test_colours_are_refused(tmp_path):
 def test_it_is_registered_and_travels_to_workers():
     built = TRANSFORMS.build(dict(type='LoadDeepAnnotations', _scope_='mmseg'))
     assert repr(pickle.loads(pickle.dumps(built))) == "LoadDeepAnnotations(imdecode_backend='pillow')"
-
-
-@pytest.mark.parametrize(('name', 'classes'), [('ADE20K847Dataset', 847), ('PascalContext459Dataset', 459)])
-def test_data_sets_with_deep_labels(name, classes):
-    meta = DATASETS.get(name).METAINFO
-    assert len(meta['classes']) == len(set(meta['classes'])) == len(meta['palette']) == classes
-    assert len({tuple(colour) for colour in meta['palette']}) == classes
-    chosen = [meta['classes'][300], meta['classes'][2]]
-    data_set = DATASETS.build(
-        dict(type=name, ann_file='', metainfo=dict(classes=chosen), lazy_init=True, _scope_='mmseg')
-    )
-    assert (data_set.ignore_index, len(data_set.label_map)) == (IGNORED, classes)
-    assert {old: new for old, new in data_set.label_map.items() if new != IGNORED} == {300: 0, 2: 1}
-    assert data_set.metainfo['palette'] == [meta['palette'][300], meta['palette'][2]]

@@ -39,13 +39,13 @@ def context(root: Path) -> None:
 
 
 def coco(root: Path) -> None:
-    """Label ids 0..181, train ids 0..170 and COCO-Object's 0..80 beside each other; 255 is unlabelled."""
+    """Label ids 0..181, train ids 0..170 and COCO-Object's 0..80 beside each other; 255 is unlabelled in both ids."""
     for number, size in zip((139, 285), SIZES, strict=True):
         photo(root / f'images/val2017/{number:012}.jpg', size)
         stem = root / f'annotations/val2017/{number:012}'
         mask(Path(f'{stem}.png'), labels(size, 0, 89, 91, 181, 255))
         mask(Path(f'{stem}_labelTrainIds.png'), labels(size, 0, 79, 80, 170, 255))
-        mask(Path(f'{stem}_instanceTrainIds.png'), labels(size, 1, 80, 0, 0, 255))
+        mask(Path(f'{stem}_instanceTrainIds.png'), labels(size, 1, 80, 0, 0, 0))
 
 
 def ade20k(root: Path) -> None:

@@ -355,7 +355,8 @@ def test_more_processes_than_gpus():
         ('one\n  two', 'one two'),
         ('class `A` in a/b.py: class `B` in c.py: wrong', 'wrong'),
         ('Caught UnreadableFile in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  x\n'
-         'mmseg_clipsurgery.evaluation.hooks.test_loop.UnreadableFile: a.jpg could not be loaded: ValueError: no',
+         'mmseg_clipsurgery.evaluation.hooks.unreadable_files.UnreadableFile: '
+         'a.jpg could not be loaded: ValueError: no',
          'a.jpg could not be loaded: ValueError: no'),
     ],
     ids=['lines', 'registry', 'worker'],

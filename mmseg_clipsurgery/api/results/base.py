@@ -19,10 +19,10 @@ from PIL import Image
 
 from ...environment.files import atomic_write
 from ...explain import MapScale, similarity_map
-from ...visualization.figure_parts import heat_key
-from ...visualization.figures import check_opacity, gallery, save_picture, stack, table, title_size
+from ...visualization.figures import gallery, save_picture, stack, table, title_size
+from ...visualization.legends import heat_key
+from ...visualization.panels import OPACITY, check_opacity
 
-OPACITY = 0.6
 Panels = list[tuple[str, Image.Image]]
 
 

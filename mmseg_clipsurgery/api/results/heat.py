@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...explain import MapScale
-from ...visualization.figure_parts import mark_cell
-from ...visualization.figures import heat_overlay, panel_size
+from ...visualization.panels import heat_overlay, mark_cell, panel_size
 from .base import Panels, Result, maps_at, rounded
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import atomic_write
-from ...visualization.figure_parts import mark_points
-from ...visualization.figures import heat_overlay, panel, panel_size
+from ...visualization.panels import heat_overlay, mark_points, panel, panel_size
 from .base import Panels, Result, maps_at
 
 MASK_COLOUR = '#1e90ff'

@@ -1,6 +1,6 @@
 """A label for every pixel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 
 from ...inference.label_files import write_labels
-from ...visualization.drawing import classes_by_area, overlay
-from ...visualization.figure_parts import colour_key, label_colours
-from ...visualization.figures import panel, panel_size, stack, table, title_size
+from ...visualization.figures import stack, table, title_size
+from ...visualization.label_maps import class_key, classes_by_area, label_overlay
+from ...visualization.palette import label_colours
+from ...visualization.panels import panel
 from .base import Panels, Result
 
 
@@ -40,22 +41,19 @@ class Segmentation(Result):
         return {self.classes[k]: float(counts[k]) for k in classes_by_area([self.labels], len(self.classes))}
 
     def panels(self, opacity: float) -> Panels:
-        height, width = panel_size(self.pixels)
-        labels = Image.fromarray(self.labels.astype(np.int32)).resize(
-            (width, height), Image.Resampling.NEAREST
-        )
-        shown = panel(self.pixels)
-        coloured = overlay(np.asarray(shown), np.asarray(labels), self.colours(), opacity)
-        return [('image', shown), ('labels', Image.fromarray(coloured))]
+        coloured = label_overlay(self.pixels, self.labels, self.colours(), opacity)
+        return [('image', panel(self.pixels)), ('labels', coloured)]
 
     def key(self, width: int, size: int) -> Image.Image:
-        return class_key([self], width, size)
+        return class_key([self.labels], self.classes, self.colours(), width, size)
 
     def draw_beside(self, results: Mapping[str, Any], opacity: float) -> Image.Image:
         columns = [result.panels(opacity) for result in results.values()]
         photo = columns[0][0][1]
         picture = table([('', [photo, *(column[1][1] for column in columns)])], ['image', *results])
-        return stack([picture, class_key(list(results.values()), picture.width, title_size(photo.width))])
+        maps = [result.labels for result in results.values()]
+        size = title_size(photo.width)
+        return stack([picture, class_key(maps, self.classes, self.colours(), picture.width, size)])
 
     def save_labels(self, path: str | Path) -> None:
         """Write the labels as a one-channel PNG (16 bits from 256 classes)."""
@@ -64,10 +62,3 @@ class Segmentation(Result):
     def record(self) -> dict[str, Any]:
         shares = {name: round(share, 6) for name, share in self.shares().items()}
         return {**super().record(), 'classes': list(self.classes), 'shares': shares}
-
-
-def class_key(results: Sequence[Segmentation], width: int, size: int) -> Image.Image:
-    """Colours of the classes that occur in any of the results, which share their classes."""
-    first = results[0]
-    shown = classes_by_area([result.labels for result in results], len(first.classes))
-    return colour_key([(first.classes[k], first.colours()[k]) for k in shown], width, size)

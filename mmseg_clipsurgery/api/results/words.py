@@ -7,19 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...visualization.figure_parts import bars, text_strip
-from ...visualization.figures import (
-    WIDE,
-    beside_or_below,
-    check_opacity,
-    gallery,
-    heat_overlay,
-    panel,
-    panel_size,
-    stack,
-    title_size,
-)
-from .base import OPACITY, Panels, Result, maps_at, rounded
+from ...visualization.figures import WIDE, beside_or_below, gallery, stack, title_size
+from ...visualization.legends import bars, text_strip
+from ...visualization.panels import OPACITY, check_opacity, heat_overlay, panel, panel_size
+from .base import Panels, Result, maps_at, rounded
 
 MOST_BARS = 12
 WHAT_BARS_SHOW = {

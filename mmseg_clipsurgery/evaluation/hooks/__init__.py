@@ -1,1 +1,1 @@
-"""Hooks of the test loop."""
+"""Hooks of MMSeg's test loop, one idea a file; `registration` registers them."""

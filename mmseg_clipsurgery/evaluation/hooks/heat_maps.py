@@ -4,7 +4,7 @@
     custom_hooks = [dict(type='HeatMapsHook', classes=['cat', 'sofa'], interval=10)]
     vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 
-MMEngine's visualiser draws on the first process only, so the hook hands its pictures to the backends themselves: every
+MMEngine's visualiser draws on the first process only, so the hook hands its pictures to the backends itself, and every
 process draws its own images.
 """
 
@@ -20,12 +20,15 @@ from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from PIL import Image
 
+from ...datasets.base_datasets import base_datasets
 from ...explain import unit_range
-from ...visualization.drawing import overlay
-from ...visualization.figures import check_opacity, gallery, heat_overlay, panel, panel_size
-from ...visualization.palette import voc_palette
-from .test_loop import base_datasets
+from ...visualization.figures import gallery, stack, title_size
+from ...visualization.label_maps import class_key, classes_by_area, label_overlay
+from ...visualization.legends import heat_key
+from ...visualization.palette import class_colours
+from ...visualization.panels import OPACITY, check_opacity, heat_overlay, panel, panel_size
 
 
 @HOOKS.register_module()
@@ -45,7 +48,7 @@ class HeatMapsHook(Hook):
     priority = 'LOW'
 
     def __init__(
-        self, classes: Sequence[str] | None = None, interval: int = 1, most: int = 3, opacity: float = 0.6
+        self, classes: Sequence[str] | None = None, interval: int = 1, most: int = 3, opacity: float = OPACITY
     ) -> None:
         if interval < 1 or most < 1:
             raise ValueError(f'interval and most must be at least 1, got {interval} and {most}')
@@ -60,8 +63,7 @@ class HeatMapsHook(Hook):
         unknown = [name for name in self.classes or [] if name not in self._names]
         if unknown:
             raise ValueError(f'HeatMapsHook: no class {unknown[0]!r}; there are {", ".join(self._names)}')
-        given = dataset.metainfo.get('palette') or []
-        self._colours = given if len(given) == len(self._names) else voc_palette(len(self._names))
+        self._colours = class_colours(dataset.metainfo)
         self._backend_args = getattr(next(base_datasets(dataset)), 'backend_args', None)
         self._seen = 0
 
@@ -78,29 +80,45 @@ class HeatMapsHook(Hook):
             for backend in runner.visualizer._vis_backends.values():
                 backend.add_image(f'heat_maps/{Path(sample.img_path).stem}', picture, step=index)
 
-    def draw(self, sample: Any):
-        """The figure of one sample, a PIL image."""
+    def draw(self, sample: Any) -> Image.Image:
+        """The figure of one sample: photo, label map, heat maps, and keys of both kinds of colours.
+
+        Raises:
+            ValueError: the model gives no `class_maps`.
+        """
         if 'class_maps' not in sample:
             raise ValueError('HeatMapsHook: the model gives no class_maps; set model.test_cfg.maps=True')
         data = fileio.get(sample.img_path, backend_args=self._backend_args)
         pixels = mmcv.imfrombytes(data, channel_order='rgb')
         labels = sample.pred_sem_seg.data[0].cpu().numpy()
-        panels = [
-            ('image', panel(pixels)),
-            ('labels', panel(overlay(pixels, labels, self._colours, self.opacity), True)),
-        ]
-        kept = self.shown(labels)
-        maps = unit_range(sample.class_maps.data[kept].float())
+        photo = panel(pixels)
+        label_map = label_overlay(pixels, labels, self._colours, self.opacity)
+        picture = gallery(
+            [('image', photo), ('labels', label_map), *self._heat_panels(sample, pixels, labels)]
+        )
+        size = title_size(photo.width)
+        classes = class_key([labels], self._names, self._colours, picture.width, size)
+        heat = heat_key(picture.width, size, note='each map on its own scale')
+        return stack([picture, classes, heat])
+
+    def _heat_panels(
+        self, sample: Any, pixels: np.ndarray, labels: np.ndarray
+    ) -> list[tuple[str, Image.Image]]:
+        """(Class name, photo under its heat map) of each class that is drawn."""
+        drawn = self.shown(labels)
+        maps = unit_range(sample.class_maps.data[drawn].float())
         heats = F.interpolate(maps[None], size=panel_size(pixels), mode='bilinear')[0].cpu().numpy()
-        panels += [
+        return [
             (self._names[k], heat_overlay(pixels, heat, self.opacity))
-            for k, heat in zip(kept, heats, strict=True)
+            for k, heat in zip(drawn, heats, strict=True)
         ]
-        return gallery(panels)
 
     def shown(self, labels: np.ndarray) -> list[int]:
-        """Indices of the classes whose maps are drawn."""
+        """Indices of the classes whose heat maps are drawn.
+
+        Args:
+            labels: predicted label map "H W".
+        """
         if self.classes is not None:
             return [self._names.index(name) for name in self.classes]
-        areas = np.bincount(labels.ravel(), minlength=len(self._names))
-        return [int(k) for k in np.argsort(-areas, kind='stable')[: self.most] if areas[k]]
+        return classes_by_area([labels], len(self._names))[: self.most]

@@ -1,1 +1,1 @@
-"""Metrics of the test loop."""
+"""Metrics of MMSeg's test loop and the maths below them; `registration` registers the metrics."""

@@ -16,8 +16,8 @@ def average_precision(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
     """AP of each class.
 
     Args:
-        scores: "n k".
-        present: "n k" bool.
+        scores: "n k", of each class for each image; only their order within a class counts.
+        present: "n k" bool, which classes each image holds.
 
     Returns:
         "k" in [0, 1]; NaN for a class that no image holds.
@@ -32,7 +32,13 @@ def average_precision(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def class_rows(classes: Sequence[str], precision: np.ndarray, present: np.ndarray) -> list[dict[str, Any]]:
-    """A row for each class: its AP in percent (None where no image holds it) and how many images hold it."""
+    """A row for each class: `class`, `AP` in percent (None where no image holds it), `images` that hold it.
+
+    Args:
+        classes: k names.
+        precision: "k" in [0, 1] or NaN.
+        present: "n k" bool.
+    """
     counts = present.sum(axis=0)
     return [
         {'class': name, 'AP': _percent(value), 'images': int(count)}
@@ -41,7 +47,14 @@ def class_rows(classes: Sequence[str], precision: np.ndarray, present: np.ndarra
 
 
 def mean_of_occurring(precision: Sequence[float]) -> float:
-    """mAP in percent over the classes that occur. Raises ValueError if none does."""
+    """mAP in percent over the classes that occur.
+
+    Args:
+        precision: AP in [0, 1] of each class, NaN where it does not occur.
+
+    Raises:
+        ValueError: none of them occurs.
+    """
     found = [value for value in precision if not np.isnan(value)]
     if not found:
         raise ValueError('no image holds any of the classes, so there is no mAP; check the labels')
@@ -49,7 +62,7 @@ def mean_of_occurring(precision: Sequence[float]) -> float:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """AP of each class in columns."""
+    """The rows of `class_rows` as text in columns."""
     width = max(len(row['class']) for row in rows)
     lines = [
         f'{row["class"]:{width}}  {"-" if row["AP"] is None else row["AP"]:>8}  {row["images"]}'

@@ -11,6 +11,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 
+def images_owned(size: int, rank: int, world: int) -> int:
+    """How many of `size` images process `rank` of `world` owns: rank, rank + world, ...; others are repetitions."""
+    return max(0, -((rank - size) // world))  # ceil((size - rank) / world)
+
+
 class DistributedSum:
     """A running sum of one tensor per image, reduced once over the processes."""
 
@@ -36,7 +41,7 @@ class DistributedSum:
             ValueError: more than one: the sampler does not divide the images among the processes.
         """
         rank, world = get_dist_info()
-        owned = max(0, -((rank - size) // world))  # ceil((size - rank) / world)
+        owned = images_owned(size, rank, world)
         if self.seen - owned > 1:
             raise ValueError(
                 f'process {rank} of {world} evaluated {self.seen} images and its share of {size} is {owned}: '

@@ -6,7 +6,7 @@ For each image, each class c that its mask holds, and the map s of that class ov
     SC  = mean of s' where the mask is c  -  mean of s' where it is not     a class that fills its image has no SC
     IoU = |{s' >= t} and {mask is c}| / |{s' >= t} or {mask is c}|          for every t = 0, 0.01, ..., 1
 
-    mSC = 100 x mean SC over pairs;   mIoU = 100 x mean IoU over pairs at the one t that makes it largest
+    mSC = 100 x mean SC over pairs;   mIoU = 100 x mean IoU over pairs at the t that makes it largest
 
 Source: CLIP Surgery (arXiv 2304.05653), explainability: similarity maps judged by mIoU and by the mean score contrast
 mSC. The authors did not release their evaluation. Not stated there, and chosen here: the threshold is searched once for
@@ -94,7 +94,14 @@ class ExplainabilityMetric(BaseMetric):
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """One sum of `pair_counts` -> metrics."""
+        """Metrics of sums of `pair_counts`.
+
+        Args:
+            results: one sum for each process, or for all of them together.
+
+        Raises:
+            ValueError: no mask holds any class.
+        """
         counts = sum(results)
         overlaps, contrast, contrasts, pairs = counts[:, :-3], counts[:, -3], counts[:, -2], counts[:, -1]
         if not pairs.sum():
@@ -151,7 +158,15 @@ def pair_counts(maps: Tensor, truth: Tensor, ignore_index: int, classes: Sequenc
 
 
 def overlap_curve(scaled: Tensor, inside: Tensor) -> Tensor:
-    """IoU of {scaled >= t} with `inside` at every threshold: "p" in [0, 1] and "p" bool -> "101"."""
+    """IoU of {scaled >= t} with a class at every threshold t.
+
+    Args:
+        scaled: "p" in [0, 1], map of the pixels that count.
+        inside: "p" bool, which of them are of the class; at least one.
+
+    Returns:
+        "101", in [0, 1].
+    """
     steps = THRESHOLDS - 1
     level = (scaled * steps + 1e-9).floor().long().clamp_max(steps)  # the highest threshold a pixel reaches
     reached = level.bincount(minlength=THRESHOLDS).flip(0).cumsum(0).flip(0)
@@ -160,4 +175,5 @@ def overlap_curve(scaled: Tensor, inside: Tensor) -> Tensor:
 
 
 def percent(total: Tensor, count: Tensor | int) -> float | None:
+    """100 times total / count, rounded to four digits; None where the count is 0."""
     return round(100 * float(total) / float(count), 4) if float(count) else None

@@ -15,11 +15,11 @@ from .average_precision import average_precision, class_rows, mean_of_occurring,
 
 @METRICS.register_module()
 class RecognitionMAP(BaseMetric):
-    """mAP of `class_scores`; keeps k floats and k labels an image, and every process gets the same result.
+    """mAP of `class_scores`, the same on every process; an image takes k floats and k labels of memory.
 
     Args:
         ignore_index: label of masks that is no class.
-        without: names of classes left out of the mean; those the data set lacks are no mistake.
+        without: names of classes left out of the mean; names that the data set lacks have no effect.
         collect_device, prefix: as MMEngine's metrics.
 
     After `evaluate`, on the first process: `per_class`, dictionaries with `class`, `AP` (percent, None where the class
@@ -44,7 +44,15 @@ class RecognitionMAP(BaseMetric):
         return self.dataset_meta['classes']
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
-        """Keep scores and labels of a batch: `class_scores` "k" and `gt_sem_seg` "1 h w" of each sample."""
+        """Keep scores and labels of a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: of each image `class_scores` "k" and `gt_sem_seg` "1 h w".
+
+        Raises:
+            ValueError: no scores, another number of classes than the data set's, or a label that is no class.
+        """
         for sample in data_samples:
             name = str(sample.get('img_path', 'an image without a name'))
             if 'class_scores' not in sample:
@@ -62,7 +70,11 @@ class RecognitionMAP(BaseMetric):
             self.results.append((scores, present))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """All images' (scores, labels) -> {'mAP': percent}."""
+        """mAP in percent under the key 'mAP'.
+
+        Args:
+            results: (scores "k", labels "k" bool) of each image.
+        """
         scores, present = (np.stack(part) for part in zip(*results, strict=True))
         precision = average_precision(scores, present)
         self.per_class = class_rows(self._classes, precision, present)
@@ -74,7 +86,19 @@ class RecognitionMAP(BaseMetric):
 
 
 def classes_present(mask: Tensor, classes: int, ignore_index: int) -> np.ndarray:
-    """Which classes occur in a mask of any shape: "k" bool. Raises ValueError for a label that is no class."""
+    """Which classes occur in a mask.
+
+    Args:
+        mask: labels, of any shape.
+        classes: their number k.
+        ignore_index: label that is no class.
+
+    Returns:
+        "k" bool.
+
+    Raises:
+        ValueError: a label that is no class.
+    """
     labels = torch.unique(mask.cpu())
     labels = labels[labels != ignore_index].long()
     if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= classes):

@@ -2,10 +2,10 @@
 
 The matrix and what is made of it: `confusion`. Differences from `IoUMetric`, whose table and names of results are kept:
 - one matrix instead of four tensors for every image, summed over processes once, at the end, without the images that a
-  sampler repeats (see `tally`); integers, so that any number of processes gives the same digits;
+  sampler repeats (see `distributed_sum`); integers, so that any number of processes gives the same digits;
 - labels above 255; masks saved in 16 bits where needed, and under names that are unique over folders;
-- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel; where labels
-  are on an accelerator they are checked some images later, so that it is not waited for at each.
+- a label that is neither a class nor ignored is an error that names the image, not a silently lost pixel; labels on an
+  accelerator are checked up to 32 images later, which saves a device synchronisation for each image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from ..saved_predictions import file_name, write_scores
 from .confusion import areas_of, confusion_counts, group_means, label_range
 from .distributed_sum import DistributedSum
 
-MOST_UNCHECKED = 32  # images on an accelerator
+MOST_UNCHECKED = 32  # images on an accelerator whose labels are still to be checked
 
 
 @METRICS.register_module()
@@ -194,7 +194,16 @@ class SegmentationMetric(IoUMetric):
 def check_classes(
     classes: Sequence[str], ignore_index: int, groups: Mapping[str, Sequence[str]] | None = None
 ) -> None:
-    """Raise ValueError if `ignore_index` is a class or a group names an unknown class."""
+    """Check settings of the metric against the data set.
+
+    Args:
+        classes: of the data set.
+        ignore_index: truth label that is left out.
+        groups: name -> class names.
+
+    Raises:
+        ValueError: `ignore_index` is a class, or a group is empty or names an unknown class.
+    """
     if 0 <= ignore_index < len(classes):
         raise ValueError(
             f'ignore_index {ignore_index} is also the class {classes[ignore_index]!r}: '

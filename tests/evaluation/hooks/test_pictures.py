@@ -1,10 +1,8 @@
-"""Progress and pictures of a test run (the rest is tested where the tools run: test_tools)."""
-
-import pickle
+"""Pictures of a test run: what they show, whose they are."""
 
 import mini_voc
-from mmseg_clipsurgery.evaluation.hooks import test_loop as hooks
-from mmseg_clipsurgery.evaluation.preflight import build_dataset
+from mmseg_clipsurgery.datasets.on_disk import build_dataset
+from mmseg_clipsurgery.evaluation.hooks import pictures as hooks
 
 import numpy as np
 import pytest
@@ -31,16 +29,8 @@ def sample(path, labels, truth=None) -> SegDataSample:
     return made
 
 
-def test_speed_tells_the_first_batch_apart():
-    progress = hooks.ProgressHook()
-    progress.seconds, progress.first_batch_seconds, progress._first_batch, progress._done = 12.0, 10.0, 2, 6
-    assert progress.speed(6) == dict(
-        seconds=12.0, images_per_second=0.5, first_batch_seconds=10.0, images_per_second_after_first_batch=2.0
-    )
-
-
 @pytest.mark.parametrize('truth', [True, False], ids=['with truth', 'without'])
-def test_picture(tmp_path, truth):
+def test_a_picture_shows_photo_truth_and_prediction(tmp_path, truth):
     root = mini_voc.make(tmp_path / 'voc')
     dataset = build_dataset(mini_voc.config(root).test_dataloader.dataset)
     image = root / f'JPEGImages/{mini_voc.NAMES[0]}.jpg'
@@ -48,12 +38,15 @@ def test_picture(tmp_path, truth):
     hook = hooks.SavePicturesHook(str(tmp_path / 'pictures'), opacity=1.0)
     hook.before_test_epoch(Runner(dataset))
     hook.after_test_iter(Runner(dataset), 0, outputs=[sample(image, labels, labels if truth else None)])
-    pixels = np.asarray(Image.open(tmp_path / 'pictures' / f'{mini_voc.NAMES[0]}.jpg')).astype(int)
+    drawn = np.asarray(Image.open(tmp_path / 'pictures' / f'{mini_voc.NAMES[0]}.jpg')).astype(int)
     person = np.array(dataset.metainfo['palette'][15])
-    coloured = np.abs(pixels - person).max(-1) < 30
-    panel = 20 * 31 * 10**2  # enlarged tenfold
-    assert coloured.sum() > panel * (2 if truth else 1)
-    assert coloured.sum() < panel * (2.2 if truth else 1.2)
+    coloured = np.abs(drawn - person).max(-1) < 30
+    panel = 256 * 397  # of 20 x 31 pixels, enlarged
+    maps = 2 if truth else 1
+    assert coloured.sum() == pytest.approx(maps * panel, rel=0.05)  # and a few pixels of the photo
+    assert drawn.shape[1] == 10 + (maps + 1) * (397 + 10)
+    photo = np.asarray(Image.open(image).convert('RGB')).astype(int).mean((0, 1))
+    assert drawn[-300:-44, 10:407].mean((0, 1)) == pytest.approx(photo, abs=12)  # the first panel
 
 
 def test_a_process_saves_its_own_images_only(tmp_path, monkeypatch):
@@ -70,13 +63,6 @@ def test_a_process_saves_its_own_images_only(tmp_path, monkeypatch):
     assert saved == [mini_voc.NAMES[1], mini_voc.NAMES[3]]
 
 
-def broken(info):
-    raise OSError('first line\nsecond line')
-
-
-def test_naming_pipeline():
-    pipeline = pickle.loads(pickle.dumps(hooks.NamingPipeline(broken)))
-    with pytest.raises(
-        hooks.UnreadableFile, match=r'^a\.jpg could not be loaded: OSError: first line second line$'
-    ):
-        pipeline(dict(img_path='a.jpg'))
+def test_an_opacity_beyond_1_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r'opacity must be in \[0, 1\], got 1.5'):
+        hooks.SavePicturesHook(str(tmp_path), opacity=1.5)

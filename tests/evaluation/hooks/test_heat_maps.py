@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 
 from mmseg_clipsurgery.evaluation.hooks.heat_maps import HeatMapsHook
+from mmseg_clipsurgery.visualization.palette import voc_palette
+from mmseg_clipsurgery.visualization.panels import heat_colours
 
 import numpy as np
 import pytest
@@ -61,10 +63,24 @@ def test_pictures_go_to_the_backends(tmp_path):
         'heat_maps/photo0': 0,
         'heat_maps/photo2': 2,
     }
-    image = backend.images['heat_maps/photo0'][0]
-    assert image.dtype == np.uint8
-    assert image.ndim == 3
-    assert image.std() > 0
+    assert all(image.dtype == np.uint8 and image.ndim == 3 for image, _ in backend.images.values())
+
+
+def test_a_picture_shows_photo_labels_heat_and_the_key_of_classes(tmp_path):
+    image = run(HeatMapsHook(classes=['cat'], opacity=1.0), tmp_path, 1).images['heat_maps/photo0'][0]
+    colours = {name: np.array(colour) for name, colour in zip(CLASSES, voc_palette(3), strict=True)}
+    panel = 256 * 384  # of 20 x 30 pixels, enlarged
+    assert (image == 90).all(-1).sum() == pytest.approx(
+        panel, rel=0.01
+    )  # the photo and edges of letters, grey
+    dog = (image == colours['dog']).all(-1)
+    assert panel / 24 < dog.sum() < panel / 24 + 1000  # 25 of 600 pixels, and its box in the key
+    assert dog[-100:].any()
+    assert not (image == colours['cat']).all(-1).any()  # no pixel has this label
+    cold, hot = ((image == heat_colours()[end]).all(-1) for end in (0, -1))
+    assert (
+        np.flatnonzero(cold.any(0)).min() < np.flatnonzero(hot.any(0)).min()
+    )  # the ramp, from left to right
 
 
 def test_without_classes_the_largest_are_drawn(tmp_path):

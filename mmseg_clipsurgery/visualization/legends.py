@@ -1,26 +1,32 @@
-"""What stands beside and on the panels of a figure: colour keys, bars with numbers, marked points.
+"""What stands below or beside the panels of a figure: keys of colours, bars with numbers, lines of text.
 
-Pixels and sizes as in `figures`.
+Widths and sizes of letters are in pixels.
 """
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .figures import MARGIN, NEGATIVE, POSITIVE, heat_colours
+from .figures import MARGIN
 from .fonts import draw_text, line_height, text_width, wrap
-from .palette import voc_palette
+from .palette import NEGATIVE, POSITIVE
+from .panels import heat_colours
 
-OVERSAMPLING = 4  # marks are drawn larger and shrunk, for smooth edges
 Colour = Sequence[int]
 
 
 def heat_key(
     width: int, size: int, low: str = 'lowest', high: str = 'highest', note: str = ''
 ) -> Image.Image:
-    """A strip from cold to hot with what its ends mean, and a note where there is room."""
+    """A strip of the colours of heat, what its ends mean, and a note where there is room.
+
+    Args:
+        width: of the key.
+        size: of letters.
+        low, high: what the cold and the hot end mean.
+        note: left out where the key is too narrow for it.
+    """
     height = line_height(size)
     canvas = Image.new('RGB', (width, height + 2 * MARGIN), 'white')
     draw = ImageDraw.Draw(canvas)
@@ -36,17 +42,14 @@ def heat_key(
     return canvas
 
 
-def label_colours(count: int) -> list[list[int]]:
-    """RGB of so many labels: twenty that are easy to tell apart, then VOC's."""
-    twenty = matplotlib.colormaps['tab20'](range(20))[:, :3]
-    easy = (
-        (255 * np.concatenate([twenty[::2], twenty[1::2]])).round().astype(int).tolist()
-    )  # strong ones first
-    return [*easy, *voc_palette(count)[len(easy) :]][:count]
-
-
 def colour_key(entries: Sequence[tuple[str, Colour]], width: int, size: int) -> Image.Image:
-    """Coloured boxes with names, as many a line as fit."""
+    """Coloured boxes with names, as many a line as fit; a name wider than the key is cut.
+
+    Args:
+        entries: (name, RGB) pairs, in order; all of them are drawn.
+        width: of the key.
+        size: of letters.
+    """
     line = line_height(size)
     places, left, top = [], MARGIN, MARGIN
     names = [wrap(name, size, width - line - 3 * MARGIN, 1)[0] for name, _ in entries]
@@ -60,7 +63,7 @@ def colour_key(entries: Sequence[tuple[str, Colour]], width: int, size: int) -> 
     draw = ImageDraw.Draw(canvas)
     for name, (_, colour), (left, top) in zip(names, entries, places, strict=True):
         draw.rectangle(
-            (left, top + 2, left + line - 6, top + line - 4), fill=tuple(map(int, colour)), outline='black'
+            (left, top + 3, left + line - 8, top + line - 5), fill=tuple(map(int, colour)), outline='black'
         )
         draw_text(draw, (left + line, top), name, size)
     return canvas
@@ -72,10 +75,10 @@ def bars(
     """Horizontal bars from a common zero line, one for each name: green to the right, red to the left.
 
     Args:
-        names, values: in this order from the top; the longest bar fills the room there is.
-        width: of the whole, in pixels.
-        size: height of letters.
-        form: of the numbers beside the bars.
+        names, values: in this order from the top; the longest bar takes all the width there is.
+        width: of the chart.
+        size: of letters.
+        form: format of the numbers beside the bars.
     """
     line = line_height(size) + 4
     numbers = [form.format(value) for value in values]
@@ -100,45 +103,15 @@ def bars(
     return canvas
 
 
-def mark_points(image: Image.Image, xy: np.ndarray, labels: np.ndarray) -> Image.Image:
-    """Positive points as green discs with a plus, negative ones as red discs with a minus.
+def text_strip(lines: Sequence[str], width: int, size: int, most_lines: int = 4) -> Image.Image:
+    """Lines of text on white.
 
     Args:
-        image: at the size it is shown.
-        xy: "p 2" in pixels of that image.
-        labels: "p", 1 positive, 0 negative.
+        lines: texts, each wrapped into at most `most_lines` lines.
+        width: of the strip.
+        size: of letters.
+        most_lines: a text that takes more is cut.
     """
-    radius = max(3.0, min(12.0, min(image.size) / 45)) * OVERSAMPLING
-    layer = Image.new('RGBA', (image.width * OVERSAMPLING, image.height * OVERSAMPLING))
-    draw = ImageDraw.Draw(layer)
-    for (x, y), label in sorted(zip(xy * OVERSAMPLING, labels, strict=True), key=lambda pair: pair[1]):
-        disc = (x - radius, y - radius, x + radius, y + radius)
-        draw.ellipse(
-            disc, fill=POSITIVE if label else NEGATIVE, outline='white', width=max(2, round(radius / 5))
-        )
-        arm, thick = radius * 0.5, max(2, round(radius / 4))
-        draw.line((x - arm, y, x + arm, y), fill='white', width=thick)
-        if label:
-            draw.line((x, y - arm, x, y + arm), fill='white', width=thick)
-    marks = layer.resize(image.size, Image.Resampling.LANCZOS)
-    return Image.alpha_composite(image.convert('RGBA'), marks).convert('RGB')
-
-
-def mark_cell(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
-    """A box (left, top, right, bottom) in pixels of the image, in white on black."""
-    marked = image.copy()
-    draw = ImageDraw.Draw(marked)
-    left, top, right, bottom = box
-    for width, colour in ((5, 'black'), (2, 'white')):
-        grown = (width - 2) // 2
-        draw.rectangle(
-            (left - grown, top - grown, right + grown, bottom + grown), outline=colour, width=width
-        )
-    return marked
-
-
-def text_strip(lines: Sequence[str], width: int, size: int, most_lines: int = 4) -> Image.Image:
-    """Lines of text on white, each wrapped into at most `most_lines`."""
     wrapped = [part for line in lines for part in wrap(line, size, width - 2 * MARGIN, most_lines)]
     strip = Image.new('RGB', (width, MARGIN + len(wrapped) * line_height(size)), 'white')
     for number, line in enumerate(wrapped):

@@ -1,0 +1,90 @@
+"""Files made from other files, each whole or not at all; sources are looked for before the first file is made."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ...environment.files import atomic_write
+
+DOWNLOAD = 'download the masks of the data set, see docs/datasets.md'
+FORMATS = {'.png': 'PNG', '.jpg': 'JPEG'}
+Content = Image.Image | Path  # an image to save, or a file to copy
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make.
+
+    Attributes:
+        source: the file it is made from.
+        target: its path.
+        make: returns its content.
+        options: of `PIL.Image.Image.save`.
+        remedy: what to do where the source is missing.
+    """
+
+    source: Path
+    target: Path
+    make: Callable[[], Content]
+    options: tuple[tuple[str, Any], ...] = ()
+    remedy: str = DOWNLOAD
+
+
+def run(jobs: Sequence[Job], report: Report = lambda line: None, threads: int = 8) -> tuple[int, int]:
+    """Make the files that are not there yet.
+
+    Args:
+        jobs: the files to make.
+        report: called with a line for every 500 files.
+        threads: files made at the same time.
+
+    Returns:
+        Number of files made, number of files that were there already.
+
+    Raises:
+        FileNotFoundError: a source is missing; nothing has been made.
+        ValueError: a source holds what its data set does not have.
+    """
+    left = [job for job in jobs if not job.target.is_file()]
+    for job in left:
+        if not job.source.is_file():
+            raise FileNotFoundError(f'{job.source} does not exist: {job.remedy}')
+    with ThreadPoolExecutor(threads) as pool:
+        for done, _ in enumerate(pool.map(make, left), start=1):
+            if done % 500 == 0:
+                report(f'{done}/{len(left)} files made')
+    return len(left), len(jobs) - len(left)
+
+
+def make(job: Job) -> None:
+    """Make one file."""
+    content = job.make()
+    if isinstance(content, Path):
+        atomic_write(job.target, lambda temporary: shutil.copyfile(content, temporary))
+        return
+    kind = FORMATS[job.target.suffix]
+    atomic_write(job.target, lambda temporary: content.save(temporary, format=kind, **dict(job.options)))
+
+
+def files(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder, sorted.
+
+    Args:
+        folder: where to look.
+        pattern: a glob pattern relative to it.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise FileNotFoundError(
+            f'no {pattern} in {folder}: give the folder of the data set as docs/datasets.md shows it'
+        )
+    return found

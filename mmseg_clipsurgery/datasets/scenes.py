@@ -1,0 +1,41 @@
+"""The embedded scenes as a data set of MMSeg."""
+
+from os import PathLike, fspath
+from typing import Any, ClassVar
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from .. import scenes
+from ..scenes.voc import MASK_COLOURS
+
+
+@DATASETS.register_module()
+class ScenesDataset(BaseSegDataset):
+    """The embedded benchmark: 8 objects, then 6 grounds; images of 96 x 96 pixels.
+
+    Args:
+        ann_file: 'ImageSets/Segmentation/val.txt', or 'heldout.txt' there, whose colour-object pairs no training shows.
+        data_root: a folder of scenes; None draws them, once, into the package's cache.
+        data_prefix, img_suffix, **kwargs: as MMSeg's data sets.
+    """
+
+    METAINFO: ClassVar[dict[str, Any]] = dict(
+        classes=scenes.CLASSES, palette=[list(MASK_COLOURS[name]) for name in scenes.CLASSES]
+    )
+
+    def __init__(
+        self,
+        ann_file: str = 'ImageSets/Segmentation/val.txt',
+        data_root: 'str | PathLike[str] | None' = None,
+        data_prefix: dict[str, str] | None = None,
+        img_suffix: str = '.png',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ann_file=ann_file,
+            data_root=fspath(scenes.ensure() if data_root is None else data_root),
+            data_prefix=data_prefix or dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            img_suffix=img_suffix,
+            **kwargs,
+        )

@@ -1,0 +1,24 @@
+"""The classes that MMSeg finds by name: importing this module registers all of them.
+
+    MODELS      towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation
+    DATASETS    scenes, VOC20, COCO-Object, ADE20K-847, Context-459        TRANSFORMS   LoadDeepAnnotations
+    METRICS     SegmentationMetric, ExplainabilityMetric, RecognitionMAP
+    HOOKS       ProgressHook, SavePicturesHook, HeatMapsHook, NameUnreadableFilesHook
+
+No other module imports a module for this effect alone.
+"""
+
+from ..environment import mmseg_ready  # noqa: F401 - before mmseg
+
+# isort: split
+from .. import models
+from ..datasets import deep_labels, loading, public, scenes
+from .hooks import heat_maps, pictures, progress, unreadable_files
+from .metrics import explainability, recognition_map, segmentation
+
+REGISTERING = (
+    models,
+    *(deep_labels, loading, public, scenes),
+    *(heat_maps, pictures, progress, unreadable_files),
+    *(explainability, recognition_map, segmentation),
+)

@@ -1,0 +1,37 @@
+"""The scenes as a data set of MMSeg: names, colours, folders."""
+
+from loaded_masks import build, truths, write
+from mmseg_clipsurgery import scenes
+from mmseg_clipsurgery.datasets.scenes import ScenesDataset
+
+import pytest
+
+pytestmark = pytest.mark.mmseg
+
+
+def test_each_class_has_a_name_and_a_colour_of_its_own():
+    meta = ScenesDataset.METAINFO
+    assert meta['classes'] == scenes.CLASSES
+    assert len({tuple(colour) for colour in meta['palette']}) == len(set(meta['classes'])) == 14
+
+
+@pytest.fixture
+def scenes_folder(tmp_path):
+    for split, label in (('val', 0), ('heldout', 13)):
+        write(tmp_path, f'JPEGImages/{split}_0.png', f'SegmentationClass/{split}_0.png', [label, label])
+        (tmp_path / 'ImageSets' / 'Segmentation').mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'ImageSets' / 'Segmentation' / f'{split}.txt').write_text(f'{split}_0\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ('settings', 'expected'),
+    [
+        pytest.param({}, [[0, 0]], id='validation set'),
+        pytest.param(dict(ann_file='ImageSets/Segmentation/heldout.txt'), [[13, 13]], id='held-out pairs'),
+    ],
+)
+def test_scenes_come_from_a_folder_or_are_drawn(scenes_folder, monkeypatch, settings, expected):
+    assert truths(build('ScenesDataset', data_root=str(scenes_folder), **settings)) == expected
+    monkeypatch.setattr(scenes, 'ensure', lambda: scenes_folder, raising=False)
+    assert truths(build('ScenesDataset', **settings)) == expected
