@@ -28,7 +28,7 @@ class Layer(NamedTuple):
 
 LAYERS = [
     Layer({'version', 'resources', 'environment'}, set()),
-    Layer({'vocabulary', 'protocols'}, set()),
+    Layer({'vocabulary'}, set()),
     Layer(
         {
             'surgery',
@@ -42,6 +42,7 @@ LAYERS = [
         },
         TORCH,
     ),
+    Layer({'protocols'}, set()),
     Layer({'inference', 'visualization', 'scenes'}, TORCH | {'PIL', 'matplotlib'}),
     Layer({'clip'}, TORCH | {'open_clip', 'safetensors', 'huggingface_hub'}),
     Layer({'models', 'datasets'}, TORCH | MMSEG | {'PIL'}),
