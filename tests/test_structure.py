@@ -43,6 +43,7 @@ LAYERS = [
         },
         TORCH,
     ),
+    Layer({'protocols'}, set()),
     Layer({'inference', 'visualization', 'scenes'}, TORCH | {'PIL', 'matplotlib'}),
     Layer({'clip'}, TORCH | {'open_clip', 'safetensors', 'huggingface_hub'}),
     Layer({'models', 'datasets'}, TORCH | MMSEG | {'PIL'}),
