@@ -27,7 +27,7 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
     Raises:
         ValueError, FileNotFoundError: there is no such config, or the options do not fit it.
     """
-    cfg = deepcopy(given) if isinstance(given, Config) else Config.fromfile(config_path(str(given)))
+    cfg = deepcopy(given) if isinstance(given, Config) else config_of(config_path(str(given)))
     names_to_dicts(cfg)
     if options:
         try:
@@ -37,6 +37,21 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
             raise ValueError(f'the options {", ".join(options)} do not fit the config: {reason}') from error
         names_to_dicts(cfg)
     return cfg
+
+
+def config_of(path: str) -> Config:
+    """The config of a file.
+
+    Raises:
+        ValueError: it can't be read, or raises while it is read; the sentence names the error.
+    """
+    try:
+        return Config.fromfile(path)
+    except (ValueError, FileNotFoundError):
+        raise
+    except Exception as error:  # MMEngine runs the file, so it may raise anything
+        said = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise ValueError(f'the config {path} can not be read: {said}') from error
 
 
 def names_to_dicts(cfg: Config) -> None:
