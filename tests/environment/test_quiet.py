@@ -37,8 +37,32 @@ def test_an_import_that_fails_says_why(tmp_path, monkeypatch):
         import_quietly(['fails_on_import'])
 
 
+def python(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True)
+
+
 @pytest.mark.mmseg
 def test_importing_the_package_prints_nothing():
-    command = [sys.executable, '-c', 'import mmseg_clipsurgery']
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = python('-c', 'import mmseg_clipsurgery')
     assert (done.stdout, done.stderr) == ('', '')
+
+
+@pytest.mark.slow
+@pytest.mark.mmseg
+def test_the_demo_prints_its_own_lines_alone(tmp_path):
+    done = python('tools/demo.py', '--scenes', '1', '--work-dir', str(tmp_path))
+    assert done.stderr == ''
+    own = ('raw CLIP', 'CLIP Surgery', ' ', 'picture: ', 'results: ')
+    assert [line for line in done.stdout.splitlines() if line and not line.startswith(own)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.mmseg
+def test_the_test_tool_prints_no_notes_of_imports(tmp_path):
+    options = ['--cfg-options', 'test_dataloader.dataset.indices=1', '--work-dir', str(tmp_path)]
+    done = python('tools/test.py', 'clipsurgery_scenes', *options)
+    assert done.stderr == ''
+    assert done.stdout.startswith('preflight: 1 images checked')
+    assert [
+        note for note in ('OneDL', 'MultiScale', 'activation', 'compiled operators') if note in done.stdout
+    ] == []
