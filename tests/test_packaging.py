@@ -60,6 +60,7 @@ def wheel(built) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(built.glob('*.whl')))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('folder', 'inside'),
     [
@@ -75,6 +76,7 @@ def test_wheel_holds_the_whole_folder(wheel, folder, inside):
     assert {name for name in held if not name.startswith('.mim')} == files(ROOT / folder)
 
 
+@pytest.mark.slow
 def test_wheel_holds_nothing_else(wheel):
     tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
     assert tops == {'mmseg_clipsurgery', f'mmseg_clipsurgery-{mmseg_clipsurgery.__version__}.dist-info'}
@@ -92,6 +94,7 @@ def required(wheel) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_wheel_requires_what_the_python_interface_needs_and_no_mmseg(required):
     assert required[''] == {
         *('torch', 'torchvision', 'open-clip-torch', 'huggingface-hub', 'safetensors'),
@@ -99,6 +102,7 @@ def test_wheel_requires_what_the_python_interface_needs_and_no_mmseg(required):
     }
 
 
+@pytest.mark.slow
 def test_extras_are_those_that_are_documented(required):
     assert set(required) == {'', 'onedl', 'openmmlab', 'sam', 'dev'}
     assert required['onedl'] == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation'}
@@ -129,6 +133,7 @@ def third_parties() -> set[str]:
     return names - set(sys.stdlib_module_names) - own
 
 
+@pytest.mark.slow
 def test_everything_imported_is_declared(required):
     declared = set().union(*required.values()) | BY_SENTENCE
     names = third_parties()
@@ -145,12 +150,14 @@ def documented_requirements() -> list[str]:
     return sorted({word for word in words if not word.startswith('-')})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('requirement', documented_requirements())
 def test_pip_accepts_what_is_documented(requirement, required):
     parsed = Requirement(re.sub(r'^\.', 'mmseg_clipsurgery', requirement))  # '.' is the checkout
     assert parsed.extras <= set(required) if parsed.name == 'mmseg_clipsurgery' else not parsed.extras
 
 
+@pytest.mark.slow
 def test_wheel_has_the_console_script(wheel):
     parser = configparser.ConfigParser()
     parser.read_string(wheel.read(member(wheel, 'entry_points.txt')).decode())
@@ -161,6 +168,7 @@ def member(wheel: zipfile.ZipFile, name: str) -> str:
     return f'mmseg_clipsurgery-{mmseg_clipsurgery.__version__}.dist-info/{name}'
 
 
+@pytest.mark.slow
 def test_source_distribution_builds_and_tests(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
@@ -169,6 +177,7 @@ def test_source_distribution_builds_and_tests(built):
     assert {'setup.py', 'pyproject.toml', 'Makefile', 'LICENSE'} <= names
 
 
+@pytest.mark.slow
 @pytest.mark.mmseg
 def test_installed_wheel_imports_all_and_finds_its_configs(wheel, tmp_path):
     wheel.extractall(tmp_path)
@@ -221,6 +230,7 @@ def test_remedies_install_what_is_tested(remedy, name):
     assert len(mine) == 3
 
 
+@pytest.mark.slow
 def test_what_the_package_requires_is_pinned(required):
     lines = (ROOT / 'requirements/clip.txt').read_text().splitlines()
     pinned = {canonicalize_name(line.partition('==')[0]) for line in lines if '==' in line}

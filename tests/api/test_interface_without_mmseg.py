@@ -8,6 +8,8 @@ import interface_results
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def environment(tmp_path_factory) -> Path:

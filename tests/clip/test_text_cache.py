@@ -117,6 +117,7 @@ def write_often(folder: Path, value: float) -> None:
         TextCache(folder).write(KEY, torch.full((64, 64), value))
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_key(tmp_path):
     """A reader sees nothing or a whole file of one of them."""
     context = multiprocessing.get_context('fork')

@@ -59,6 +59,7 @@ def applied(diff: str, package) -> None:
         file.write_text(text, encoding='utf-8')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('number', 'check'),
     [

@@ -59,6 +59,7 @@ def test_a_process_of_tests_is_no_command():
     assert not commands.running_command()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', [['-c', READY], ['-']], ids=['code', 'standard input'])
 def test_elsewhere_the_import_makes_all_ready(command):
     assert python(*command, input=READY) == ['True']
@@ -79,6 +80,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_command_that_is_started_afresh_is_ready(tmp_path):
     script = tmp_path / 'mmseg-clipsurgery.py'  # a command by its name: nothing is loaded in the parent
     script.write_text(WORKER)
@@ -94,6 +96,7 @@ print(before, callable(load), 'mmseg' in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_public_names_are_there_in_a_command(tmp_path):
     script = tmp_path / 'mmseg-clipsurgery.py'
     script.write_text(LAZY)

@@ -25,6 +25,7 @@ def test_doctor_works_where_nothing_is_installed(tmp_path):
     assert lines[-1].startswith('broken: numpy, torch')
 
 
+@pytest.mark.slow
 def test_doctor_is_content_without_mmseg_and_says_how_to_get_it(tmp_path):
     done = run(make_environment(tmp_path, without=MMSEG_STACK), *COMMAND)
     assert done.returncode == 0, done.stdout
@@ -113,6 +114,7 @@ def test_missing_embedded_model_is_broken(monkeypatch, tmp_path):
     assert doctor.model() == (doctor.OK, 'model.safetensors, 2.0 MB', '')
 
 
+@pytest.mark.slow
 @pytest.mark.mmseg
 def test_doctor_is_content_with_this_environment(capsys):
     assert doctor.main() == 0

@@ -41,6 +41,7 @@ def python(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.mmseg
 def test_importing_the_package_prints_nothing():
     done = python('-c', 'import mmseg_clipsurgery')

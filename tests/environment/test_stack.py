@@ -48,6 +48,7 @@ STACK_CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', IMPORT_CASES | STACK_CASES)
 def test_import_names_what_is_wrong_and_the_remedy(tmp_path, case):
     without, extra, sentence, remedy = (IMPORT_CASES | STACK_CASES)[case]
@@ -59,6 +60,7 @@ def test_import_names_what_is_wrong_and_the_remedy(tmp_path, case):
     assert remedy in last
 
 
+@pytest.mark.slow
 def test_mmseg_is_asked_for_by_those_who_need_it(tmp_path):
     command = ('-m', 'mmseg_clipsurgery', 'check-dataset', 'voc')
     done = run(make_environment(tmp_path, MMSEG_STACK), *command)

@@ -4,6 +4,8 @@ import without_mmseg
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('name', without_mmseg.STACK)
 def test_the_stack_is_blocked(name):
@@ -21,7 +23,6 @@ def test_the_package_is_imported_and_registers_nothing():
     assert done.stdout.splitlines() == ['', ' '.join(without_mmseg.STACK)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('tests', ['tests/api', 'tests/cli/test_photo_run.py', 'tests/tools/test_demo.py'])
 def test_tests_pass_without_mmseg(tests):
     done = without_mmseg.run_tests(tests)

@@ -79,6 +79,7 @@ def test_figures_are_those_of_the_metric():
     assert {name: found[name] for name in groups} == groups
 
 
+@pytest.mark.slow
 def test_it_needs_no_mmseg():
     done = without_mmseg.run(
         'from mmseg_clipsurgery.evaluation.metrics.confusion import mean_iou\n'

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 
-pytestmark = pytest.mark.mmseg
+pytestmark = [pytest.mark.mmseg, pytest.mark.slow]
 
 
 @pytest.fixture(scope='module')

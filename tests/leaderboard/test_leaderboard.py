@@ -319,6 +319,7 @@ def tiny_clip(tmp_path) -> list[str]:
     return [*options, 'model.data_preprocessor=None', 'test_dataloader.num_workers=0']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('processes', [0, 2])
 def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
@@ -341,6 +342,7 @@ def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
     assert len(list((tmp_path / 'cache/text').iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_failed_processes_say_why(tmp_path, tiny_clip, monkeypatch, capsys):
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
     arguments = [

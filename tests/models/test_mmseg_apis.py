@@ -195,6 +195,7 @@ def test_a_file_that_is_no_image(model, tmp_path):
         inference_model(model, str(tmp_path / 'broken.png'))
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_outside_the_repository(config, photo, tmp_path):
     """Nothing but the config's line imports the package, and it is in time for `mmseg.apis`."""
     code = (

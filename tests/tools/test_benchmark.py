@@ -35,7 +35,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-pytestmark = pytest.mark.mmseg
+pytestmark = [pytest.mark.mmseg, pytest.mark.slow]
 
 ARCH = mini_voc.TINY_CLIP
 SECTIONS = ('image', 'slide', 'memory', 'text', 'processes', 'loop', 'scaling')

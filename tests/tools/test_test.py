@@ -157,6 +157,7 @@ def processes(command: list, folder: Path, **variables: str) -> subprocess.Compl
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(write_config, checkpoint, tmp_path):
     elsewhere = tmp_path / 'elsewhere'
     elsewhere.mkdir()
@@ -174,6 +175,7 @@ def test_two_processes_equal_one(write_config, checkpoint, tmp_path):
     assert sorted(path.stem for path in (elsewhere / 'masks').iterdir()) == sorted(mini_voc.NAMES)
 
 
+@pytest.mark.slow
 def test_a_mistake_ends_all_processes_with_one_sentence(write_config, voc, tmp_path):
     (voc / f'JPEGImages/{mini_voc.NAMES[1]}.jpg').write_bytes(b'no image')
     script = [TOOLS / 'dist_test.sh', write_config(), '2']
@@ -182,6 +184,7 @@ def test_a_mistake_ends_all_processes_with_one_sentence(write_config, voc, tmp_p
     assert done.stderr.count('error: 1 of ') == 1
 
 
+@pytest.mark.slow
 def test_slurm_script(tmp_path):
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\necho "$@"\n')
@@ -205,6 +208,7 @@ def test_scripts_say_how_they_are_used(script, tmp_path):
     assert f'usage: tools/{script}' in done.stderr
 
 
+@pytest.mark.slow
 def test_mmseg_s_own_tool_takes_the_export(write_config, checkpoint, tmp_path):
     import mmseg
 
@@ -339,6 +343,7 @@ def test_launchers(launcher, environment, expected):
     assert [found[name] for name in names] == expected.split()
 
 
+@pytest.mark.slow
 def test_a_launcher_that_did_not_start_the_process():
     with pytest.raises(ValueError, match=r'RANK, WORLD_SIZE not set: start the processes with .*torchrun'):
         launchers.variables('pytorch', {'LOCAL_RANK': '0'})

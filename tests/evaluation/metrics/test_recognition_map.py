@@ -86,6 +86,7 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     multiprocessing.start_processes(_one_of_two_processes, (str(tmp_path),), nprocs=2, start_method='spawn')
     for images, round_up in DIVISIONS:

@@ -109,6 +109,7 @@ def two_processes(tmp_path_factory) -> list[dict]:
     return [torch.load(folder / f'{rank}.pt', weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('images', 'round_up'), DIVISIONS)
 def test_two_processes_equal_one(two_processes: list[dict], images: int, round_up: bool) -> None:
     made = metric(groups={'animals': ['cat', 'dog']})
