@@ -32,7 +32,6 @@ LAYERS = [
     Layer(
         {
             'surgery',
-            'protocols',
             'structures',
             'affinities',
             'dual_path',
