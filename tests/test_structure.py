@@ -53,6 +53,7 @@ LAYERS = [
 ]
 DOORS = {
     'environment.torchvision_shim': {'torch'},
+    'datasets.converters.ade20k_847': {'cv2'},
     'datasets.converters.context': {'scipy'},
     'leaderboard.charts': {'matplotlib'},
     'api.opencv': {'cv2'},
@@ -65,8 +66,7 @@ WITHOUT_MMSEG = [
     'evaluation.saved_predictions',
     'datasets.base_datasets',
     'datasets.mask_check',
-    'datasets.converters.coco',
-    'datasets.converters.context',
+    'cli.convert',
     'visualization.label_maps',
 ]  # what the interface and the command line use where no stack is installed; the package's own file is left out
 

@@ -7,7 +7,7 @@ so larger ones are made smaller: the image bilinearly, the mask by nearest neigh
 from collections.abc import Callable
 from pathlib import Path
 
-import mmcv
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -58,7 +58,7 @@ def smaller_image(path: Path) -> Callable[[], Content]:
             if size == image.size:
                 return path
             pixels = np.asarray(image.convert('RGB'))
-        return Image.fromarray(mmcv.imresize(pixels, size, interpolation='bilinear'))
+        return Image.fromarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))
 
     return made
 
@@ -82,7 +82,7 @@ def smaller_mask(path: Path, image: Path, labels: np.ndarray) -> Callable[[], Im
         found = labels[colours[..., 0] // 10 * 256 + colours[..., 1]]
         size = evaluated_size(mask.size)
         if size != mask.size:
-            found = mmcv.imresize(found, size, interpolation='nearest')
+            found = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST)
         return Image.fromarray(found)
 
     return made
