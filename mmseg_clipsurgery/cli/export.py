@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Write a config's segmentor with its pretrained weights as a checkpoint.",
     )
     parser.add_argument('config', help='a config file or the name of a shipped one')
-    parser.add_argument('out', help='the checkpoint to write')
+    parser.add_argument(
+        'out', help='the checkpoint to write; .safetensors: a form without pickle, which tools/test.py reads'
+    )
     add_config_options(parser)
     add_import_option(parser)
     add_debug_option(parser)

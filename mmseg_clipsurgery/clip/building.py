@@ -10,8 +10,10 @@ from typing import Any
 import open_clip.model
 from torch import nn
 
+from ..environment.files import reason
 from ..environment.stack import distribution_version
-from .checkpoints import first_line, load_tower, read_weights
+from .checkpoints import load_tower, read_weights
+from .remote_code import refuse_code_in
 from .sources import Source
 
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -39,6 +41,8 @@ def build_text_tower(source: Source) -> nn.Module:
     settings = {
         key: value for key, value in source.config['text_cfg'].items() if not key.startswith('tokenizer_')
     }
+    if 'hf_model_name' in settings:
+        refuse_code_in(settings['hf_model_name'])
     if source.weights is not None and 'hf_model_name' in settings:
         settings['hf_model_pretrained'] = False  # nothing to fetch that is overwritten at once
     tower = build(open_clip.model._build_text_tower, open_clip.model.CLIPTextCfg, source, settings)
@@ -54,7 +58,7 @@ def build(
     except Exception as error:  # whatever open_clip, torch or transformers make of an illegal value
         raise ValueError(
             f'{source.label}: open_clip {distribution_version("open_clip_torch")} cannot build this tower '
-            f'({first_line(error)}); see its {config_class.__name__} for the fields'
+            f'({reason(error)}); see its {config_class.__name__} for the fields'
         ) from error
 
 

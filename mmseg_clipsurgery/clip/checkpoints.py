@@ -8,7 +8,6 @@ expected; every other missing or extra name is an error.
 
 import hashlib
 import math
-import pickle
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..environment.files import decoding
 from ..recognition import MOST_LOGIT_SCALE
 
 # Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
@@ -33,6 +33,13 @@ TEXT_NAMES = {
 }
 # Buffers that are no weights: BatchNorm's step counter, BERT's token positions. Some files lack them, some have more.
 COUNTERS = ('num_batches_tracked', 'embeddings.position_ids')
+WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+STAND_INS = {  # how a file starts that stands where weights should: what it is
+    b'version https://git-lfs': 'a Git LFS pointer: run git lfs pull, or fetch the file itself',
+    b'<!doctype html': 'a web page: fetch the file itself',
+    b'<html': 'a web page: fetch the file itself',
+    b'<?xml': 'a web page: fetch the file itself',
+}
 
 
 def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Tensor]:
@@ -51,6 +58,7 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
         raise FileNotFoundError(f'weights file {path} does not exist')
     if checksum is not None:
         check_checksum(path, checksum)
+    refuse_stand_in(path)
     if path.suffix == '.safetensors':
         return read_safetensors(path)
     if archive_code(path):
@@ -58,12 +66,40 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
     return read_state_dict(path)
 
 
-@lru_cache(maxsize=16)
+def refuse_stand_in(path: Path) -> None:
+    """Refuse a text file that downloads leave in place of weights. Raises ValueError that says what it is."""
+    with open(path, 'rb') as file:
+        start = file.read(256).lstrip().lower()
+    for mark, what in STAND_INS.items():
+        if start.startswith(mark):
+            raise ValueError(f'{path} holds no weights, it is {what}')
+
+
 def own_logit_scale(weights: Path | None) -> float:
-    """exp(logit_scale) of a CLIP's file, at most 100; 100 where there is no file or it holds none."""
-    tensors = {} if weights is None else read_weights(weights)
-    found = [float(value) for name, value in tensors.items() if name.rpartition('.')[2] == 'logit_scale']
-    return min(math.exp(found[0]), MOST_LOGIT_SCALE) if found else MOST_LOGIT_SCALE
+    """exp(logit_scale) of a CLIP's file, at most 100; 100 where there is no file or it holds none.
+
+    Kept for each file as long as it stays the same.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    if weights is None:
+        return MOST_LOGIT_SCALE
+    state = weights.stat()
+    return _logit_scale(weights, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=16)
+def _logit_scale(weights: Path, *version: int) -> float:
+    found = [v for name, v in read_weights(weights).items() if name.rpartition('.')[2] == 'logit_scale']
+    if not found:
+        return MOST_LOGIT_SCALE
+    value = found[0].item() if found[0].numel() == 1 and found[0].dtype in WEIGHT_TYPES else found[0]
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(
+            f'{weights}: logit_scale must be one finite number, got {value}; fetch the file again'
+        )
+    return min(math.exp(min(value, MOST_LOGIT_SCALE)), MOST_LOGIT_SCALE)
 
 
 def shown_activation(path: Path) -> bool | None:
@@ -75,7 +111,7 @@ def shown_activation(path: Path) -> bool | None:
     names = archive_code(path)
     if not names:
         return None
-    with zipfile.ZipFile(path) as archive:
+    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
         code = b''.join(map(archive.read, names))
     quick, plain = b'sigmoid(' in code, b'gelu(' in code
     return quick if quick != plain else None
@@ -85,7 +121,7 @@ def archive_code(path: Path) -> list[str]:
     """Names of the code files in a TorchScript archive; empty for every other file."""
     if not zipfile.is_zipfile(path):
         return []
-    with zipfile.ZipFile(path) as archive:
+    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
         return [name for name in archive.namelist() if '/code/' in name and name.endswith('.py')]
 
 
@@ -102,36 +138,37 @@ def check_checksum(path: Path, checksum: str) -> None:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with decoding(path, 'safetensors file'):
         return load_file(path, device='cpu')
-    except SafetensorError as error:
-        raise ValueError(f'{path} is not a readable safetensors file ({error}): fetch it again') from error
+
+
+def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write tensors by name, with strings beside them; nothing in the file is pickled."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in tensors.items()}, path, metadata)
 
 
 def read_archive(path: Path) -> dict[str, Tensor]:
     """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects."""
-    try:
+    with decoding(path, 'TorchScript archive'):
         return dict(torch.jit.load(path, map_location='cpu').state_dict())
-    except RuntimeError as error:
-        raise ValueError(
-            f'{path} is not a readable TorchScript archive ({first_line(error)}): fetch it again'
-        ) from error
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """A pickled state dict, through torch's restricted unpickler only."""
-    try:
+    with decoding(
+        path,
+        'file of tensors',
+        'it is damaged or holds pickled code, which is never executed here; save it anew',
+    ):
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f'{path} cannot be loaded as tensors alone ({first_line(error)}); it is damaged or '
-            'holds pickled code, which is never executed here: save it as safetensors'
-        ) from error
     tensors = content.get('state_dict', content) if isinstance(content, dict) else content
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+    ):
         raise ValueError(f'{path} holds no state dict (names with tensors)')
     wrapped = all(name.startswith('module.') for name in tensors)  # saved from DistributedDataParallel
     return {name.removeprefix('module.') if wrapped else name: value for name, value in tensors.items()}
@@ -169,7 +206,7 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
         source: the file's name, for messages.
 
     Raises:
-        ValueError: a name is missing or unexpected, a shape differs, or a tensor is not finite.
+        ValueError: a name is missing or unexpected, a shape differs, or a tensor is of no floating type or not finite.
     """
     found = split_towers(tensors, source)[which]
     wanted = tower.state_dict()
@@ -187,16 +224,18 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
                 f'{source}: {which} tensor {name} has shape {tuple(value.shape)}, arch asks for '
                 f'{tuple(wanted[name].shape)}; check that arch and weights belong together'
             )
-        if not torch.isfinite(value).all():
-            raise ValueError(
-                f'{source}: {which} tensor {name} holds NaN or infinite values; fetch the file again'
-            )
+        if wanted[name].is_floating_point() and (trouble := no_weight(value)):
+            raise ValueError(f'{source}: {which} tensor {name} {trouble}; fetch the file again')
     tower.load_state_dict(found, strict=False)
 
 
-def first_line(error: Exception) -> str:
-    """What went wrong, for a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def no_weight(value: Tensor) -> str | None:
+    """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite."""
+    if value.dtype not in WEIGHT_TYPES:
+        return f'is of type {value.dtype}, which is no weight'
+    if value.layout is not torch.strided or value.is_meta or value.is_nested:
+        return 'is sparse, nested or without values'
+    return None if torch.isfinite(value).all() else 'holds NaN or infinite values'
 
 
 def listed(names: list[str], most: int = 6) -> str:

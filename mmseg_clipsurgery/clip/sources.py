@@ -12,6 +12,7 @@ open_clip's tables of models and tags and its download functions are used.
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Mapping
 from copy import deepcopy
@@ -22,9 +23,11 @@ import open_clip
 import open_clip.factory
 import open_clip.pretrained
 
+from ..environment.files import read_json, reason
 from ..resources import RESOURCES
 from .activation import decide_activation, tag_settings
-from .checkpoints import first_line, shown_activation
+from .checkpoints import shown_activation
+from .remote_code import refuse_code, refuse_code_in
 
 SCENES = RESOURCES / 'scenes'
 CONFIG_NAME = 'open_clip_config.json'
@@ -110,19 +113,28 @@ def resolve(
 
 
 def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple[dict, Path | None, dict]:
-    """`arch` -> (model config, folder or None, preprocessing settings)."""
+    """`arch` -> (model config, folder or None, preprocessing settings).
+
+    Raises:
+        ValueError: no such arch, a config that is none, or one that names code (see `remote_code`).
+        FileNotFoundError: a folder or a download is missing.
+    """
     if isinstance(arch, Mapping):
-        config = json.loads(json.dumps(arch))  # a plain copy of mmengine's ConfigDict too
+        refuse_code(arch, 'the arch dict')
+        config = plain_copy(arch)
         config.pop('name', None)
         if name := named_arch(arch):
             named, folder, preprocess = read_arch(name, cache_dir)
-            return merged(named, config), folder, preprocess
+            both = merged(named, config)
+            check_parts(both, str(label_of(arch)))
+            return both, folder, preprocess
         absent = [key for key in ('embed_dim', 'vision_cfg') if key not in config]
         if absent:
             raise ValueError(
                 f"the arch dict lacks {', '.join(absent)}; give it in the form of open_clip's model JSON, or "
                 'with name, a model of which it replaces fields'
             )
+        check_parts(config, 'the arch dict')
         return config, None, {}
     if not isinstance(arch, str | Path) or not str(arch):
         raise ValueError(f'arch must be a model name, a folder or a dict, got {arch!r}')
@@ -137,6 +149,29 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
             f'{CONFIG_NAME}, or a dict'
         )
     return deepcopy(config), None, {}
+
+
+def plain_copy(arch: Mapping) -> dict:
+    """An arch dict as plain dicts and lists, mmengine's ConfigDict too. Raises ValueError for what JSON has not."""
+    try:
+        return json.loads(json.dumps(arch))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the arch dict holds what open_clip's model JSON has no place for: {error}"
+        ) from error
+
+
+def check_parts(config: Mapping, where: str | Path) -> None:
+    """Refuse a model config whose parts are of other types than open_clip's. Raises ValueError with the part's name."""
+    width = config.get('embed_dim')
+    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+        raise ValueError(f'{where}: embed_dim must be a whole number above 0, got {width!r}')
+    for name in ('vision_cfg', 'text_cfg'):
+        if not isinstance(config.get(name, {}), Mapping):
+            raise ValueError(f'{where}: {name} must hold names and values, got {config[name]!r}')
+    settings = config.get('text_cfg', {}).get('tokenizer_kwargs')
+    if not isinstance(settings, Mapping | None):
+        raise ValueError(f'{where}: tokenizer_kwargs must hold names and values, got {settings!r}')
 
 
 def named_arch(arch: object) -> str | Path | None:
@@ -210,7 +245,7 @@ def fetch_folder(repository: str, cache_dir: str | None) -> Path:
         return folder
     except Exception as error:  # the hub's errors have no common base across its releases
         raise FileNotFoundError(
-            f'hf-hub:{repository} could not be fetched or found in the cache ({first_line(error)}); check the '
+            f'hf-hub:{repository} could not be fetched or found in the cache ({reason(error)}); check the '
             'name and the network, or give a local folder'
         ) from error
 
@@ -219,13 +254,29 @@ def read_folder(folder: Path) -> tuple[dict, Path, dict]:
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no {CONFIG_NAME}; give a folder in open_clip's local-dir form")
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is no JSON ({error}): fetch it again or correct it') from error
-    if 'model_cfg' not in content:
+    content = read_json(path)
+    if not isinstance(content.get('model_cfg'), dict):
         raise ValueError(f'{path} has no "model_cfg"; give a folder in open_clip\'s local-dir form')
-    return content['model_cfg'], folder, content.get('preprocess_cfg', {})
+    refuse_code(content, path)
+    refuse_code_in(folder)
+    check_parts(content['model_cfg'], path)
+    if 'vision_cfg' not in content['model_cfg']:
+        raise ValueError(f'{path}: its model_cfg has no vision_cfg')
+    return content['model_cfg'], folder, statistics_of(content.get('preprocess_cfg') or {}, path)
+
+
+def statistics_of(preprocess: object, path: Path) -> dict:
+    """The settings of a folder's preprocessing. Raises ValueError where mean or std are not three finite numbers."""
+    if not isinstance(preprocess, dict):
+        raise ValueError(f'{path}: preprocess_cfg must hold names and values, got {preprocess!r}')
+    for name in ('mean', 'std'):
+        values = preprocess.get(name, [1.0, 1.0, 1.0])
+        numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+        if not numbers or len(values) != 3 or not all(math.isfinite(value) for value in values):
+            raise ValueError(f'{path}: {name} must be three numbers, one a channel, got {values!r}')
+    if not all(value > 0 for value in preprocess.get('std', [1.0])):
+        raise ValueError(f'{path}: std must be above 0, got {preprocess["std"]!r}')
+    return preprocess
 
 
 def find_weights(
@@ -268,5 +319,5 @@ def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Pat
     except Exception as error:  # urllib's, the hub's and open_clip's own errors alike
         raise FileNotFoundError(
             f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
-            f'({first_line(error)}); check the network, or give a file as pretrained'
+            f'({reason(error)}); check the network, or give a file as pretrained'
         ) from error

@@ -10,8 +10,6 @@ numbers: one that is damaged, of another shape or not finite is rebuilt.
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..environment.files import atomic_write
 from ..environment.stack import cache_folder
 
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -57,12 +56,12 @@ class TextCache:
     def read(self, key: str, shape: tuple[int, ...]) -> Tensor | None:
         """The embeddings under a key, fp32 on the CPU; None where there are none or they are unsound (logged)."""
         path = self.folder / f'{key}.safetensors'
-        if not path.is_file():
-            return None
         try:
+            if not path.is_file():
+                return None
             with safe_open(path, 'pt') as file:
                 found, stated = file.get_tensor('embeddings'), (file.metadata() or {}).get('sha256')
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError) as error:
             logger.warning('text cache: %s is not readable (%s); rebuilding it', path, error)
             return None
         sound = tuple(found.shape) == shape and found.dtype == torch.float32 and torch.isfinite(found).all()
@@ -74,21 +73,25 @@ class TextCache:
     def write(self, key: str, embeddings: Tensor) -> None:
         """Keep embeddings under a key. A folder that cannot be written is a warning: the cache is a convenience."""
         embeddings = embeddings.float().contiguous().cpu()
-        temporary = None
+        stated = {'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix='.tmp')
-            os.close(descriptor)
-            save_file(
-                {'embeddings': embeddings},
-                temporary,
-                {'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()},
+            atomic_write(
+                self.folder / f'{key}.safetensors',
+                lambda temporary: save_file({'embeddings': embeddings}, temporary, stated),
             )
-            os.replace(temporary, self.folder / f'{key}.safetensors')
         except (OSError, SafetensorError) as error:
             logger.warning('text cache: %s cannot be written (%s); going on without it', self.folder, error)
-            if temporary and os.path.exists(temporary):
-                os.unlink(temporary)
+
+
+def disk_cache(folder: str | Path | bool | None) -> TextCache | None:
+    """The cache in a folder; None or True: the default folder, where there is one; False: no cache."""
+    if folder is False:
+        return None
+    try:
+        return TextCache(None if folder is True else folder)
+    except (FileNotFoundError, RuntimeError) as error:  # no home
+        logger.warning('text cache: %s; going on without it', error)
+        return None
 
 
 def as_bytes(value: Tensor) -> memoryview:

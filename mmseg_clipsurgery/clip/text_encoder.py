@@ -23,7 +23,7 @@ from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templat
 from .blocks import TransformerBlock, unknown_parameters
 from .building import build_text_tower
 from .sources import resolve
-from .text_cache import TextCache
+from .text_cache import disk_cache
 from .tokenizer import Tokenizer
 
 MOST_KEPT = 64  # word lists in memory
@@ -64,7 +64,7 @@ class OpenCLIPTextEncoder(nn.Module):
         self.source = resolve(arch, pretrained, quick_gelu, checksum, cache_dir)
         self.text = build_text_tower(self.source)
         self.batch_tokens = batch_tokens
-        self.cache = None if text_cache is False else TextCache(None if text_cache is True else text_cache)
+        self.cache = disk_cache(text_cache)
         self._tokenizer: Tokenizer | None = None
         self._kept: dict[tuple, Tensor] = {}
         self.eval()

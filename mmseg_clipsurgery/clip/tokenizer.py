@@ -1,12 +1,16 @@
 """Texts to token ids, by the tokenizer a model was trained with."""
 
 import hashlib
+import inspect
 from functools import cached_property, partial
+from pathlib import Path
 
 import open_clip
 import torch
 from torch import Tensor
 
+from ..environment.files import decoding, reason
+from .remote_code import refuse_code, refuse_code_in
 from .sources import Source
 
 
@@ -16,6 +20,9 @@ class Tokenizer:
     Args:
         source: what `resolve` returned; `text_cfg` names the tokenizer, and a relative `bpe_path` in its
             `tokenizer_kwargs` is found in the model's folder.
+
+    Raises:
+        ValueError: a tokenizer that can't be read, or that names code (see `remote_code`).
     """
 
     def __init__(self, source: Source):
@@ -28,11 +35,11 @@ class Tokenizer:
                 name = str(source.folder)
             if text.get('tokenizer_mode'):
                 settings['tokenizer_mode'] = text['tokenizer_mode']
-            self.tokenize = open_clip.tokenizer.HFTokenizer(name, **settings)
+            self.tokenize = hugging_face_tokenizer(name, settings)
         else:
             if source.folder and 'bpe_path' in settings:
                 settings['bpe_path'] = str(source.folder / settings['bpe_path'])
-            simple = open_clip.SimpleTokenizer(**settings)
+            simple = simple_tokenizer(settings)
             self.tokenize = simple if callable(simple) else partial(tokenize_simply, simple)
 
     def __call__(self, texts: list[str]) -> Tensor:
@@ -57,6 +64,34 @@ class Tokenizer:
         tokens = inner.get_vocab() if inner is not None else known.encoder
         merges = list(getattr(known, 'bpe_ranks', {}))
         return hashlib.sha256(repr((sorted(tokens.items()), merges)).encode()).hexdigest()
+
+
+def hugging_face_tokenizer(name: str, settings: dict) -> open_clip.tokenizer.HFTokenizer:
+    """A tokenizer of transformers, which is told not to run code of the model, nor to ask whether it may."""
+    refuse_code(settings, 'tokenizer_kwargs')
+    refuse_code_in(name)
+    parameters = inspect.signature(open_clip.tokenizer.HFTokenizer.__init__).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        settings = settings | {'trust_remote_code': False}
+    try:
+        return open_clip.tokenizer.HFTokenizer(name, **settings)
+    except Exception as error:  # the hub's, transformers' and the tokenizers' own errors have no common base
+        raise ValueError(
+            f'the tokenizer {name} could not be loaded ({reason(error)}); correct text_cfg, or install transformers'
+        ) from error
+
+
+def simple_tokenizer(settings: dict) -> open_clip.SimpleTokenizer:
+    """open_clip's own tokenizer. Raises ValueError or FileNotFoundError for merges or settings that are none."""
+    path = settings.get('bpe_path')
+    if path is None:
+        path = 'tokenizer_kwargs'
+    elif not isinstance(path, str) or not Path(path).is_file():
+        raise FileNotFoundError(
+            f'the merges file {path!r} of text_cfg.tokenizer_kwargs.bpe_path does not exist'
+        )
+    with decoding(path, "file of a tokenizer's merges or settings", 'fetch it again or correct it'):
+        return open_clip.SimpleTokenizer(**settings)
 
 
 def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:

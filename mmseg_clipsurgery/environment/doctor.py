@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from mmseg_clipsurgery.environment import stack as environment
@@ -163,14 +164,17 @@ def model() -> Finding:
 
 
 def cache() -> Finding:
-    folder = environment.cache_folder()
+    folder: Path | str = 'no folder'
     try:
+        folder = environment.cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return Finding(OK, f'{folder}, writable')
     except OSError as error:
         mend = f'export {environment.CACHE_VARIABLE}=FOLDER, a folder that you may write to'
-        return Finding(NOTE, f'{folder}: {error.strerror}; words are embedded anew in every process', mend)
+        return Finding(
+            NOTE, f'{folder}: {error.strerror or error}; words are embedded anew in every process', mend
+        )
 
 
 def transformers() -> Finding:

@@ -163,11 +163,20 @@ def _release(text: str) -> tuple[int, ...]:
 
 
 def cache_folder() -> Path:
-    """Folder of what may be computed again: $MMSEG_CLIPSURGERY_CACHE, else mmseg_clipsurgery in the user's cache."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
+    """Folder of what may be computed again: $MMSEG_CLIPSURGERY_CACHE, else mmseg_clipsurgery in the user's cache.
+
+    Raises:
+        FileNotFoundError: the user has no home folder and the variable is not set.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
     base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return Path(base).expanduser() / 'mmseg_clipsurgery'
+    folder = Path(named) if named else Path(base, 'mmseg_clipsurgery')
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:  # this user has no home, or ~name is no user
+        raise FileNotFoundError(
+            f'the cache folder {folder} has no home: set {CACHE_VARIABLE} to a folder that you may write to'
+        ) from error
 
 
 def _raise(problem: tuple[str, str] | None) -> None:

@@ -5,16 +5,21 @@ holds the pretrained weights of both towers as the segmentor's state dict, and t
 
     {"state_dict": {..}, "meta": {"dataset_meta": {"classes": [..], "palette": [..]}, "mmseg_clipsurgery": version}}
 
-Tensors, lists, numbers and strings only, so `torch.load(weights_only=True)` reads it.
+Tensors, lists, numbers and strings only, so `torch.load(weights_only=True)` reads it. MMEngine's own loader unpickles
+without that restriction. A file whose name ends in `.safetensors` holds the tensors, and the rest as its metadata, in a
+form that can't hold code; our test tool reads it.
 """
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+from ..clip.checkpoints import write_safetensors
 from ..environment.files import atomic_write
 from ..evaluation import registration  # noqa: F401
 from ..evaluation.configs import read_config
@@ -27,7 +32,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
 
     Args:
         config: a config file, or the name of a shipped one.
-        out: the checkpoint's path.
+        out: the checkpoint's path; `.safetensors` at its end decides the form.
         options: changes to the config, dotted key -> value.
 
     Raises:
@@ -41,8 +46,12 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     model = MODELS.build(cfg.model)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}
-    checkpoint = {'state_dict': state, 'meta': meta}
-    atomic_write(out, lambda temporary: torch.save(checkpoint, temporary))
+    if Path(out).suffix == '.safetensors':
+        strings = {'dataset_meta': json.dumps(dataset_meta), 'mmseg_clipsurgery': __version__}
+        atomic_write(out, lambda temporary: write_safetensors(state, temporary, strings))
+    else:
+        checkpoint = {'state_dict': state, 'meta': meta}
+        atomic_write(out, lambda temporary: torch.save(checkpoint, temporary))
     print(f'{out}: {len(state)} tensors, {len(dataset_meta["classes"])} classes')
 
 

@@ -14,7 +14,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from ..clip.checkpoints import listed
+from ..clip.checkpoints import listed, no_weight
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Prediction, Predictor
 from ..inference.settings import InferenceSettings, check_thresholds
@@ -204,13 +204,27 @@ def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:
     read_templates(text_encoder.get('templates', '{}'))
 
 
-def check_state(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Refuse a checkpoint that is not of this model. Raises ValueError with the names."""
+def check_state(
+    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], label: str = 'the checkpoint'
+) -> None:
+    """Refuse a checkpoint that is not of this model, or whose tensors are no weights.
+
+    Args:
+        wanted: the model's own state.
+        found: the checkpoint's.
+        label: what messages call it.
+
+    Raises:
+        ValueError: with the names.
+    """
     missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     other = sorted(name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape)
     if missing or unexpected or other:
         raise ValueError(
-            f"the checkpoint is not this model's: missing {listed(missing)}; unexpected {listed(unexpected)}; of "
+            f"{label} is not this model's: missing {listed(missing)}; unexpected {listed(unexpected)}; of "
             f"another shape {listed(other)}. Take the config it was made with; a CLIP's weights are given as "
             'pretrained in the config'
         )
+    for name, value in found.items():
+        if wanted[name].is_floating_point() and (trouble := no_weight(value)):
+            raise ValueError(f'{label}: tensor {name} {trouble}; export it again')

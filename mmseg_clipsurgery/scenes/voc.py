@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..environment.stack import cache_folder
+from ..environment.stack import CACHE_VARIABLE, cache_folder
 from . import spec
 from .draw import Scene, draw_scene
 
@@ -53,13 +53,19 @@ def ensure(root: str | os.PathLike | None = None) -> Path:
         root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.stack.cache_folder`).
 
     Raises:
-        ValueError: something else is at that place.
+        ValueError: something else is at that place, or it can't be written.
+        FileNotFoundError: there is no cache folder.
         RuntimeError: this machine draws other scenes.
     """
     folder = Path(root) if root is not None else cache_folder() / f'scenes-v{spec.VERSION}'
-    if is_complete(folder):
-        return folder
-    write_voc(folder)
+    try:
+        if not is_complete(folder):
+            write_voc(folder)
+    except OSError as error:
+        raise ValueError(
+            f'the scenes cannot be drawn into {folder} ({error.strerror or error}): set {CACHE_VARIABLE} to a folder '
+            'that you may write to'
+        ) from error
     return folder
 
 

@@ -2,10 +2,12 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import pickle
 import zipfile
 from pathlib import Path
+from random import Random
 
 import golden
 import tiny
@@ -263,10 +265,14 @@ def write_truncated(path: Path) -> None:
 
 
 BAD_FILES = {
-    'damaged zip': ('clip.pt', write_truncated, 'cannot be loaded as tensors alone'),
-    'text': ('clip.pt', lambda path: path.write_text('version https://git-lfs'), 'cannot be loaded'),
-    'web page': ('clip.bin', lambda path: path.write_text('<!DOCTYPE html>\n<html>'), 'cannot be loaded'),
-    'empty': ('clip.pth', lambda path: path.write_bytes(b''), 'cannot be loaded'),
+    'damaged zip': ('clip.pt', write_truncated, 'not a readable file of tensors'),
+    'text': (
+        'clip.pt',
+        lambda path: path.write_text('version https://git-lfs'),
+        'it is a Git LFS pointer: run git lfs pull',
+    ),
+    'web page': ('clip.bin', lambda path: path.write_text('\n <!DOCTYPE html>\n<html>'), 'it is a web page'),
+    'empty': ('clip.pth', lambda path: path.write_bytes(b''), 'not a readable file of tensors'),
     'damaged safetensors': (
         'clip.safetensors',
         lambda path: path.write_bytes(b'\x08' + bytes(20)),
@@ -274,6 +280,7 @@ BAD_FILES = {
     ),
     'a list': ('clip.pt', lambda path: torch.save([torch.ones(1)], path), 'holds no state dict'),
     'a tensor': ('clip.pt', lambda path: torch.save(torch.ones(1), path), 'holds no state dict'),
+    'names that are numbers': ('clip.pt', lambda path: torch.save({3: torch.ones(1)}, path), 'no state dict'),
     'numbers': ('clip.pt', lambda path: torch.save({'epoch': 3}, path), 'holds no state dict'),
 }
 
@@ -315,3 +322,103 @@ def test_names_of_open_clips_main_branch(prefix, tmp_path):
         tmp_path / 'main.pt',
     )
     assert_towers_hold(tmp_path / 'main.pt', ours)
+
+
+NO_WEIGHTS = {
+    'integers': torch.ones(16, dtype=torch.int64),
+    'bytes': torch.ones(16, dtype=torch.uint8),
+    'booleans': torch.ones(16, dtype=torch.bool),
+    'complex': torch.ones(16, dtype=torch.complex64),
+    'sparse': torch.ones(16).to_sparse(),
+    'meta': torch.ones(16, device='meta'),
+}
+
+
+@pytest.mark.parametrize('value', NO_WEIGHTS.values(), ids=NO_WEIGHTS.keys())
+def test_tensors_that_are_no_weights_are_refused(value):
+    tower = CLIPSurgeryViT(ARCH, surgery='clip').visual
+    tensors = altered(visual__class_embedding=value)
+    with pytest.raises(ValueError, match=r'clip\.pt: visual tensor class_embedding (is of type|is sparse)'):
+        weights.load_tower(tower, tensors, 'visual', 'clip.pt')
+
+
+@pytest.mark.parametrize(
+    'value',
+    [torch.tensor(torch.nan), torch.tensor(torch.inf), torch.ones(2), torch.tensor(3), torch.ones(0)],
+    ids=['NaN', 'infinite', 'two', 'an integer', 'none'],
+)
+def test_a_logit_scale_that_is_no_finite_number_is_refused(value, tmp_path):
+    torch.save({'logit_scale': value}, tmp_path / 'clip.pt')
+    with pytest.raises(ValueError, match='logit_scale must be one finite number'):
+        weights.own_logit_scale(tmp_path / 'clip.pt')
+
+
+def test_the_logit_scale_of_a_replaced_file_is_seen(tmp_path):
+    path = tmp_path / 'clip.pt'
+    found = []
+    for value in (1.0, 2.0):
+        torch.save({'logit_scale': torch.tensor(value)}, tmp_path / 'new.pt')
+        os.replace(tmp_path / 'new.pt', path)
+        found.append(weights.own_logit_scale(path))
+    assert found == pytest.approx([math.e, math.e**2])
+
+
+def test_a_large_logit_scale_does_not_overflow(tmp_path):
+    torch.save({'logit_scale': torch.tensor(1e30)}, tmp_path / 'clip.pt')
+    assert weights.own_logit_scale(tmp_path / 'clip.pt') == 100
+
+
+def test_no_message_advises_to_switch_the_safe_loader_off(tmp_path):
+    torch.save({'a': Malicious(tmp_path / 'executed')}, tmp_path / 'clip.pt')
+    with pytest.raises(ValueError, match='mkdir') as caught:
+        weights.read_weights(tmp_path / 'clip.pt')
+    assert not any(word in str(caught.value) for word in ('weights_only', 'add_safe_globals', 'trust'))
+
+
+def mutated(content: bytes, random: Random) -> bytes:
+    """Bytes with some changed, cut off, or a piece written over another."""
+    content = bytearray(content)
+    kind = random.randrange(3)
+    if kind == 0:
+        for _ in range(random.choice([1, 8, 64])):
+            content[random.randrange(len(content))] = random.randrange(256)
+    elif kind == 1:
+        del content[random.randrange(len(content)) :]
+    else:
+        start, end, length = random.randrange(len(content)), random.randrange(len(content)), 200
+        content[start : start + length] = content[end : end + length]
+    return bytes(content)
+
+
+FORMATS = {
+    'zip': lambda path: torch.save(tiny.tensors(ARCH), path),
+    'pickle': lambda path: torch.save(tiny.tensors(ARCH), path, _use_new_zipfile_serialization=False),
+    'archive': lambda path: save_archive(tiny.tensors(ARCH), path, quick_gelu=False),
+    'safetensors': lambda path: save_safetensors(tiny.tensors(ARCH), path),
+}
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('write', FORMATS.values(), ids=FORMATS.keys())
+def test_damaged_files_end_in_a_sentence(write, tmp_path):
+    """The heads and tails of files, where their structure is, get more than their share."""
+    path = tmp_path / ('clip.safetensors' if write is FORMATS['safetensors'] else 'clip.pt')
+    write(path)
+    content, random = path.read_bytes(), Random(0)
+    for number in range(30):
+        part = [slice(0, 600), slice(len(content) - 600, None), slice(None)][number % 3]
+        changed = content[: part.start or 0] + mutated(content[part], random)
+        path.write_bytes(changed + (content[600:] if number % 3 == 0 else b''))
+        if sentence := complaint(path):
+            assert str(path) in sentence
+            assert '\n' not in sentence
+
+
+def complaint(path: Path) -> str | None:
+    """What reading a file says against it."""
+    try:
+        weights.shown_activation(path)
+        assert weights.read_weights(path)
+    except ValueError as error:
+        return str(error)
+    return None

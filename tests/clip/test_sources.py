@@ -349,7 +349,7 @@ ERRORS = {
     'config that is no JSON': (
         lambda tmp_path: resolve(folder_with(tmp_path, '{')),
         ValueError,
-        'open_clip_config.json is no JSON',
+        'open_clip_config.json is not a readable JSON file',
     ),
     'folder without weights': (
         lambda tmp_path: resolve(folder_with(tmp_path, json.dumps({'model_cfg': PLAIN}))),

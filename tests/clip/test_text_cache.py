@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path, caplog):
 @pytest.mark.parametrize(
     ('function', 'error'),
     [
-        ('tempfile.mkstemp', PermissionError('read-only folder')),
+        ('os.open', PermissionError('read-only folder')),
         ('mmseg_clipsurgery.clip.text_cache.save_file', SafetensorError('no space left on device')),
         ('os.replace', OSError('no space left on device')),
     ],

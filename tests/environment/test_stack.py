@@ -146,3 +146,14 @@ def test_cache_folder_follows_its_variables(monkeypatch, tmp_path):
     assert environment.cache_folder() == tmp_path / 'mmseg_clipsurgery'
     monkeypatch.setenv(environment.CACHE_VARIABLE, str(tmp_path / 'mine'))
     assert environment.cache_folder() == tmp_path / 'mine'
+
+
+def test_without_a_home_the_variable_is_named(monkeypatch):
+    def no_home(path):
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.delenv(environment.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.setattr(environment.Path, 'expanduser', no_home)
+    with pytest.raises(FileNotFoundError, match=f'no home: set {environment.CACHE_VARIABLE}'):
+        environment.cache_folder()

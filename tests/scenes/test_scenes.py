@@ -291,3 +291,10 @@ def test_hard_batches_share_what_they_should():
         assert len(plan.tints) == 3 if shared_objects else len(plan.tints) in (1, 2)
         assert naming == 1.0 or not shared_objects
     assert {len(plan.objects) for plan, _ in hard} == {2, 8}
+
+
+def test_a_cache_that_cannot_be_written_ends_in_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'file'))
+    with pytest.raises(ValueError, match=r'cannot be drawn into .* set MMSEG_CLIPSURGERY_CACHE'):
+        voc.ensure()
