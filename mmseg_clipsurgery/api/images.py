@@ -70,14 +70,23 @@ def read_image(image: ImageLike) -> Pixels:
 
 def read_file(path: Path) -> Pixels:
     """A file -> "H W 3" uint8 RGB. Raises FileNotFoundError, or ValueError for a file that is no whole image."""
+    return decode_image(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a photo's file. Raises FileNotFoundError, or ValueError for a folder."""
     path = path.expanduser()
     if path.is_dir():
         raise ValueError(f'{path} is a folder; give its files, or use the command line, which takes folders')
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; check the path')
-    data = path.read_bytes()
+    return path.read_bytes()
+
+
+def decode_image(data: bytes, name: str) -> Pixels:
+    """The bytes of an image file -> "H W 3" uint8 RGB; ValueError, with this name, where they are no whole one."""
     pixels = decode(data) if ends_whole(data) else None
-    return with_pillow(path, data) if pixels is None else pixels
+    return with_pillow(name, data) if pixels is None else pixels
 
 
 def ends_whole(data: bytes) -> bool:
@@ -85,14 +94,14 @@ def ends_whole(data: bytes) -> bool:
     return all(data.endswith(end) for start, end in ENDINGS.items() if data.startswith(start))
 
 
-def with_pillow(path: Path, data: bytes) -> Pixels:
+def with_pillow(name: str, data: bytes) -> Pixels:
     """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
     try:
         return from_pillow(Image.open(io.BytesIO(data)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         unknown = 'it is empty' if not data else 'it is of no known format'
         reason = unknown if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
-        raise ValueError(f'{path} is no image that can be read ({reason}); check or remove it') from None
+        raise ValueError(f'{name} is no image that can be read ({reason}); check or remove it') from None
 
 
 def from_pillow(image: Image.Image) -> Pixels:

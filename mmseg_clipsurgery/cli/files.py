@@ -1,22 +1,18 @@
-"""Photos in, results out: which files, under which names, and which results are there already.
+"""Photos in, results out: which files, under which names.
 
     PHOTOS  files, and folders with all that is in them      OUT/<name>_<task>.png, OUT/<name>_<task>.json, ...
 
 A name is the photo's path below the folder that was given (or its base name), without its ending; where two photos
-would share one (cat.jpg, cat.png), they keep their endings. A file is complete when a picture ends as its format does,
-and JSON can be parsed.
+would share one (cat.jpg, cat.png), they keep their endings.
 """
 
-import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..api.images import SUFFIXES, ends_whole
-from ..api.results.base import write_json
+from ..api.images import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -69,34 +65,3 @@ def photos_below(folder: Path, out: Path) -> list[Path]:
     if not found:
         raise ValueError(f'{folder} holds no photos ({", ".join(sorted(SUFFIXES))})')
     return found
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a file exists and is complete."""
-    if not path.is_file():
-        return False
-    data = path.read_bytes()
-    if path.suffix == '.json':
-        try:
-            json.loads(data)
-        except ValueError:
-            return False
-    return bool(data) and ends_whole(data)
-
-
-def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Note what a run was asked beside its results, so that those of another question are not taken for its own.
-
-    Raises:
-        ValueError: the folder holds results of another question.
-    """
-    settings = json.loads(json.dumps(settings))
-    if is_whole(path) and not overwrite:
-        before = json.loads(path.read_bytes())
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise ValueError(
-                f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
-                '--overwrite them'
-            )
-    write_json(path, settings)
