@@ -5,9 +5,10 @@ that was stopped goes on where it was. A photo that can't be answered takes only
 """
 
 import argparse
+import errno
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from .models import load_models, settings_of
 from .origins import Origin, keep_settings, read_record
 from .task import Question, Task
 from .writer import Writer
+
+BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # refused for one name: other photos go on
+
+
+NAMED = 5  # skipped files that are named
 
 
 @dataclass
@@ -83,8 +89,14 @@ class PhotoRun:
                 raise
             self.outcome.failures.append((photo.path, sentence(error) or type(error).__name__))
             return True
-        self.writer.write(photo, results, figure)
-        origin.note()
+        try:
+            self.writer.write(photo, results, figure)
+            origin.note()
+        except OSError as error:
+            if error.errno not in BAD_NAME:
+                raise
+            self.outcome.failures.append((photo.path, f'its results have no place: {error.strerror}'))
+            return True
         self.outcome.answered += 1
         self.outcome.again[why] += why != 'new'
         if alone:
@@ -101,7 +113,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     """
     check_opacity(arguments.opacity)
     out = Path(arguments.out)
-    photos = find_photos(arguments.photos, out)
+    photos, skipped = find_photos(arguments.photos, out)
     question = task.prepare(arguments)
     if question.check:
         question.check(photos)
@@ -116,7 +128,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     )
     for photo in photos:
         progress.step(skipped=not run.answer(photo, alone=len(photos) == 1))
-    report(run.outcome, out)
+    report(run.outcome, out, skipped)
     if question.end:
         failed = {path for path, _ in run.outcome.failures}
         kind = f'{task.name}.json'
@@ -137,11 +149,16 @@ def tell(task: Task, photo: Photo, results: Mapping[str, Result]) -> None:
         print(f'{photo.path}: {name + ": " if len(results) > 1 else ""}{task.tell(result)}')
 
 
-def report(outcome: Outcome, out: Path) -> None:
-    """Print how the run went; failed photos are named on stderr."""
+def report(outcome: Outcome, out: Path, skipped: Sequence[Path]) -> None:
+    """Print how the run went; failed photos, and files that were taken for no photos, are named on stderr."""
     reasons = ', '.join(f'{count} {why}' for why, count in outcome.again.items() if count)
     again = f' ({reasons}: answered again)' if reasons else ''
     before = f', {outcome.skipped} were answered already' if outcome.skipped else ''
     print(f'{outcome.answered} answered in {out}{again}{before}')
+    if skipped:
+        first = ', '.join(map(str, skipped[:NAMED])) + (', ...' if len(skipped) > NAMED else '')
+        print(
+            f'{len(skipped)} files were skipped, which are no photos by their names: {first}', file=sys.stderr
+        )
     for path, reason in outcome.failures:
         print('not answered:', reason if str(path) in reason else f'{path}: {reason}', file=sys.stderr)
