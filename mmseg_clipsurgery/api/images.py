@@ -28,8 +28,11 @@ ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | torch
 Images: TypeAlias = ImageLike | Sequence[ImageLike]
 ENDINGS = {b'\xff\xd8\xff': b'\xff\xd9', b'\x89PNG': b'IEND\xaeB`\x82'}  # how a file starts: how it ends
 SUFFIXES = frozenset(
-    ['.bmp', '.gif', '.jp2', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp']
+    ['.avif', '.bmp', '.dib', '.gif', '.heic', '.heif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg']
 )
+SUFFIXES |= frozenset(['.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp'])
+STARTS = (b'\xff\xd8\xff', b'\x89PNG\r\n', b'GIF8', b'BM', b'II*\0', b'MM\0*', b'\0\0\0\x0cjP  ')
+BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'heif', b'hevc')  # of AVIF and HEIC, from byte 8 on
 TOLERANCE = 1e-4  # of floats beyond [0, 1]: rounding of a resize
 
 
@@ -70,14 +73,37 @@ def read_image(image: ImageLike) -> Pixels:
 
 def read_file(path: Path) -> Pixels:
     """A file -> "H W 3" uint8 RGB. Raises FileNotFoundError, or ValueError for a file that is no whole image."""
+    return decode_image(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a photo's file. Raises FileNotFoundError, or ValueError for a folder."""
     path = path.expanduser()
     if path.is_dir():
         raise ValueError(f'{path} is a folder; give its files, or use the command line, which takes folders')
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; check the path')
-    data = path.read_bytes()
+    return path.read_bytes()
+
+
+def decode_image(data: bytes, name: str) -> Pixels:
+    """The bytes of an image file -> "H W 3" uint8 RGB; ValueError, with this name, where they are no whole one."""
     pixels = decode(data) if ends_whole(data) else None
-    return with_pillow(path, data) if pixels is None else pixels
+    return with_pillow(name, data) if pixels is None else pixels
+
+
+def begins_as_image(path: Path) -> bool:
+    """Whether a file starts as an image does; False for what can't be opened or is no plain file."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open('rb') as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    if head.startswith(b'RIFF'):
+        return head[8:] == b'WEBP'
+    return head.startswith(STARTS) or (head[4:8] == b'ftyp' and head[8:] in BRANDS)
 
 
 def ends_whole(data: bytes) -> bool:
@@ -85,14 +111,16 @@ def ends_whole(data: bytes) -> bool:
     return all(data.endswith(end) for start, end in ENDINGS.items() if data.startswith(start))
 
 
-def with_pillow(path: Path, data: bytes) -> Pixels:
+def with_pillow(name: str, data: bytes) -> Pixels:
     """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
     try:
         return from_pillow(Image.open(io.BytesIO(data)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         unknown = 'it is empty' if not data else 'it is of no known format'
+        if data[4:8] == b'ftyp' and data[8:12] in BRANDS:
+            unknown = 'neither OpenCV nor Pillow decode AVIF or HEIC here; convert it to JPEG or PNG'
         reason = unknown if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
-        raise ValueError(f'{path} is no image that can be read ({reason}); check or remove it') from None
+        raise ValueError(f'{name} is no image that can be read ({reason}); check or remove it') from None
 
 
 def from_pillow(image: Image.Image) -> Pixels:

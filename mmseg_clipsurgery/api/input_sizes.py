@@ -8,7 +8,7 @@
 For 224 pixels these are the leaderboard's 336 / 224 / 112 and CLIP Surgery's 512. The ratio of the sides is kept (the
 authors squeeze to a square), the long side ends at 2048. Segmentation resizes as the configs' pipelines do (bilinear,
 aliasing where it shrinks); photos that are taken whole are averaged where they shrink, and rounded to whole patches, so
-that no border is left out of a map.
+that no border is left out of a map. Where a side would be less than a patch (strips, tiny photos), it becomes a patch.
 """
 
 from collections.abc import Mapping
@@ -74,11 +74,15 @@ class InputSizes:
         return dict(mode='slide', crop_size=self.window, stride=self.stride)
 
 
-def with_short_side(pixels: Pixels, short_side: int | None) -> Pixels:
-    """Resize "H W 3" as MMSeg's `Resize(scale=(2048, short_side), keep_ratio=True)`; None: as it is."""
-    if short_side is None:
-        return pixels
-    return resize(pixels, size_within((pixels.shape[0], pixels.shape[1]), short_side, LONG_SIDE))
+def with_short_side(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
+    """Resize "H W 3" as MMSeg's `Resize(scale=(2048, short_side), keep_ratio=True)`; None: as it is.
+
+    A strip is stretched across, so that each side is at least a `patch`, which the tower needs to read anything.
+    """
+    own = (pixels.shape[0], pixels.shape[1])
+    height, width = own if short_side is None else size_within(own, short_side, LONG_SIDE)
+    size = (max(patch, height), max(patch, width))
+    return pixels if short_side is None and size == own else resize(pixels, size)
 
 
 def whole_patches(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:

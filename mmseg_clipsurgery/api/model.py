@@ -4,7 +4,7 @@
     model = mmseg_clipsurgery.load('ViT-B-16', 'openai').to('cuda')
     model.segment('street.jpg', ['road', 'car', 'sky']).save_labels('street.png')
     model.heatmaps('street.jpg', ['road', 'car', 'sky']).draw().show()
-    model.points('street.jpg', 'car').save('car.json')
+    model.points('street.jpg', 'car').save_record('car.json')
 
 A photo is a path, a PIL image, an array "H W 3" or a tensor "3 H W" (see `images`); a list of these gives a list
 of results. Words are what `Vocabulary.read` takes: a list of words, where an item may be a list of synonyms; a
@@ -100,7 +100,10 @@ class SurgeryModel:
             check_thresholds(predictor.settings, vocabulary)
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
             keep = [None if classes is None else classes[queries.class_of] for classes in kept]
-            resized = [self.encoders.normalized(with_short_side(photo, short_side)) for photo in pixels]
+            resized = [
+                self.encoders.normalized(with_short_side(photo, short_side, self.encoders.tower.patch))
+                for photo in pixels
+            ]
             sizes = [(photo.shape[0], photo.shape[1]) for photo in pixels]
             names = vocabulary.classes if queries.empty is None else ('background', *vocabulary.classes)
             return [

@@ -1,22 +1,23 @@
-"""Photos in, results out: which files, under which names, and which results are there already.
+"""Photos in, results out: which files, under which names.
 
     PHOTOS  files, and folders with all that is in them      OUT/<name>_<task>.png, OUT/<name>_<task>.json, ...
 
 A name is the photo's path below the folder that was given (or its base name), without its ending; where two photos
-would share one (cat.jpg, cat.png), they keep their endings. A file is complete when a picture ends as its format does,
-and JSON can be parsed.
+would share one (cat.jpg, cat.png), they keep their endings; a long one is cut and told apart by a digest. Photos in a
+folder are files with an image's ending, and files without any ending that begin as images do. Links are followed, and
+each folder and file is taken once, under its own name rather than a link's.
 """
 
-import json
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ..api.images import SUFFIXES, ends_whole
-from ..api.results.base import write_json
+from ..api.images import SUFFIXES, begins_as_image
+
+LONGEST = 160  # bytes of a result's name before its ending; file systems take 255 for all of it
 
 
 @dataclass(frozen=True)
@@ -27,27 +28,51 @@ class Photo:
     name: str
 
 
-def find_photos(inputs: Sequence[str], out: Path) -> list[Photo]:
+@dataclass
+class Found:
+    """What the inputs hold.
+
+    Attributes:
+        photos: each real file once, by that file: its path, and its path below the folder that was given.
+        skipped: other files, and folders that can't be listed.
+    """
+
+    photos: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    skipped: list[Path] = field(default_factory=list)
+
+    def add(self, path: Path, relative: Path) -> None:
+        self.photos.setdefault(os.path.realpath(path), (path, relative))
+
+
+def find_photos(inputs: Sequence[str], out: Path) -> tuple[list[Photo], list[Path]]:
     """Files and the photos in folders, in order of their names; nothing below `out`, no hidden files.
+
+    Returns:
+        the photos, and what else the folders hold.
 
     Raises:
         FileNotFoundError: an input does not exist.
-        ValueError: a folder without photos, or two photos whose results would have one name.
+        ValueError: a folder without photos or that is `out` itself, or two photos whose results would have one name.
     """
-    found: dict[Path, Path] = {}
+    found = Found()
     for given in inputs:
         path = Path(given).expanduser()
         if path.is_dir():
-            found.update({photo: photo.relative_to(path) for photo in photos_below(path, out.resolve())})
+            add_folder(path, out, found)
         elif path.exists():
-            found[path] = Path(path.name)
+            found.add(path, Path(path.name))
         else:
             raise FileNotFoundError(f'{given} does not exist; give photos or folders of photos')
-    stems = Counter(str(relative.with_suffix('')) for relative in found.values())
+    return named(list(found.photos.values())), found.skipped
+
+
+def named(files: Sequence[tuple[Path, Path]]) -> list[Photo]:
+    """Photos under the names of their results. Raises ValueError for two of one name."""
+    stems = Counter(str(relative.with_suffix('')) for _, relative in files)
     photos: dict[str, Photo] = {}
-    for path, relative in found.items():
+    for path, relative in files:
         stem = str(relative.with_suffix(''))
-        name = Path(stem if stems[stem] == 1 else relative).as_posix()
+        name = shortened(Path(stem if stems[stem] == 1 else relative)).as_posix()
         if name in photos:
             raise ValueError(
                 f'the results of {photos[name].path} and {path} would both be named {name}; give the folder that '
@@ -57,46 +82,51 @@ def find_photos(inputs: Sequence[str], out: Path) -> list[Photo]:
     return list(photos.values())
 
 
-def photos_below(folder: Path, out: Path) -> list[Path]:
-    """All photos in a folder and below, sorted."""
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here = Path(place)
-        folders[:] = sorted(name for name in folders if name[0] != '.' and (here / name).resolve() != out)
-        found += [
-            here / name for name in sorted(names) if name[0] != '.' and Path(name).suffix.lower() in SUFFIXES
-        ]
-    if not found:
+def shortened(name: Path) -> Path:
+    """The name, its last part cut where it is too long to be followed by an ending."""
+    if len(os.fsencode(name.name)) <= LONGEST:
+        return name
+    head = name.name
+    while len(os.fsencode(head)) > LONGEST - 13:
+        head = head[:-1]
+    return name.with_name(f'{head}-{hashlib.sha256(os.fsencode(name.name)).hexdigest()[:12]}')
+
+
+def add_folder(folder: Path, out: Path, found: Found) -> None:
+    """Add all photos in a folder and below, sorted within each folder. Raises ValueError where there is none."""
+    if os.path.realpath(folder) == os.path.realpath(out):
+        raise ValueError(f'{folder} is the folder of the photos and of the results; give another --out')
+    before, links = len(found.photos), []
+    for path in files_below(folder, out, found.skipped):
+        if path.suffix.lower() in SUFFIXES or (not path.suffix and begins_as_image(path)):
+            if path.is_symlink():
+                links.append(path)
+            else:
+                found.add(path, path.relative_to(folder))
+        else:
+            found.skipped.append(path)
+    for path in links:
+        found.add(path, path.relative_to(folder))
+    if len(found.photos) == before and not found.photos:
         raise ValueError(f'{folder} holds no photos ({", ".join(sorted(SUFFIXES))})')
-    return found
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file exists and is complete."""
-    if not path.is_file():
-        return False
-    data = path.read_bytes()
-    if path.suffix == '.json':
-        try:
-            json.loads(data)
-        except ValueError:
-            return False
-    return bool(data) and ends_whole(data)
+def files_below(folder: Path, out: Path, unlisted: list[Path]) -> Iterator[Path]:
+    """All files in a folder and below but for hidden ones; each real folder once, linked ones last."""
+    seen, pending = {os.path.realpath(out)}, [str(folder)]
 
+    def note(error: OSError) -> None:
+        unlisted.append(Path(os.fsdecode(error.filename)))
 
-def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Note what a run was asked beside its results, so that those of another question are not taken for its own.
-
-    Raises:
-        ValueError: the folder holds results of another question.
-    """
-    settings = json.loads(json.dumps(settings))
-    if is_whole(path) and not overwrite:
-        before = json.loads(path.read_bytes())
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise ValueError(
-                f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
-                '--overwrite them'
-            )
-    write_json(path, settings)
+    for start in pending:  # grows by the links that are met
+        for place, folders, names in os.walk(start, onerror=note):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            shown = sorted(name for name in folders if name[0] != '.')
+            is_link = {name: os.path.islink(os.path.join(place, name)) for name in shown}
+            pending += [os.path.join(place, name) for name in shown if is_link[name]]
+            folders[:] = [name for name in shown if not is_link[name]]
+            yield from (Path(place, name) for name in sorted(names) if name[0] != '.')

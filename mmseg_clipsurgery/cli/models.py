@@ -1,12 +1,18 @@
 """The models that a command line asks for, a surgery each; they share their weights."""
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import torch
 
 from ..api.loading import load
 from ..api.model import SurgeryModel
 from ..clip.sources import read_arch
+from ..environment.extensions import digest_of
+from ..surgery import Surgery
+from .origins import UNCOMPARED, weights_file, weights_sha256
 
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'
 
@@ -41,7 +47,36 @@ def device_of(arguments: argparse.Namespace) -> str:
     return arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
 
 
-def settings_of(arguments: argparse.Namespace) -> dict[str, object]:
-    """The model's options that decide the results."""
-    names = ('arch', 'weights', 'surgery', 'templates', 'quick_gelu', 'short_side')
-    return {name: getattr(arguments, name) for name in names}
+def settings_of(
+    arguments: argparse.Namespace, models: Mapping[str, SurgeryModel], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What of the models decides the results, as JSON can hold it.
+
+    Args:
+        arguments: of `options.add_common`.
+        models: by their surgeries' names.
+        before: settings of an earlier run in the same folder, perhaps empty.
+    """
+    encoders = next(iter(models.values())).encoders
+    source, file = encoders.text.source, weights_file(encoders.text.source.weights)
+    return {
+        'arch': arguments.arch,
+        'config': {
+            'model': source.config,
+            'quick_gelu': source.quick_gelu,
+            'mean': source.mean,
+            'std': source.std,
+            'tokenizer': encoders.text.tokenizer.fingerprint,
+        },
+        'weights': weights_sha256(file, before),
+        UNCOMPARED: file,
+        'surgery': {name: surgery_settings(name, model.encoders.surgery) for name, model in models.items()},
+        'templates': encoders.text.templates,
+        'short_side': vars(encoders.sizes),
+    }
+
+
+def surgery_settings(name: str, surgery: Surgery) -> dict[str, Any]:
+    """A surgery's fields, and the SHA-256 of own files (`--import`) that added it or its affinity."""
+    own = {'surgery': digest_of('surgery', name), 'affinity': digest_of('affinity', surgery.affinity)}
+    return {**asdict(surgery), 'own_files': own}

@@ -5,6 +5,7 @@ not be answered; 130 stopped by the user.
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     add_common(parser)
     task.add_options(parser.add_argument_group(task.name))
     parsed = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')  # names of files may be no UTF-8
     failures: list[object] = []
 
     def action() -> None:

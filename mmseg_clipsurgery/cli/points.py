@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .photo_run import run
@@ -47,7 +48,17 @@ def prepare(arguments: argparse.Namespace) -> Question:
         return points if sam is None else sam.mask(points)
 
     files = {} if sam is None else {'mask.png': lambda result, path: result.save_mask(path)}
-    return Question(ask, {'word': arguments.word, 'sam': arguments.sam, **settings}, files)
+    asked = {'word': arguments.word, 'sam': sam_identity(arguments.sam), **settings}
+    return Question(ask, asked, files)
+
+
+def sam_identity(model: str | None) -> 'str | dict[str, str] | None':
+    """Which SAM: its hub name, or the SHA-256 of each file of its folder."""
+    from .origins import file_sha256
+
+    if model is None or not Path(model).is_dir():
+        return model
+    return {file.name: file_sha256(file) for file in sorted(Path(model).iterdir()) if file.is_file()}
 
 
 def tell(result: 'Points | PromptedMask') -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from ..api.results import Result, compare
 from ..api.results.base import write_json
 from ..visualization.figures import save_picture
@@ -50,15 +52,23 @@ class Writer:
         stem, dot, kind = ending.rpartition('.')
         return ending if len(self.surgeries) == 1 else f'{stem}_{surgery}{dot}{kind}'
 
-    def write(self, photo: Photo, results: Mapping[str, Result]) -> None:
+    def origin(self, photo: Photo) -> Path:
+        """Where the origin of a photo's results is noted."""
+        return self.path(photo, f'{self.task.name}.origin.json')
+
+    def figure(self, results: Mapping[str, Result]) -> Image.Image | None:
+        """The figure of a photo, None where none is written; results by surgery's name."""
+        return compare(results, self.opacity) if self.figures else None
+
+    def write(self, photo: Photo, results: Mapping[str, Result], figure: Image.Image | None) -> None:
         """Write everything for a photo; results by surgery's name."""
         for ending, save in self.question.files.items():
             for name, result in results.items():
                 save(result, self.path(photo, self.extra(ending, name)))
         if self.json:
             write_json(self.path(photo, f'{self.task.name}.json'), self.record(photo, results))
-        if self.figures:
-            save_picture(self.path(photo, f'{self.task.name}.png'), compare(results, self.opacity))
+        if figure is not None:
+            save_picture(self.path(photo, f'{self.task.name}.png'), figure)
 
     def record(self, photo: Photo, results: Mapping[str, Result]) -> dict[str, Any]:
         """What the JSON holds: one surgery's result flat, several below their names."""

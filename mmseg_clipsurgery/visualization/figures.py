@@ -19,6 +19,7 @@ PAGE = 1.5  # width / height of a figure at best
 MARGIN = 10  # pixels
 TITLE_LINES = 2
 DOTS_PER_INCH = 300
+PICTURES = ('.png', '.jpg', '.pdf', '.jpeg', '.webp', '.tif', '.tiff', '.bmp', '.gif')
 
 
 def gallery(panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
@@ -143,9 +144,10 @@ def save_picture(path: str | Path, picture: Image.Image) -> None:
     Raises:
         ValueError: no format has this ending.
     """
-    kind = Image.registered_extensions().get(Path(path).suffix.lower())
-    if kind is None or kind not in Image.SAVE:
-        raise ValueError(f'{path} has no ending of a picture; give one such as .png, .jpg or .pdf')
+    ending = Path(path).suffix.lower()
+    if ending not in PICTURES:
+        raise ValueError(f'{path} has no ending of a picture; give one such as {", ".join(PICTURES[:3])}')
+    kind = Image.registered_extensions()[ending]
     options = {'resolution': DOTS_PER_INCH} if kind == 'PDF' else {'dpi': (DOTS_PER_INCH, DOTS_PER_INCH)}
     quality = {'quality': 92} if kind in ('JPEG', 'WEBP') else {}
     atomic_write(path, lambda temporary: picture.save(temporary, format=kind, **options, **quality))

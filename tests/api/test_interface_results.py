@@ -86,21 +86,58 @@ def test_comparing_one_answer_is_drawing_it():
         compare({})
 
 
-def test_answers_are_saved_by_ending(tmp_path):
+def test_the_method_says_what_is_saved_and_the_ending_in_which_format(tmp_path):
     for name, answer in answers(60, 80).items():
         stem = tmp_path / 'new folder' / name.replace(' ', '_')
-        for ending in ('.png', '.jpg', '.pdf', '.json', '.npz'):
-            answer.save(stem.with_suffix(ending))
+        for ending in ('.png', '.jpg', '.pdf'):
+            answer.save_figure(stem.with_suffix(ending))
         with Image.open(stem.with_suffix('.png')) as picture:
             assert picture.info['dpi'] == pytest.approx((300, 300), abs=0.1)
             assert picture.size == answer.draw().size
+        answer.save_record(stem.with_suffix('.json'))
         record = json.loads(stem.with_suffix('.json').read_text(encoding='utf-8'))
         assert (record['height'], record['width']) == (60, 80)
+        answer.save_arrays(stem.with_suffix('.npz'))
         with np.load(stem.with_suffix('.npz')) as arrays:
             assert set(arrays) == set(answer.arrays())
-        with pytest.raises(ValueError, match=r'no ending of a picture; give one such as \.png'):
-            answer.save(stem.with_suffix('.docx'))
+        assert not hasattr(answer, 'save')
     assert not list(tmp_path.rglob('*.tmp'))
+
+
+WRONG_ENDINGS = {
+    'figure as JSON': ('heat maps', 'save_figure', 'a.json', r"'\.json'; save_record writes \.json files"),
+    'figure as arrays': ('heat maps', 'save_figure', 'a.npz', r'save_arrays writes \.npz files'),
+    'figure as nothing': (
+        'heat maps',
+        'save_figure',
+        'a.docx',
+        r"writes \.png, \.jpg, \.pdf, \.\.\., got .*'\.docx'$",
+    ),
+    'figure without ending': ('heat maps', 'save_figure', 'a', "got the ending ''$"),
+    'record as picture': (
+        'points',
+        'save_record',
+        'a.png',
+        r'writes \.json, .* save_figure writes \.png files',
+    ),
+    'arrays as JSON': ('points', 'save_arrays', 'a.json', 'save_record writes'),
+    'labels as JPEG': (
+        'segmentation',
+        'save_labels',
+        'a.jpg',
+        r'save_labels writes \.png, got .* save_figure writes',
+    ),
+    'mask as arrays': ('mask', 'save_mask', 'a.npz', 'save_arrays writes'),
+}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'method', 'name', 'message'), WRONG_ENDINGS.values(), ids=WRONG_ENDINGS.keys()
+)
+def test_a_wrong_ending_is_refused_with_the_right_method(tmp_path, kind, method, name, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(answers(6, 8)[kind], method)(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_label_maps_and_masks_are_saved_as_they_are(tmp_path):

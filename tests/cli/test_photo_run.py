@@ -10,7 +10,6 @@ import tiny
 import tiny_sam
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.api.loading import load
-from mmseg_clipsurgery.cli import files
 from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision
 
 import numpy as np
@@ -65,7 +64,9 @@ def written(out: Path) -> set[str]:
 @pytest.mark.parametrize('task', TASKS)
 def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
     assert ask(task, folder, *TASKS[task], '--json') == 0
-    endings = [f'_{task}.png', f'_{task}.json'] + ['_labels.png'] * (task == 'segment')
+    endings = [f'_{task}.png', f'_{task}.json', f'_{task}.origin.json'] + ['_labels.png'] * (
+        task == 'segment'
+    )
     expected = {name + ending for name in ('a', 'b', 'below/c') for ending in endings}
     assert written(tmp_path / 'out') == expected | {f'{task}.settings.json'}
     record = json.loads((tmp_path / 'out' / f'a_{task}.json').read_text(encoding='utf-8'))
@@ -79,11 +80,12 @@ def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
 @pytest.mark.parametrize('task', TASKS)
 def test_json_and_figures_are_a_choice(ask, folder, tmp_path, task):
     assert ask(task, folder / 'a.jpg', *TASKS[task]) == 0
-    kinds = {Path(name).suffix for name in written(tmp_path / 'out') if name.startswith('a_')}
+    results = {name for name in written(tmp_path / 'out') if name.startswith('a_')}
+    kinds = {Path(name).suffix for name in results if not name.endswith('.origin.json')}
     assert kinds == {'.png'} | ALWAYS.get(task, set())
     assert ask(task, folder / 'a.jpg', *TASKS[task], '--no-figures', out='numbers') == 0
     assert f'a_{task}.png' not in written(tmp_path / 'numbers')
-    assert len(written(tmp_path / 'numbers')) == 2
+    assert len(written(tmp_path / 'numbers')) == 3  # the result, its origin, the settings
 
 
 @pytest.mark.parametrize('task', [task for task in TASKS if task != 'recognise'])
@@ -204,6 +206,101 @@ def test_answers_to_another_question_are_not_taken(ask, folder, tmp_path, capsys
     assert error.startswith(f'error: {tmp_path / "out"} holds results of a run with another words and form;')
     assert ask('heatmaps', folder, '--words', 'cat', 'car', '--overwrite') == 0
     assert ask('points', folder, '--word', 'cat') == 0  # another task lives beside
+
+
+def other_photo(folder, clip) -> str:
+    photos.save(folder / 'a.jpg', photos.photo(40, 52, 9))
+    return 'answered again'
+
+
+def labels_of_one_pixel(folder, clip) -> str:
+    photos.save(folder.parent / 'out' / 'a_labels.png', np.zeros((1, 1), np.uint8))
+    return 'answered again'
+
+
+def empty_record(folder, clip) -> str:
+    (folder.parent / 'out' / 'a_segment.json').write_text('{}')
+    return 'answered again'
+
+
+def empty_origin(folder, clip) -> str:
+    (folder.parent / 'out' / 'a_segment.origin.json').write_text('[]')
+    return 'answered again'
+
+
+def other_templates(folder, clip) -> str:
+    (folder.parent / 'templates.txt').write_text('a drawing of a {}.\n')
+    return 'templates'
+
+
+def other_weights(folder, clip) -> str:
+    photos.folder(clip, ARCH, seed=7)
+    return 'weights'
+
+
+def other_statistics(folder, clip) -> str:
+    photos.folder(clip, ARCH, mean=0.4)
+    return 'config'
+
+
+CHANGES = [
+    other_photo,
+    labels_of_one_pixel,
+    empty_record,
+    empty_origin,
+    other_templates,
+    other_weights,
+    other_statistics,
+]
+
+
+@pytest.mark.parametrize('change', CHANGES, ids=lambda change: change.__name__)
+def test_results_of_another_origin_are_not_taken(ask, folder, tmp_path, capsys, change):
+    clip, templates = photos.folder(tmp_path / 'own', ARCH), tmp_path / 'templates.txt'
+    templates.write_text('a photo of a {}.\n')
+    words = ['segment', folder / 'a.jpg', folder / 'b.png', *TASKS['segment'], '--json']
+    model = ('--arch', str(clip), '--templates', str(templates))
+    assert ask(*words, model=model) == 0
+    changed = change(folder, clip)
+    code = ask(*words, model=model)
+    captured = capsys.readouterr()
+    if changed == 'answered again':
+        assert code == 0
+        assert ': answered again), 1 were answered already' in captured.out.splitlines()[-1]
+        code = 1
+    else:
+        assert f'holds results of a run with another {changed}; give another --out' in captured.err
+    assert code == 1
+    assert ask(*words, '--overwrite', model=model) == ask(*words, model=model, out='new') == 0
+    for name in written(tmp_path / 'new'):
+        assert (tmp_path / 'out' / name).read_bytes() == (tmp_path / 'new' / name).read_bytes(), name
+
+
+def test_another_opacity_is_another_question(ask, folder, capsys):
+    assert ask('heatmaps', folder / 'a.jpg', *TASKS['heatmaps']) == 0
+    assert ask('heatmaps', folder / 'a.jpg', *TASKS['heatmaps'], '--opacity', '0.3') == 1
+    assert 'a run with another opacity;' in capsys.readouterr().err
+
+
+def test_two_folders_with_equal_names(ask, folder, tmp_path, capsys):
+    photos.save(tmp_path / 'others' / 'a.jpg', photos.photo(30, 44, 5))
+    assert ask('segment', folder / 'a.jpg', *TASKS['segment']) == 0
+    assert ask('segment', tmp_path / 'others', *TASKS['segment']) == 0
+    assert '(1 with results of another photo: answered again)' in capsys.readouterr().out
+    assert Image.open(tmp_path / 'out' / 'a_labels.png').size == (44, 30)
+
+
+def test_an_interrupted_overwrite_leaves_no_result_of_the_old_question(
+    ask, folder, tmp_path, monkeypatch, capsys
+):
+    assert ask('heatmaps', folder, '--words', 'cat', 'dog') == 0
+    with monkeypatch.context() as patch:
+        patch.setattr('mmseg_clipsurgery.cli.photo_loop.decode_image', lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ask('heatmaps', folder, '--words', 'cat', 'car', '--overwrite')
+    capsys.readouterr()
+    assert ask('heatmaps', folder, '--words', 'cat', 'car') == 0
+    assert '(3 with results of other settings: answered again)' in capsys.readouterr().out
 
 
 def test_photos_of_one_name_are_kept_apart(ask, folder, tmp_path, capsys):
@@ -363,7 +460,7 @@ def test_an_interrupted_run_says_how_to_go_on(ask, folder, monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('mmseg_clipsurgery.cli.photo_loop.read_image', stop)
+    monkeypatch.setattr('mmseg_clipsurgery.cli.photo_loop.decode_image', stop)
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 130
     assert 'the same command goes on from here' in capsys.readouterr().err
 
@@ -375,15 +472,3 @@ def test_a_full_disk_is_no_unreadable_photo(ask, folder, monkeypatch, capsys):
     monkeypatch.setattr('mmseg_clipsurgery.cli.writer.save_picture', full)
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 1
     assert 'No space left on device' in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_whole_files(tmp_path):
-    picture = photos.save(tmp_path / 'a.png', photos.photo())
-    assert files.is_whole(picture)
-    picture.write_bytes(picture.read_bytes()[:-1])
-    assert not files.is_whole(picture)
-    assert not files.is_whole(tmp_path / 'missing.png')
-    (tmp_path / 'a.json').write_text('{}')
-    assert files.is_whole(tmp_path / 'a.json')
-    (tmp_path / 'a.json').write_text('')
-    assert not files.is_whole(tmp_path / 'a.json')

@@ -1,14 +1,16 @@
 """What every result can do.
 
 draw(opacity)        a printable figure (PIL)
-save(path, opacity)  by the file's ending: of a picture (.png, .jpg, .pdf, ...): the figure; .json: `record()`;
-                     .npz: `arrays()`
-record()             what JSON can hold
-arrays()             the result as numpy arrays
+save_figure(path)    that figure as a picture (.png, .jpg, .pdf, ...)
+record()             what JSON can hold; save_record(path) writes it (.json)
+arrays()             the result as numpy arrays; save_arrays(path) writes them (.npz)
+
+The method says what is written, the file's ending only in which format: another ending is refused. Label maps and
+masks have methods of their own, `Segmentation.save_labels` and `PromptedMask.save_mask` (.png).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from PIL import Image
 
 from ...environment.files import atomic_write
 from ...explain import MapScale, similarity_map
-from ...visualization.figures import gallery, save_picture, stack, table, title_size
+from ...visualization.figures import PICTURES, gallery, save_picture, stack, table, title_size
 from ...visualization.legends import heat_key
 from ...visualization.panels import OPACITY, check_opacity
 
@@ -72,19 +74,24 @@ class Result:
         fields = {name: value for name, value in vars(self).items() if value is not None and name != 'pixels'}
         return {name: np.asarray(value) for name, value in fields.items()}
 
-    def save(self, path: str | Path, opacity: float = OPACITY) -> None:
-        """Write the figure, the record or the arrays, as the file's ending says; folders are made as needed.
+    def save_figure(self, path: str | Path, opacity: float = OPACITY) -> None:
+        """Write the figure in the format of the file's ending; folders are made as needed.
 
         Raises:
-            ValueError: nothing is written in this format.
+            ValueError: the ending is of no picture.
         """
-        ending = Path(path).suffix.lower()
-        if ending == '.json':
-            write_json(path, self.record())
-        elif ending == '.npz':
-            atomic_write(path, self._write_arrays)
-        else:
-            save_picture(path, self.draw(opacity))
+        check_ending(path, 'save_figure', PICTURES)
+        save_picture(path, self.draw(opacity))
+
+    def save_record(self, path: str | Path) -> None:
+        """Write the record as JSON; folders are made as needed. Raises ValueError for another ending than .json."""
+        check_ending(path, 'save_record', ('.json',))
+        write_json(path, self.record())
+
+    def save_arrays(self, path: str | Path) -> None:
+        """Write the arrays, compressed; folders are made as needed. Raises ValueError for another ending than .npz."""
+        check_ending(path, 'save_arrays', ('.npz',))
+        atomic_write(path, self._write_arrays)
 
     def _write_arrays(self, path: Path) -> None:
         arrays: dict[str, Any] = self.arrays()
@@ -105,6 +112,22 @@ def compare(results: Mapping[str, Result], opacity: float = OPACITY) -> Image.Im
     return first.draw(opacity) if len(results) == 1 else first.draw_beside(results, check_opacity(opacity))
 
 
+def check_ending(path: str | Path, method: str, endings: Sequence[str]) -> None:
+    """Make sure that a file's ending is one of a method's.
+
+    Raises:
+        ValueError: it is not; the method that writes such files is named.
+    """
+    ending = Path(path).suffix.lower()
+    if ending in endings:
+        return
+    others = {'.json': 'save_record', '.npz': 'save_arrays', **dict.fromkeys(PICTURES, 'save_figure')}
+    other = others.get(ending)
+    remedy = f'; {other} writes {ending} files' if other else ''
+    shown = f'{", ".join(endings[:3])}, ...' if len(endings) > 3 else ', '.join(endings)
+    raise ValueError(f'{path}: {method} writes {shown}, got the ending {ending!r}{remedy}')
+
+
 def maps_at(similarity: np.ndarray, size: tuple[int, int], scale: MapScale = 'minmax') -> np.ndarray:
     """Maps "k h w" on the patch grid -> "k H W" at a size (height, width)."""
     grid = (similarity.shape[1], similarity.shape[2])
@@ -113,8 +136,9 @@ def maps_at(similarity: np.ndarray, size: tuple[int, int], scale: MapScale = 'mi
 
 
 def write_json(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write JSON in UTF-8; halves of surrogate pairs, as in names of files that are no UTF-8, are escaped."""
     text = json.dumps(record, ensure_ascii=False) + '\n'
-    atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode('utf-8', 'backslashreplace')))
 
 
 def rounded(values: Any, digits: int = 6) -> list:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...environment.files import atomic_write
 from ...visualization.panels import heat_overlay, mark_points, panel, panel_size
-from .base import Panels, Result, maps_at
+from .base import Panels, Result, check_ending, maps_at
 
 MASK_COLOUR = '#1e90ff'
 
@@ -83,6 +83,7 @@ class PromptedMask(Result):
         return {**self.points.arrays(), 'mask': self.mask, 'score': np.asarray(self.score)}
 
     def save_mask(self, path: str | Path) -> None:
-        """Write the mask as a PNG of 0 and 255."""
+        """Write the mask as a PNG of 0 and 255. Raises ValueError for another ending than .png."""
+        check_ending(path, 'save_mask', ('.png',))
         image = Image.fromarray(self.mask.astype(np.uint8) * 255)
         atomic_write(path, lambda temporary: image.save(temporary, format='PNG'))

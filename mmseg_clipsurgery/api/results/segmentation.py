@@ -13,7 +13,7 @@ from ...visualization.figures import stack, table, title_size
 from ...visualization.label_maps import class_key, classes_by_area, label_overlay
 from ...visualization.palette import label_colours
 from ...visualization.panels import panel
-from .base import Panels, Result
+from .base import Panels, Result, check_ending
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,11 @@ class Segmentation(Result):
         return stack([picture, class_key(maps, self.classes, self.colours(), picture.width, size)])
 
     def save_labels(self, path: str | Path) -> None:
-        """Write the labels as a one-channel PNG (16 bits from 256 classes)."""
+        """Write the labels as a one-channel PNG: each pixel holds the number of its class.
+
+        16 bits from 256 classes on. Raises ValueError for another ending than .png.
+        """
+        check_ending(path, 'save_labels', ('.png',))
         write_labels(path, self.labels, len(self.classes))
 
     def record(self) -> dict[str, Any]:

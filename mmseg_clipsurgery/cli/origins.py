@@ -1,0 +1,130 @@
+"""What results came from, noted beside them: results of another photo or question are never taken for the answer.
+
+    OUT/<task>.settings.json         what decides all results: weights (SHA-256), surgeries, templates, words, drawing
+    OUT/<name>_<task>.origin.json    of one photo: its path and SHA-256, the SHA-256 of the settings and of each output
+
+A photo is answered when its record names this photo and these settings, and all outputs are there as they were
+written. The record is written last, so a run that was stopped leaves no record of what is not there.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..api.results.base import write_json
+
+UNCOMPARED = 'weights_file'  # of the settings: where the weights lay, and when they were last hashed
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 24):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def weights_sha256(file: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    """SHA-256 of weights; a file that was hashed by an earlier run and has its size and time still is not read again.
+
+    Args:
+        file: its `path` (None: there is no file), `size` and `time`, see `weights_file`.
+        before: settings of an earlier run in the same folder, perhaps empty.
+    """
+    if before.get(UNCOMPARED) == file and isinstance(before.get('weights'), str):
+        return before['weights']
+    return None if file['path'] is None else file_sha256(Path(file['path']))
+
+
+def weights_file(path: Path | None) -> dict[str, Any]:
+    """Where weights lie, their size in bytes and when they were changed (ns)."""
+    if path is None:
+        return {'path': None, 'size': 0, 'time': 0}
+    stat = path.stat()
+    return {'path': str(path.absolute()), 'size': stat.st_size, 'time': stat.st_mtime_ns}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty where there is no such file, or it holds something else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> str:
+    """Note what decides the results of a run beside them.
+
+    Args:
+        path: OUT/<task>.settings.json.
+        settings: what JSON can hold; `UNCOMPARED` is noted and not compared.
+        overwrite: replace the note of another run.
+
+    Returns:
+        The SHA-256 of what is compared.
+
+    Raises:
+        ValueError: the folder holds results of other settings.
+    """
+    settings = json.loads(json.dumps(settings))
+    before = read_record(path)
+    compared = {name: value for name, value in settings.items() if name != UNCOMPARED}
+    changed = [name for name, value in compared.items() if before.get(name) != value]
+    if before and changed and not overwrite:
+        raise ValueError(
+            f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
+            '--overwrite them'
+        )
+    write_json(path, settings)
+    return sha256(json.dumps(compared, sort_keys=True).encode())
+
+
+class Origin:
+    """What the results of one photo come from.
+
+    Args:
+        photo: path of the file.
+        data: the bytes of that file.
+        settings: SHA-256 of the run's settings.
+        record: where the origin is noted.
+        outputs: all files that are written for the photo.
+    """
+
+    def __init__(self, photo: Path, data: bytes, settings: str, record: Path, outputs: Sequence[Path]):
+        self.photo = {'path': str(photo.absolute()), 'sha256': sha256(data)}
+        self.settings, self.record, self.outputs = settings, record, outputs
+
+    def why_unanswered(self) -> str | None:
+        """Why the photo has to be answered: 'new', or what is wrong with what is there; None: it is answered."""
+        noted = read_record(self.record)
+        if not noted:
+            return 'with results of unknown origin' if any(path.exists() for path in self.outputs) else 'new'
+        if noted.get('photo') != self.photo:
+            return 'with results of another photo'
+        if noted.get('settings') != self.settings:
+            return 'with results of other settings'
+        files = noted.get('outputs')
+        unchanged = isinstance(files, dict) and all(
+            path.is_file() and files.get(path.name) == file_sha256(path) for path in self.outputs
+        )
+        return None if unchanged else 'with results missing or changed'
+
+    def note(self) -> None:
+        """Record the outputs, which are all written by now, beside those of the same origin that are there already."""
+        noted = read_record(self.record)
+        same = noted.get('photo') == self.photo and noted.get('settings') == self.settings
+        earlier = noted.get('outputs') if same else {}
+        outputs = {path.name: file_sha256(path) for path in self.outputs}
+        kept = earlier if isinstance(earlier, dict) else {}
+        write_json(
+            self.record,
+            {'photo': self.photo, 'settings': self.settings, 'outputs': {**kept, **outputs}},
+        )
