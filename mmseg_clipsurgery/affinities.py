@@ -10,120 +10,54 @@ With s = head width^-0.5 and rows of softmaxes over all tokens:
     gem         A = mean over p in (v, k, q) of softmax(t p' p'^T),   p' = norm(softmax(t norm(p) norm(p)^T) norm(p)),
                 t = s * mean over tokens of |LN1(x)|, per image
 
+Over the patches alone, as if there were no class token, with maps that earlier blocks left behind (`traces`):
+
+    mid_cut         A = M,  M the sharpened cosines of a middle block
+    kk&mid          A = (M + softmax(s k k^T)) / 2
+    qq&kk&mid_cut   A = (M + softmax(s q q^T) + softmax(s k k^T)) / 3
+    guide           A = the sharpened cosines of a second tower, on that tower's grid, v stretched to it
+
+Over all tokens:
+
+    kk_mean         A = mean over all blocks of softmax(s k k^T), the class token's row and column then 0
+    (base)&cross    A = t ((1 - l) A_base + l C),  C the mean of CLIP's own attention of some blocks, (t, l) = `cross`
+
+A second reading of the same block adds a bias B to its logits (`Projections.feedback`, ResCLIP's SFR): wherever a
+row has softmax(s p p^T + g) it is then softmax(t ((1 - l) s p p^T + B) + g).
+
 A row is an `Affinity`: `attend` gives A v without holding A where torch's fused attention allows, `weights` gives A,
 for maps of what a patch attends to. The table is open: `AFFINITIES['mine'] = Affinity('kv', weights=mine)` makes
 an affinity that a `Surgery` names like the shipped ones.
 
 Sources: CLIP Surgery (arXiv 2304.05653) section 3.2, SCLIP (2312.01597) eq. 4, NACLIP (2404.08181) section 3.3, GEM
-(2312.00878) section 3.2 and its released code (the temperature).
+(2312.00878) section 3.2 and its released code (the temperature), SC-CLIP (2411.15869), SFP (ICCV 2025), ResCLIP
+(2411.15851), RF-CLIP (2511.16170) and ProxyCLIP (2408.04883) in the form of their released codes.
 """
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .attention import (
+    EVERY_TOKEN,
+    Affinity,
+    Projections,
+    self_attention,
+    self_weights,
+    sharpened_attention,
+    softmax_weights,
+)
 from .environment.extensions import open_table
+from .methods.mixed_attention import (
+    crossed,
+    guide_attention,
+    guide_grid,
+    mean_attention,
+    mean_weights,
+    mixed_with_map,
+)
 
 GAUSS_STD = 5.0  # patches, NACLIP
-SHARPNESS = 8.0  # of the ResNet variant of CLIP Surgery's released code
-
-
-class Projections(NamedTuple):
-    """What an affinity is computed from: one block's q, k and v, and what earlier blocks left behind.
-
-    Token 0 is the class token; the patches follow row by row.
-
-    Attributes:
-        q, k, v: "b a n e"; those that no affinity at hand uses may be empty, of shape "0".
-        stream: "b n d", the tokens after the block's first LayerNorm, from which q, k and v are made.
-        grid: (h, w) in patches.
-        attend: the attention to compute A v with: torch's fused one, which never holds A, or `plain_attention`.
-        traces: by name, what the earlier blocks left behind of what an affinity `needs` (see `dual_path.TRACES`).
-    """
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    stream: Tensor
-    grid: tuple[int, int]
-    attend: Callable[..., Tensor] = F.scaled_dot_product_attention
-    traces: Mapping[str, Tensor] = MappingProxyType({})
-
-
-Rule = Callable[[Projections, slice], Tensor]
-
-
-@dataclass(frozen=True)
-class Affinity:
-    """One affinity.
-
-    Args:
-        uses: which of q, k and v it is computed from, such as 'qk'; v, which A is applied to, need not be named.
-        attend: (projections, rows) -> A v at those tokens, "b a r e". None: the product of `weights` and v.
-        weights: (projections, rows) -> A at those tokens, "b a r n", columns over all tokens. None: the affinity
-            can't be drawn as a map.
-        needs: names of `dual_path.TRACES`: what earlier blocks must leave behind in `Projections.traces`.
-        sharpened: (projections) -> A v at the patches, "b a n-1 e", in the sharper form of CLIP's ResNets
-            (`CLIPSurgeryResNet(variant='paper')`); None: there is no such form.
-
-    Raises:
-        ValueError: `uses` names something else, or neither `attend` nor `weights` is given.
-    """
-
-    uses: str
-    attend: Rule | None = None
-    weights: Rule | None = None
-    needs: tuple[str, ...] = ()
-    sharpened: Callable[[Projections], Tensor] | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.uses, str) or not set(self.uses) <= set('qkv'):
-            raise ValueError(f"an affinity uses some of 'q', 'k' and 'v', such as 'qk', got {self.uses!r}")
-        if self.attend is None and self.weights is None:
-            raise ValueError('an affinity needs attend (A v) or weights (A), got neither')
-        if isinstance(self.needs, str):
-            raise ValueError(
-                f'needs is a tuple of names, got the string {self.needs!r}; write ({self.needs!r},)'
-            )
-
-    def new_tokens(self, p: Projections, rows: slice) -> Tensor:
-        """A v at the given rows, "b a r e"."""
-        if self.attend is not None:
-            return self.attend(p, rows)
-        assert self.weights is not None
-        return self.weights(p, rows) @ p.v
-
-
-def plain_attention(
-    q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, scale: float | None = None
-) -> Tensor:
-    """softmax(scale q k^T + mask) v with A as a whole, which rounds as the published codes do."""
-    logits = (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
-    return (logits if attn_mask is None else logits + attn_mask).softmax(dim=-1) @ v
-
-
-def softmax_weights(
-    query: Tensor, key: Tensor, rows: slice, scale: Tensor | float | None = None, bias: Tensor | float = 0.0
-) -> Tensor:
-    """softmax(scale q k^T + bias) at the given rows: q, k "b a n e" -> "b a r n"; scale: head width^-0.5 by default."""
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    return (scale * query[:, :, rows] @ key.mT + bias).softmax(dim=-1)
-
-
-def self_attention(p: Projections, vectors: Tensor, rows: slice, bias: Tensor | None = None) -> Tensor:
-    """softmax(s u u^T + bias) v at the given rows, for u "b a n e" one of q, k, v. bias "r n" -> "b a r e"."""
-    return p.attend(vectors[:, :, rows], vectors, p.v, attn_mask=bias)
-
-
-def sharpened_attention(vectors: Tensor, v: Tensor) -> Tensor:
-    """softmax(8 s u u^T) v, u = p / (|p| + 1e-6), for the patches' queries: p, v "b a n e" -> "b a n-1 e"."""
-    unit = vectors / (vectors.norm(dim=-1, keepdim=True) + 1e-6)
-    return plain_attention(unit[:, :, 1:], unit, v, scale=SHARPNESS * vectors.shape[-1] ** -0.5)
 
 
 def identity_weights(p: Projections, rows: slice) -> Tensor:
@@ -163,7 +97,7 @@ def gem_weights(p: Projections, rows: slice) -> Tensor:
     temperature, parts = gem_temperature(p), []
     for vectors in (p.v, p.k, p.q):
         unit = F.normalize(vectors, dim=-1)
-        unit = F.normalize(softmax_weights(unit, unit, slice(None), temperature) @ unit, dim=-1)
+        unit = F.normalize(softmax_weights(unit, unit, EVERY_TOKEN, temperature) @ unit, dim=-1)
         parts.append(softmax_weights(unit, unit, rows, temperature))
     return torch.stack(parts).mean(dim=0)
 
@@ -183,38 +117,49 @@ AFFINITIES: dict[str, Affinity] = {
     'qq': Affinity(
         'qv',
         attend=lambda p, rows: self_attention(p, p.q, rows),
-        weights=lambda p, rows: softmax_weights(p.q, p.q, rows),
+        weights=lambda p, rows: self_weights(p, p.q, rows),
+        takes_feedback=True,
         sharpened=lambda p: sharpened_attention(p.q, p.v),
     ),
     'kk': Affinity(
         'kv',
         attend=lambda p, rows: self_attention(p, p.k, rows),
-        weights=lambda p, rows: softmax_weights(p.k, p.k, rows),
+        weights=lambda p, rows: self_weights(p, p.k, rows),
+        takes_feedback=True,
         sharpened=lambda p: sharpened_attention(p.k, p.v),
     ),
     'vv': Affinity(
         'v',
         attend=lambda p, rows: self_attention(p, p.v, rows),
-        weights=lambda p, rows: softmax_weights(p.v, p.v, rows),
+        weights=lambda p, rows: self_weights(p, p.v, rows),
+        takes_feedback=True,
         sharpened=lambda p: sharpened_attention(p.v, p.v),
     ),
     'qq+kk': Affinity(
         'qkv',
         attend=lambda p, rows: self_attention(p, p.q, rows) + self_attention(p, p.k, rows),
-        weights=lambda p, rows: softmax_weights(p.q, p.q, rows) + softmax_weights(p.k, p.k, rows),
+        weights=lambda p, rows: self_weights(p, p.q, rows) + self_weights(p, p.k, rows),
+        takes_feedback=True,
         sharpened=lambda p: sharpened_attention(p.q, p.v) + sharpened_attention(p.k, p.v),
     ),
     'kk+gauss': Affinity(
         'kv',
         attend=lambda p, rows: self_attention(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
-        weights=lambda p, rows: softmax_weights(p.k, p.k, rows, bias=gauss_bias(p.grid, p.k)[rows]),
+        weights=lambda p, rows: self_weights(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
+        takes_feedback=True,
     ),
     'gem': Affinity(
         'qkv',
         attend=gem_attention,
         weights=gem_weights,
     ),
+    'mid_cut': mixed_with_map('', 'mid_cut_attention'),
+    'kk&mid': mixed_with_map('k', 'mid_attention'),
+    'qq&kk&mid_cut': mixed_with_map('qk', 'mid_cut_attention'),
+    'kk_mean': Affinity('kv', attend=mean_attention, weights=mean_weights, needs=('kk_sum',)),
+    'guide': Affinity('v', attend=guide_attention, needs=('guide', 'guide_attention'), grid=guide_grid),
 }
+AFFINITIES |= {f'{name}&cross': crossed(AFFINITIES[name]) for name in ('qq', 'qq+kk', 'kk+gauss')}
 open_table('affinity', AFFINITIES)
 
 

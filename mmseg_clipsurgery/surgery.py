@@ -11,19 +11,82 @@
 more), as in the authors' codes; for a tower with fewer the user says how many. The table is open:
 `SURGERIES['mine'] = Surgery(6, 'kk')` makes a method that is used by its name everywhere.
 
+Newer methods read the last block several times, other tokens each time, with maps over patches around it (`Read`):
+
+    y = sum over reads of  weight * after( O(A v) ),   q, k, v from LN1(class token of z, before(patches of z))
+                                                       z = x, or what earlier blocks left behind (`traces.TRACES`)
+
+`each_block` names a step that changes CLIP's own path after every block (`token_maps.PATH_STEPS`); of the shipped rows
+`rfclip` alone has one, so for it "surgery on the side" does not hold. Numbers are data of a row, its `constants`:
+
+    depth                            blocks of the tower that all block numbers here belong to, which count from 1
+    middle_block, early_block        whose patches' cosines mix the patches before, in and after the reading
+    levels                           first and last block whose tokens are summed for the second reading
+    floor                            cosines below it count as 0
+    mid_gain, mid_share              gain of the middle block's sharpened cosines, share of their mean subtracted
+    class_share                      share of the class token that is added to every patch
+    neighbours, outlier_share        of the local outlier factor
+    class_block, class_gain, most_outliers       of outliers by the class token's attention
+    cross, cross_blocks              (gain of the attention, share of CLIP's own), first and last block of that
+    sinks, sink_ratio, moved         channels, threshold and weight of RF-CLIP's quietened tokens
+    guide_gain, guide_share          as mid_gain and mid_share, of the second tower's cosines
+
 Sources of the rows: CLIP (arXiv 2103.00020), MaskCLIP (2112.01071), CLIP Surgery (2304.05653, section 3.2), SCLIP
-(2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181), GEM (2312.00878).
+(2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181), GEM (2312.00878), SC-CLIP (2411.15869), SFP (ICCV 2025),
+ResCLIP (2411.15851), RF-CLIP (2511.16170) and ProxyCLIP (2408.04883); the last five as their released codes
+compute.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
+from .constants import VIT_B16_SINKS, Constants, completed
 from .environment.extensions import open_table
+
+if TYPE_CHECKING:
+    from .trace_store import Part
 
 POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
 
 
 @dataclass(frozen=True)
+class Read:
+    """One reading of the last block.
+
+    Args:
+        stream: the tokens that are read: None: those that enter the block, else a name of `traces.TRACES`.
+        affinity: a name of `AFFINITIES`; None: the surgery's.
+        before: names of `token_maps.TOKEN_MAPS`, applied in order to the patches that are read.
+        after: the same, applied to what was read.
+        weight: of this reading in the sum.
+    """
+
+    stream: str | None = None
+    affinity: str | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    weight: float = 1.0
+
+    @classmethod
+    def read(cls, spec: 'Mapping | Read') -> 'Read':
+        """A dict of fields, or a `Read`, as a `Read`. Raises ValueError for unknown fields or anything else."""
+        if isinstance(spec, cls):
+            return spec
+        known = [entry.name for entry in fields(cls)]
+        if not isinstance(spec, Mapping) or set(spec) - set(known):
+            raise ValueError(f'a read is a dict of {", ".join(known)}, got {spec!r}')
+        return cls(**spec)
+
+    def __post_init__(self):
+        for name in ('before', 'after'):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple):
+                raise ValueError(f'{name} must be a list of names, got {value!r}')
+            object.__setattr__(self, name, tuple(value))
+
+
+@dataclass(frozen=True, repr=False)
 class Surgery:
     """How a new path reads a CLIP tower. Every combination of legal fields is legal.
 
@@ -35,6 +98,12 @@ class Surgery:
         residual: the new path starts from CLIP's tokens (True) or from zero (False).
         ffn: the new path also passes through the MLP of each block read.
         position: one of `POSITIONS`; applies to grids other than the trained one.
+        reads: how the last block is read where once is not enough; then `last_blocks` is 1, and there is neither
+            `residual` nor `ffn`. Empty: once, as CLIP's tokens enter it.
+        each_block: a name of `token_maps.PATH_STEPS`, what is done to CLIP's own path after every block; None:
+            nothing.
+        constants: numbers by name, see the head of this file; those left out have their released values. Not part
+            of the hash.
 
     Raises:
         ValueError: a field has an illegal value; the message lists the legal ones.
@@ -45,8 +114,15 @@ class Surgery:
     residual: bool = True
     ffn: bool = False
     position: str = 'bicubic_scale'
+    reads: tuple[Read, ...] = ()
+    each_block: str | None = None
+    constants: Mapping[str, Any] = field(default_factory=Constants, hash=False)
 
     def __post_init__(self):
+        if not isinstance(self.constants, Mapping):
+            raise ValueError(f'constants must be a dict of numbers, got {self.constants!r}')
+        object.__setattr__(self, 'reads', tuple(Read.read(spec) for spec in self.reads))
+        object.__setattr__(self, 'constants', Constants(self.constants))
         if (
             isinstance(self.last_blocks, bool)
             or not isinstance(self.last_blocks, int)
@@ -62,12 +138,59 @@ class Surgery:
                 raise ValueError(
                     f'{name} must be one of {", ".join(map(str, legal))}, got {getattr(self, name)!r}'
                 )
-        if (
-            'SURGERIES' in globals()
-        ):  # the shipped rows are tested instead: listing them must not import torch
-            from .affinities import affinity_named
+        if self.reads and (self.last_blocks != 1 or self.residual or self.ffn):
+            raise ValueError(
+                'reads are of the last block alone: give last_blocks=1, residual=False, ffn=False'
+            )
+        if 'RELEASED' in globals():  # the shipped rows are tested instead: listing them must not import torch
+            from .trace_store import constants_of
 
-            affinity_named(self.affinity)
+            used = constants_of(self.parts(), self.traces())
+            object.__setattr__(self, 'constants', completed(self.constants, used, RELEASED))
+
+    def __repr__(self) -> str:
+        shown = [
+            f'{entry.name}={value!r}'
+            for place, entry in enumerate(fields(self))
+            if (value := getattr(self, entry.name)) or place < 5
+        ]
+        return f'Surgery({", ".join(shown)})'
+
+    def affinities(self) -> list[str]:
+        """Names of the affinities that read a block, one for each reading; CLIP's own where none is read."""
+        if not self.last_blocks:
+            return ['qk']
+        return [read.affinity or self.affinity for read in self.reads] or [self.affinity]
+
+    def parts(self) -> 'list[Part]':
+        """The rows of affinities, token maps and path steps that it names, its own affinity first.
+
+        Raises:
+            ValueError: a name that its table does not hold.
+        """
+        from .affinities import affinity_named
+        from .token_maps import PATH_STEPS, TOKEN_MAPS
+
+        names = [read.affinity for read in self.reads if read.affinity is not None]
+        maps = [name for read in self.reads for name in (*read.before, *read.after)]
+        steps = [] if self.each_block is None else [self.each_block]
+        return [
+            *(affinity_named(name) for name in (self.affinity, *names)),
+            *(row_named(TOKEN_MAPS, name, 'a map of tokens') for name in maps),
+            *(row_named(PATH_STEPS, name, 'each_block') for name in steps),
+        ]
+
+    def traces(self) -> list[str]:
+        """Names of the traces that it needs, each after those that it needs itself; none where no block is read.
+
+        Raises:
+            ValueError: a name that its table does not hold.
+        """
+        from .trace_store import closure
+
+        needs = [name for part in self.parts() for name in part.needs]
+        streams = [read.stream for read in self.reads if read.stream is not None]
+        return closure([*needs, *streams]) if self.last_blocks else []
 
     @property
     def name(self) -> str:
@@ -97,7 +220,7 @@ class Surgery:
         if isinstance(spec, Mapping):
             given = dict(spec)
             row = cls.read(given.pop('name')) if 'name' in given else None
-            known = {field.name for field in fields(cls)}
+            known = {entry.name for entry in fields(cls)}
             unknown = sorted(set(given) - known)
             if unknown or (row is None and 'last_blocks' not in given):
                 wrong = f'unknown field {unknown[0]!r}' if unknown else 'the field last_blocks is missing'
@@ -109,6 +232,13 @@ class Surgery:
         raise ValueError(f'surgery must be a name, a dict of fields or a Surgery, got {type(spec).__name__}')
 
 
+def row_named(table: Mapping[str, Any], name: str, what: str) -> Any:
+    """A table's row. Raises ValueError for a name that it does not hold."""
+    if name not in table:
+        raise ValueError(f'{what} must be one of {", ".join(table)}, got {name!r}')
+    return table[name]
+
+
 SURGERIES = {
     'clip': Surgery(0, 'qk', residual=True, ffn=True),
     'maskclip': Surgery(1, 'identity', residual=True, ffn=True),
@@ -117,5 +247,71 @@ SURGERIES = {
     'clearclip': Surgery(1, 'qq', residual=False, ffn=False),
     'naclip': Surgery(1, 'kk+gauss', residual=False, ffn=False),
     'gem': Surgery(6, 'gem', residual=True, ffn=False, position='bicubic_antialias'),
+    'scclip': Surgery(
+        1,
+        'kk&mid',
+        residual=False,
+        reads=(
+            Read(before=('mend_local', 'gather_mid'), after=('class_share', 'gather_early')),
+            Read('levels', after=('class_share', 'gather_early')),
+        ),
+        constants=dict(
+            depth=12,
+            middle_block=9,
+            early_block=4,
+            levels=(4, 10),
+            floor=0.4,
+            mid_gain=3.0,
+            mid_share=1.0,
+            class_share=0.3,
+            neighbours=30,
+            outlier_share=0.05,
+        ),
+    ),
+    'sfp': Surgery(
+        1,
+        'qq&kk&mid_cut',
+        residual=False,
+        reads=(
+            Read(before=('mend_class', 'gather_mid_cut'), after=('class_share', 'gather_early')),
+            Read('levels', 'mid_cut', after=('class_share', 'gather_early')),
+        ),
+        constants=dict(
+            depth=12,
+            middle_block=9,
+            early_block=4,
+            levels=(4, 10),
+            floor=0.4,
+            mid_gain=3.0,
+            mid_share=1.0,
+            class_share=0.3,
+            class_block=11,
+            class_gain=1.5,
+            most_outliers=10,
+        ),
+    ),
+    'resclip': Surgery(
+        1,
+        'kk+gauss&cross',
+        residual=False,
+        constants=dict(depth=12, cross=(2.0, 0.3), cross_blocks=(6, 9)),
+    ),
+    'rfclip': Surgery(
+        1,
+        'kk_mean',
+        residual=False,
+        reads=(Read(before=('sum_mean',), weight=0.5), Read('mean', before=('sum_mean',), weight=0.5)),
+        each_block='quieten',
+        constants=dict(floor=0.4, sinks=VIT_B16_SINKS, sink_ratio=5.0, moved=0.4),
+    ),
+    'proxyclip': Surgery(
+        1,
+        'guide',
+        residual=False,
+        constants=dict(guide_gain=3.0, guide_share=1.2),
+    ),
 }
 open_table('surgery', SURGERIES)
+
+# The constants of the shipped rows: what a row that leaves one out has. They agree where they share a name.
+RELEASED = {name: value for row in SURGERIES.values() for name, value in row.constants.items()}

@@ -1,8 +1,10 @@
 """Affinities against the formulas written out: A v, and A itself beside it."""
 
 import naive
-from mmseg_clipsurgery import affinities as attention
-from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
+import rows
+from mmseg_clipsurgery import attention
+from mmseg_clipsurgery.affinities import AFFINITIES, affinity_named, gauss_bias
+from mmseg_clipsurgery.attention import Affinity
 
 import pytest
 import torch
@@ -29,7 +31,7 @@ def projections(b: int, a: int, h: int, w: int, e: int, seed: int = 0) -> attent
 
 
 @pytest.mark.parametrize('attend', [functional.scaled_dot_product_attention, attention.plain_attention])
-@pytest.mark.parametrize('affinity', AFFINITIES)
+@pytest.mark.parametrize('affinity', rows.BLOCK_AFFINITIES)
 @given(size=sizes, seed=seeds)
 @settings(max_examples=10, deadline=None)
 def test_affinity_equals_its_formula(affinity, attend, size, seed):
@@ -42,10 +44,10 @@ def test_affinity_equals_its_formula(affinity, attend, size, seed):
             for *heads, stream in zip(p.q, p.k, p.v, p.stream, strict=True)
         ]
     )
-    rows = AFFINITIES[affinity].new_tokens
-    torch.testing.assert_close(rows(p, slice(None)), expected)
-    torch.testing.assert_close(rows(p, slice(1, None)), expected[:, :, 1:])
-    torch.testing.assert_close(rows(p, slice(1)), expected[:, :, :1])
+    new_tokens = AFFINITIES[affinity].new_tokens
+    torch.testing.assert_close(new_tokens(p, slice(None)), expected)
+    torch.testing.assert_close(new_tokens(p, slice(1, None)), expected[:, :, 1:])
+    torch.testing.assert_close(new_tokens(p, slice(1)), expected[:, :, :1])
 
 
 def test_a_loop_over_everything_gives_vv():
@@ -68,14 +70,14 @@ def test_rows_of_qq_and_kk_sum_to_two():
 
 
 def test_gauss_is_one_at_home_and_nothing_to_the_class_token():
-    bias = attention.gauss_bias((2, 3), torch.zeros(1, dtype=torch.float64))
+    bias = gauss_bias((2, 3), torch.zeros(1, dtype=torch.float64))
     torch.testing.assert_close(bias, naive.neighbours((2, 3)), atol=1e-7, rtol=0)
     assert torch.equal(bias.diagonal()[1:], torch.ones(6, dtype=torch.float64))
     assert not bias[0].any()
     assert not bias[:, 0].any()
 
 
-@pytest.mark.parametrize('affinity', AFFINITIES)
+@pytest.mark.parametrize('affinity', rows.BLOCK_AFFINITIES)
 def test_batch_equals_single_images(affinity):
     p = projections(3, 2, 2, 2, 4)
     read = AFFINITIES[affinity].new_tokens
@@ -84,18 +86,18 @@ def test_batch_equals_single_images(affinity):
         torch.testing.assert_close(read(p, slice(None))[index], read(single, slice(None))[0])
 
 
-@pytest.mark.parametrize('affinity', AFFINITIES)
+@pytest.mark.parametrize('affinity', rows.BLOCK_AFFINITIES)
 @given(size=sizes, seed=seeds)
 @settings(max_examples=10, deadline=None)
 def test_weights_times_v_are_what_is_attended_to(affinity, size, seed):
     p, row = projections(*size, seed=seed), AFFINITIES[affinity]
-    for rows in (slice(None), slice(1, None), slice(0, 1)):
-        torch.testing.assert_close(row.weights(p, rows) @ p.v, row.new_tokens(p, rows))
+    for tokens in (slice(None), slice(1, None), slice(0, 1)):
+        torch.testing.assert_close(row.weights(p, tokens) @ p.v, row.new_tokens(p, tokens))
     total = torch.full((), 2.0 if affinity == 'qq+kk' else 1.0, dtype=torch.float64)
     torch.testing.assert_close(row.weights(p, slice(None)).sum(dim=-1), total.expand(p.v.shape[:3]))
 
 
-@pytest.mark.parametrize('affinity', AFFINITIES)
+@pytest.mark.parametrize('affinity', rows.BLOCK_AFFINITIES)
 def test_only_declared_parts_are_used(affinity):
     """Parts that a row does not declare may be empty."""
     p, row = projections(2, 2, 2, 3, 4), AFFINITIES[affinity]
@@ -138,4 +140,4 @@ def test_an_affinity_that_is_none_is_refused(fields, message):
 
 def test_an_unknown_affinity_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"one of identity, qk, .*, got 'xx'"):
-        attention.affinity_named('xx')
+        affinity_named('xx')

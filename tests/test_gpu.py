@@ -1,12 +1,14 @@
 """On a GPU (a pretended one): no operation mixes devices, labels are those of the CPU, and the host seldom waits."""
 
 import pretend_gpu
+import rows
 import segmentors
 import tiny
-from mmseg_clipsurgery import SURGERIES, load
+from mmseg_clipsurgery import load
 from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
 from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP
 from mmseg_clipsurgery.evaluation.metrics.segmentation import MOST_UNCHECKED, SegmentationMetric
+from mmseg_clipsurgery.methods.same_label import SameLabelFeedback
 from pretend_gpu import PretendGpu, on_cpu, on_gpu
 
 import numpy as np
@@ -93,7 +95,7 @@ def test_flips_are_undone():
         assert all(map(torch.equal, predict(model, metas=metas, place=on_gpu), expected))
 
 
-@pytest.mark.parametrize('surgery', SURGERIES)
+@pytest.mark.parametrize('surgery', rows.ANY_TOWER)
 @pytest.mark.parametrize(('kind', 'size'), [('vit', (40, 56)), ('resnet', (64, 96))])
 def test_towers(kind, size, surgery):
     tower, images = getattr(tiny, kind)(surgery), tiny.images(2, 3, *size)
@@ -105,6 +107,32 @@ def test_towers(kind, size, surgery):
     for one, other in zip(found, expected, strict=True):
         assert one.device == gpu.device
         torch.testing.assert_close(on_cpu(one), other, rtol=1e-4, atol=1e-5)  # another attention kernel
+
+
+@pytest.mark.parametrize('name', rows.NEWER)
+def test_newer_rows(name):
+    tower, images = tiny.vit(rows.fitted(name, 8)), tiny.images(2, 3, 40, 56)
+    guide = tiny.images(2, 6, 5, 7)
+    with torch.inference_mode():
+        expected = tower(images, guide=guide)
+        with PretendGpu() as gpu:
+            tower.to(gpu.device)
+            found = tower(on_gpu(images), guide=on_gpu(guide))
+    for one, other in zip(found, expected, strict=True):
+        assert one.device == gpu.device
+        torch.testing.assert_close(on_cpu(one), other, rtol=1e-3, atol=1e-4)
+
+
+def test_feedback():
+    queries = torch.nn.functional.normalize(tiny.images(3, 64), dim=-1)
+    tower, images = tiny.vit('naclip'), tiny.images(2, 3, 40, 56)
+    with torch.inference_mode():
+        expected = tower(images, feedback=SameLabelFeedback(queries, 40.0, 1.8, 0.7, 0.1)).patch_tokens
+        with PretendGpu() as gpu:
+            tower.to(gpu.device)
+            rule = SameLabelFeedback(on_gpu(queries), 40.0, 1.8, 0.7, 0.1)
+            found = tower(on_gpu(images), feedback=rule).patch_tokens
+    torch.testing.assert_close(on_cpu(found), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_texts_are_encoded_and_cached(tmp_path):

@@ -1,7 +1,8 @@
 """Where a chosen patch looks: one row of the affinity A of a surgery, averaged over heads.
 
 `affinities.Affinity.weights` gives A; the class token's column is left out, and a row that sums to 2 (`qq+kk`) is
-halved, so that what remains of 1 goes to the class token. For `last_blocks=0` it is CLIP's own attention.
+halved, so that what remains of 1 goes to the class token. For `last_blocks=0` it is CLIP's own attention; of a
+surgery that reads the last block several times, the first reading's.
 Source: the query maps of CLIP Surgery (arXiv 2304.05653, figure 2).
 """
 
@@ -32,7 +33,7 @@ def patch_attention(
             an affinity without weights.
     """
     row = tower.surgery if surgery is None else tower.accepts(surgery)
-    name = row.affinity if row.last_blocks else 'qk'
+    name = row.affinities()[0]
     weights = AFFINITIES[name].weights
     if weights is None:
         raise ValueError(f'the affinity {name!r} has no weights, so there is no map of them; give it some')

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..affinities import Projections
+from ..attention import Projections
 
 # The parameters that `TransformerBlock` accounts for; blocks with others are refused.
 KNOWN_PARAMETERS = {
@@ -36,7 +36,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 class TransformerBlock:
-    """A `dual_path.Block` over one of open_clip's blocks; holds no weights of its own.
+    """A `new_path.Block` over one of open_clip's blocks; holds no weights of its own.
 
     Args:
         block: open_clip's ResidualAttentionBlock.

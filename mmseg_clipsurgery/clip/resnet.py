@@ -6,13 +6,15 @@ No residual, no MLP (the pool has none, so those fields have no effect); `last_b
 patch as a query. The released code copies v into q and k, so that the class token is read by A too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..affinities import AFFINITIES, Projections, plain_attention
+from ..affinities import AFFINITIES
+from ..attention import Projections, plain_attention
+from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
 from .blocks import merge_heads, split_heads
@@ -58,10 +60,6 @@ class CLIPSurgeryResNet(ImageTower):
     def accepts(self, surgery) -> Surgery:
         row = super().accepts(surgery)
         affinity = AFFINITIES[row.affinity]
-        if row.last_blocks and affinity.needs:
-            raise ValueError(
-                f'{self.label} has one attention, its pool, and {row.affinity!r} needs earlier blocks'
-            )
         if self.sharpens(row) and affinity.sharpened is None:
             known = [name for name, known in AFFINITIES.items() if known.sharpened]
             raise ValueError(
@@ -78,8 +76,16 @@ class CLIPSurgeryResNet(ImageTower):
         return -(-size[0] // 2) // 16, -(-size[1] // 2) // 16
 
     def read_group(
-        self, images: Tensor, surgeries: list[Surgery], grid: tuple[int, int], class_token: bool
+        self,
+        images: Tensor,
+        surgeries: list[Surgery],
+        grid: tuple[int, int],
+        class_token: bool,
+        guide: Tensor | None = None,
+        feedbacks: Sequence[FeedbackRule | None] = (),
     ) -> list[ImageTokens]:
+        if any(feedbacks):
+            raise ValueError(f'feedback is a second reading of a ViT, {self.label} is a ResNet; leave it out')
         cells = self.feature_map(images).flatten(2).permute(2, 0, 1)
         # Whether CLIP's own pool is read -> projections; the two lie differently in memory, see there.
         projections = {
@@ -88,7 +94,9 @@ class CLIPSurgeryResNet(ImageTower):
         }
         return [self.read_pool(row, projections[row.last_blocks == 0], class_token) for row in surgeries]
 
-    def projections(self, images: Tensor, surgery: Surgery, block: int = -1) -> Projections:
+    def projections(
+        self, images: Tensor, surgery: Surgery, block: int = -1, guide: Tensor | None = None
+    ) -> Projections:
         if block != -1:
             raise ValueError(f'a ResNet has one attention, its pool: block must be -1, got {block}')
         grid = self.grid_of((images.shape[2], images.shape[3]))

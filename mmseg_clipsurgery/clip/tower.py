@@ -3,15 +3,17 @@
 A family of towers (`vit`, `resnet`, ...) is a subclass in a file of its own and a row of `FAMILIES`, see `families`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..affinities import Projections
-from ..dual_path import check_surgery
+from ..affinities import AFFINITIES
+from ..attention import Projections
+from ..fit import check_surgery, walk_key
+from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
 from .building import build_image_tower
@@ -93,19 +95,42 @@ class ImageTower(nn.Module):
         """The grid (h, w) in patches of images of a size (H, W)."""
         raise NotImplementedError
 
+    @property
+    def width(self) -> int | None:
+        """Channels of a token; None: they are not what a surgery sees."""
+        return None
+
     def read_group(
-        self, images: Tensor, surgeries: list[Surgery], grid: tuple[int, int], class_token: bool
+        self,
+        images: Tensor,
+        surgeries: list[Surgery],
+        grid: tuple[int, int],
+        class_token: bool,
+        guide: Tensor | None = None,
+        feedbacks: Sequence[FeedbackRule | None] = (),
     ) -> list[ImageTokens]:
-        """Tokens of checked images under surgeries that share their position rule; CLIP is read once."""
+        """Tokens of checked images under surgeries that share one walk (`fit.walk_key`); CLIP is read once.
+
+        Args:
+            images: "b 3 H W".
+            surgeries: rows that `accepts` returned.
+            grid: (h, w) in patches.
+            class_token: whether class tokens are wanted.
+            guide: as for `forward`, checked.
+            feedbacks: of each surgery, or none at all.
+        """
         raise NotImplementedError
 
-    def projections(self, images: Tensor, surgery: Surgery, block: int = -1) -> Projections:
-        """q, k and v of one block that a surgery reads.
+    def projections(
+        self, images: Tensor, surgery: Surgery, block: int = -1, guide: Tensor | None = None
+    ) -> Projections:
+        """q, k and v of one block as a surgery reads it first, with all that its affinity needs.
 
         Args:
             images: "b 3 H W", checked.
             surgery: a row that `accepts` returned.
             block: counted from the end, -1 is the last.
+            guide: as for `forward`.
 
         Raises:
             ValueError: a block that the tower does not have or the surgery does not read.
@@ -122,10 +147,15 @@ class ImageTower(nn.Module):
         Raises:
             ValueError: an unknown surgery or affinity, or one that this tower does not fit.
         """
-        return check_surgery(Surgery.read(surgery), self.depth, self.label)
+        return check_surgery(Surgery.read(surgery), self.depth, self.label, self.width)
 
     def forward(
-        self, images: Tensor, class_token: bool = True, surgery: str | Mapping | Surgery | None = None
+        self,
+        images: Tensor,
+        class_token: bool = True,
+        surgery: str | Mapping | Surgery | None = None,
+        guide: Tensor | None = None,
+        feedback: FeedbackRule | None = None,
     ) -> ImageTokens:
         """Tokens of a batch of images under one surgery.
 
@@ -134,49 +164,65 @@ class ImageTower(nn.Module):
                 that fills no patch is not seen.
             class_token: whether the class token is wanted; without it the last block costs less.
             surgery: in place of the tower's own.
+            guide: "b c h w", a second tower's features of the same images, for surgeries that read them
+                (`proxyclip`); others don't look at it.
+            feedback: makes of a first reading what a second one adds to its attention; the second one is returned.
 
         Returns:
-            ImageTokens, on the grid of `grid_of`; not normalised, in the joint space.
+            ImageTokens, on the grid of `grid_of`, or the guide's where the surgery reads one; not normalised, in the
+            joint space.
 
         Raises:
-            ValueError: see `check_images` and `accepts`.
+            ValueError: see `check_images`, `check_guide`, `check_feedback` and `accepts`.
         """
         row = self.surgery if surgery is None else self.accepts(surgery)
         images = self.check_images(images)
+        check_guide(guide, images, [row])
+        check_feedback(feedback, row)
         grid = self.grid_of((images.shape[2], images.shape[3]))
-        return self.read_group(images, [row], grid, class_token)[0]
+        return self.read_group(images, [row], grid, class_token, guide, [feedback])[0]
 
     def read_many(
         self,
         images: Tensor,
         surgeries: Iterable[str | Mapping | Surgery] | Mapping[str, str | Mapping | Surgery],
         class_token: bool = True,
+        guide: Tensor | None = None,
+        feedback: Mapping[str, FeedbackRule] | None = None,
     ) -> dict[str, ImageTokens]:
         """Tokens of a batch of images under many surgeries, equal to the bit to reading them one by one.
 
         CLIP's own path is walked once; where the grid is not the trained one, once for each rule by which the
-        surgeries resize the position table.
+        surgeries resize the position table; and once more for those that change it (`Surgery.each_block`).
 
         Args:
             images: "b 3 H W", as for `forward`.
             surgeries: names of `SURGERIES`, dicts of fields or `Surgery`s; or a mapping from names of your own.
             class_token: whether class tokens are wanted.
+            guide: as for `forward`.
+            feedback: as for `forward`, by name, for those that are read twice.
 
         Returns:
             Name -> ImageTokens, in the order given. What has no name in `SURGERIES` is named by its fields.
 
         Raises:
-            ValueError: no surgery, two of one name, or see `forward`.
+            ValueError: no surgery, two of one name, feedback for a name that is not there, or see `forward`.
         """
         rows = {name: self.accepts(surgery) for name, surgery in named(surgeries).items()}
+        feedback = feedback or {}
+        if strange := [name for name in feedback if name not in rows]:
+            raise ValueError(f'got feedback for {strange[0]!r}, the surgeries are {", ".join(rows)}')
         images = self.check_images(images)
+        check_guide(guide, images, rows.values())
         grid = self.grid_of((images.shape[2], images.shape[3]))
-        groups: dict[str, list[str]] = {}
+        groups: dict[tuple, list[str]] = {}
         for name, row in rows.items():
-            groups.setdefault('as trained' if grid == self.trained_grid else row.position, []).append(name)
+            check_feedback(feedback.get(name), row)
+            groups.setdefault(walk_key(row, grid == self.trained_grid), []).append(name)
         found: dict[str, ImageTokens] = {}
         for names in groups.values():
-            tokens = self.read_group(images, [rows[name] for name in names], grid, class_token)
+            group, rules = [rows[name] for name in names], [feedback.get(name) for name in names]
+            tokens = self.read_group(images, group, grid, class_token, guide, rules)
             found.update(zip(names, tokens, strict=True))
         return {name: found[name] for name in rows}
 
@@ -196,6 +242,36 @@ class ImageTower(nn.Module):
         if not torch.compiler.is_compiling() and not torch.isfinite(images).all():
             raise ValueError('images hold NaN or infinite values; check the file and its normalisation')
         return images.to(self.visual.conv1.weight.dtype)
+
+
+def check_guide(guide: Tensor | None, images: Tensor, surgeries: Iterable[Surgery]) -> None:
+    """Check a second tower's features of some images, where a surgery reads them.
+
+    Raises:
+        ValueError: they are missing, or not "b c h w" in floating point for as many images.
+    """
+    wanting = [row.name for row in surgeries if 'guide' in row.traces()]
+    if wanting and guide is None:
+        raise ValueError(
+            f'{wanting[0]!r} reads the features of a second tower; pass guide="b c h w", such as what a DINOViT gives'
+        )
+    if guide is not None and (
+        guide.dim() != 4 or len(guide) != len(images) or not guide.is_floating_point() or not guide.numel()
+    ):
+        raise ValueError(
+            f'guide must be "b c h w" in floating point for {len(images)} images, got {guide.dtype} of shape '
+            f'{tuple(guide.shape)}'
+        )
+
+
+def check_feedback(feedback: FeedbackRule | None, surgery: Surgery) -> None:
+    """Refuse feedback for a surgery whose attention takes none. Raises ValueError."""
+    takes = surgery.last_blocks == 1 and all(AFFINITIES[name].takes_feedback for name in surgery.affinities())
+    if feedback is not None and not takes:
+        known = ', '.join(name for name, row in AFFINITIES.items() if row.takes_feedback)
+        raise ValueError(
+            f'{surgery.name!r} takes no feedback; surgeries with last_blocks=1 and one of the affinities {known} do'
+        )
 
 
 # Name -> family; the first that recognises a tower has it. The rows stand in `families`.

@@ -3,14 +3,15 @@
 images -> patch embedding + position table -> blocks (`dual_path`) -> final LayerNorm, projection
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..affinities import Projections
-from ..dual_path import projections_at, read_blocks
+from ..attention import Projections
+from ..dual_path import arrive, paths_of, projections_at
+from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
 from .blocks import TransformerBlock, unknown_parameters
@@ -41,27 +42,48 @@ class CLIPSurgeryViT(ImageTower):
         return len(self.visual.transformer.resblocks)
 
     @property
+    def width(self) -> int:
+        return self.config['vision_cfg']['width']
+
+    @property
     def blocks(self) -> list[TransformerBlock]:
-        """Its blocks in the form of `dual_path.Block`."""
+        """Its blocks in the form of `new_path.Block`."""
         return [TransformerBlock(block, self.heads) for block in self.visual.transformer.resblocks]
 
     def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // self.patch, size[1] // self.patch
 
     def read_group(
-        self, images: Tensor, surgeries: list[Surgery], grid: tuple[int, int], class_token: bool
+        self,
+        images: Tensor,
+        surgeries: list[Surgery],
+        grid: tuple[int, int],
+        class_token: bool,
+        guide: Tensor | None = None,
+        feedbacks: Sequence[FeedbackRule | None] = (),
     ) -> list[ImageTokens]:
         x = self.patch_embedding(images, grid, surgeries[0].position)
-        paths = read_blocks(self.blocks, x, grid, surgeries, class_token)
-        return [self.project_tokens(path.class_token, path.patches, grid) for path in paths]
+        arrival = arrive(self.blocks, x, grid, surgeries, class_token, given(guide))
+        found = [
+            self.project_tokens(path.class_token, path.patches, path.grid)
+            for path in paths_of(arrival, class_token)
+        ]
+        for index, feedback in enumerate(feedbacks):
+            if feedback is not None:
+                bias = feedback(images, found[index].patch_tokens, self.patch)
+                again = self.project_tokens(None, arrival.read(index, bias), grid)
+                found[index] = found[index]._replace(patch_tokens=again.patch_tokens)
+        return found
 
-    def projections(self, images: Tensor, surgery: Surgery, block: int = -1) -> Projections:
+    def projections(
+        self, images: Tensor, surgery: Surgery, block: int = -1, guide: Tensor | None = None
+    ) -> Projections:
         blocks = surgery.last_blocks or self.depth
         if not -blocks <= block <= -1:
             raise ValueError(f'block counts from the end, -1 to -{blocks} under this surgery, got {block}')
         grid = self.grid_of((images.shape[2], images.shape[3]))
         x = self.patch_embedding(images, grid, surgery.position)
-        return projections_at(self.blocks, x, grid, surgery, self.depth + block + 1)
+        return projections_at(self.blocks, x, grid, surgery, self.depth + block + 1, given(guide))
 
     def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:
         """Images "b 3 H W" -> tokens "b n d" before the first block, class token first."""
@@ -77,6 +99,11 @@ class CLIPSurgeryViT(ImageTower):
         patch_tokens = (visual.ln_post(patches) @ visual.proj).transpose(1, 2).unflatten(2, grid)
         cls_token = None if first is None else visual.ln_post(first[:, 0]) @ visual.proj
         return ImageTokens(cls_token, patch_tokens)
+
+
+def given(guide: Tensor | None) -> dict[str, Tensor]:
+    """The traces that the caller gives."""
+    return {} if guide is None else {'guide': guide}
 
 
 def check_vit(visual: nn.Module, label: str) -> None:

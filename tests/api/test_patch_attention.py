@@ -1,8 +1,9 @@
 """Patch-query maps: the affinity they show is the one the surgery reads with."""
 
 import tiny
-from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
+from mmseg_clipsurgery.affinities import AFFINITIES
 from mmseg_clipsurgery.api.patch_attention import patch_attention
+from mmseg_clipsurgery.attention import Affinity
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
 import pytest

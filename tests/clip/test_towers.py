@@ -6,9 +6,9 @@ import itertools
 import golden
 import golden_weights
 import naive
+import rows
 import tiny
 from mmseg_clipsurgery import SURGERIES, Surgery, explain, similarity
-from mmseg_clipsurgery.affinities import AFFINITIES
 from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
@@ -35,7 +35,7 @@ CLASS_ROWS = ('clip_', 'cs_')  # elsewhere row 0 is a class token that nothing u
 surgeries = st.builds(
     Surgery,
     last_blocks=st.integers(0, 3),
-    affinity=st.sampled_from(list(AFFINITIES)),
+    affinity=st.sampled_from(rows.BLOCK_AFFINITIES),
     residual=st.booleans(),
     ffn=st.booleans(),
     position=st.sampled_from(POSITIONS),
@@ -163,7 +163,7 @@ def test_resnets_equal_the_long_way(vision, size, variant):
         golden.assert_close(found, wanted)
 
 
-@pytest.mark.parametrize('affinity', AFFINITIES)
+@pytest.mark.parametrize('affinity', rows.BLOCK_AFFINITIES)
 @pytest.mark.parametrize('last_blocks', [0, 1])
 def test_resnets_take_every_surgery(affinity, last_blocks):
     surgery, images = Surgery(last_blocks, affinity), tiny.images(1, 3, 96, 64)
@@ -248,7 +248,7 @@ TOWERS = {
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', SURGERIES)
+@pytest.mark.parametrize('name', rows.ANY_TOWER)
 def test_a_batch_is_its_images(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(3, 3, 40, 72)
     batch = read(tower, images)
@@ -319,7 +319,7 @@ def test_the_class_token_is_clips_whatever_the_surgery(kind):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', SURGERIES)
+@pytest.mark.parametrize('name', rows.ANY_TOWER)
 def test_patches_without_the_class_token_are_the_same(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(2, 3, 64, 48)
     first, patches = read(tower, images, class_token=False)
@@ -328,7 +328,7 @@ def test_patches_without_the_class_token_are_the_same(kind, name):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', SURGERIES)
+@pytest.mark.parametrize('name', rows.ANY_TOWER)
 def test_clip_is_not_modified(kind, name):
     tower = TOWERS[kind](name)
     before = copy.deepcopy(tower.visual.state_dict())
@@ -358,7 +358,7 @@ def cosine(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize('kind', TOWERS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=['fp16', 'bf16'])
-@pytest.mark.parametrize('name', SURGERIES)
+@pytest.mark.parametrize('name', rows.ANY_TOWER)
 def test_low_precision(kind, dtype, name):
     tower, images = TOWERS[kind](name), tiny.images(1, 3, 64, 96)
     wanted = read(tower, images)
@@ -368,7 +368,7 @@ def test_low_precision(kind, dtype, name):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', SURGERIES)
+@pytest.mark.parametrize('name', rows.ANY_TOWER)
 def test_autocast(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(1, 3, 64, 96)
     wanted = read(tower, images)

@@ -73,13 +73,13 @@ def weights_file(arch: Mapping, seed: int = 0) -> Path:
 
 @cache
 def _weights_file(arch: str, seed: int) -> Path:
-    path = _folder() / f'{_weights_file.cache_info().misses}.pt'
+    path = folder() / f'{_weights_file.cache_info().misses}.pt'
     torch.save(tensors(json.loads(arch), seed), path)
     return path
 
 
 @cache
-def _folder() -> Path:
+def folder() -> Path:
     folder = tempfile.mkdtemp(prefix='tiny-clips-')
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

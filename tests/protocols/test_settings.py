@@ -133,7 +133,7 @@ def test_published_rows_name_what_is_there():
 
 
 def test_methods_are_the_surgeries():
-    assert {entry('methods', name)['surgery'] for name in METHODS} == set(SURGERIES) == set(METHODS)
+    assert {entry('methods', name)['surgery'] for name in METHODS} == set(METHODS) <= set(SURGERIES)
 
 
 @pytest.mark.parametrize('protocol', PROTOCOLS)

@@ -1,0 +1,87 @@
+"""Whether a surgery fits a tower, and which surgeries can share a walk through it."""
+
+from collections.abc import Sequence
+
+from .surgery import Surgery
+from .token_maps import PATH_STEPS
+from .trace_store import block_numbers
+from .traces import TRACES
+
+
+def walk_key(surgery: Surgery, trained: bool) -> tuple:
+    """Surgeries with equal keys share one walk through CLIP: equal position tables and equal steps after blocks.
+
+    Args:
+        surgery: checked by `check_surgery`.
+        trained: whether the grid is the trained one, to which every position rule is the same.
+    """
+    position = None if trained else surgery.position
+    if surgery.each_block is None:
+        return position, None
+    read = PATH_STEPS[surgery.each_block].constants
+    return position, surgery.each_block, *(surgery.constants[name] for name in read)
+
+
+def check_surgery(surgery: Surgery, depth: int | None, label: str, width: int | None = None) -> Surgery:
+    """The surgery itself, where a tower can be read by it.
+
+    Args:
+        surgery: the row.
+        depth: number of blocks of the tower; None: it has one attention, which every surgery reads.
+        label: the tower's name, for messages.
+        width: of the tower; None: not known.
+
+    Raises:
+        ValueError: more blocks than there are, an unknown affinity, needs that no trace provides, or constants that
+            belong to another tower.
+    """
+    if depth is not None and surgery.last_blocks > depth:
+        raise ValueError(
+            f'the surgery reads the last {surgery.last_blocks} blocks, {label} has {depth}; give '
+            'surgery=dict(last_blocks=..., ...) with fewer'
+        )
+    traces = surgery.traces()
+    if depth is None and (traces or surgery.each_block or surgery.reads):
+        raise ValueError(
+            f'{label} has one attention, its pool, and {surgery.name!r} needs earlier blocks; use a ViT'
+        )
+    if depth is not None:
+        check_blocks(surgery, traces, depth, label)
+    if surgery.each_block is not None and width is not None:
+        misfit = PATH_STEPS[surgery.each_block].misfit(surgery.constants, width)
+        if misfit:
+            raise ValueError(f'{surgery.name!r} does not fit {label}: {misfit}; {own_constants(["sinks"])}')
+    return surgery
+
+
+def check_blocks(surgery: Surgery, traces: Sequence[str], depth: int, label: str) -> None:
+    """Refuse numbers of blocks that belong to a tower of another depth, or lie outside this one's.
+
+    Raises:
+        ValueError: says how to give own constants.
+    """
+    numbers = block_numbers(traces, surgery.constants)
+    if numbers and surgery.constants['depth'] != depth:
+        raise ValueError(
+            f'the block numbers of {surgery.name!r} belong to towers of {surgery.constants["depth"]} blocks, {label} '
+            f'has {depth}; {own_constants(["depth", *numbers])}'
+        )
+    most = depth - surgery.last_blocks
+    for name, values in numbers.items():
+        if not 1 <= min(values) <= max(values) <= most or list(values) != sorted(values):
+            raise ValueError(
+                f'the constant {name!r} numbers blocks before those that are read, 1 to {most} of {label}, got '
+                f'{surgery.constants[name]}'
+            )
+    derived = [name for name in traces if TRACES[name].derive]
+    if derived and surgery.last_blocks > 1:
+        raise ValueError(
+            f'{derived[0]!r} is known when the last block is read, so give last_blocks=1, got {surgery.last_blocks}'
+        )
+
+
+def own_constants(names: Sequence[str]) -> str:
+    """How to give a row other constants, in a clause."""
+    return 'give own numbers: dataclasses.replace(row, constants={**row.constants, ...}) with ' + ', '.join(
+        map(repr, names)
+    )

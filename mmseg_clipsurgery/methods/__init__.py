@@ -1,0 +1,1 @@
+"""Tensor maths of newer methods, one idea a file: pure functions, which the tables of the method name."""
