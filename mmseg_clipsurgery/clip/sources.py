@@ -138,17 +138,17 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
         return config, None, {}
     if not isinstance(arch, str | Path) or not str(arch):
         raise ValueError(f'arch must be a model name, a folder or a dict, got {arch!r}')
-    config = model_config(arch)
-    if config is None and (folder := as_folder(arch, cache_dir)):
+    known = model_config(arch)
+    if known is None and (folder := as_folder(arch, cache_dir)):
         return read_folder(folder)
-    if config is None:
+    if known is None:
         near = difflib.get_close_matches(str(arch), open_clip.list_models(), n=3, cutoff=0.5)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
         raise ValueError(
             f'unknown arch {str(arch)!r}: {hint}Give a name of open_clip.list_models(), a folder with '
             f'{CONFIG_NAME}, or a dict'
         )
-    return deepcopy(config), None, {}
+    return deepcopy(known), None, {}
 
 
 def plain_copy(arch: Mapping) -> dict:
