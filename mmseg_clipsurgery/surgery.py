@@ -38,7 +38,7 @@ compute.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .constants import VIT_B16_SINKS, Constants, completed
@@ -196,6 +196,14 @@ class Surgery:
     def name(self) -> str:
         """Its name in `SURGERIES`; its fields, written out, where it has none."""
         return next((name for name, row in SURGERIES.items() if row == self), str(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields in a form that JSON can hold; of `reads`, `each_block` and `constants` those that it has."""
+        stated = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        stated['reads'] = [asdict(reading) for reading in self.reads]
+        stated['constants'] = dict(self.constants)
+        later = ('reads', 'each_block', 'constants')
+        return {name: value for name, value in stated.items() if name not in later or value}
 
     @classmethod
     def read(cls, spec: 'str | Mapping | Surgery') -> 'Surgery':

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import pickle
 
 import rows
@@ -126,6 +127,11 @@ def test_a_name_is_its_row():
 )
 def test_a_name_with_fields_is_its_row_with_these_replaced(spec, expected):
     assert Surgery.read(spec) == Surgery.read(ConfigDict(spec)) == expected
+
+
+@pytest.mark.parametrize('name', SURGERIES)
+def test_fields_as_json_give_the_row_again(name):
+    assert Surgery.read(json.loads(json.dumps(SURGERIES[name].as_dict()))) == SURGERIES[name]
 
 
 def test_a_surgery_is_not_changed_in_place():

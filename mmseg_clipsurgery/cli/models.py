@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -79,4 +78,4 @@ def settings_of(
 def surgery_settings(name: str, surgery: Surgery) -> dict[str, Any]:
     """A surgery's fields, and the SHA-256 of own files (`--import`) that added it or its affinity."""
     own = {'surgery': digest_of('surgery', name), 'affinity': digest_of('affinity', surgery.affinity)}
-    return {**asdict(surgery), 'own_files': own}
+    return {**surgery.as_dict(), 'own_files': own}

@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -87,7 +86,7 @@ def stated_surgery(backbone: Mapping[str, Any], segmentor: torch.nn.Module) -> d
     if in_effect is None:
         return None
     name = given if isinstance(given, str) else given.get('name') if isinstance(given, Mapping) else None
-    fields = asdict(Surgery.read(in_effect))
+    fields = Surgery.read(in_effect).as_dict()
     return {'name': name, **fields} if name else fields
 
 

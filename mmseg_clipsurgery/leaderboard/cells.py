@@ -150,7 +150,7 @@ def settings_key(cfg: Config) -> str:
     stated: dict[str, Any] = {part: cfg[part] for part in PARTS}
     stated['dataset'] = without_roots(cfg.test_dataloader.dataset)
     stated['words'] = None if vocabulary is None else asdict(vocabulary)
-    stated['surgery'] = asdict(surgery)
+    stated['surgery'] = surgery.as_dict()
     name = backbone.surgery if isinstance(backbone.surgery, str) else backbone.surgery.get('name', '')
     sources = digest_of('surgery', name), digest_of('affinity', surgery.affinity)
     stated['sources'] = [source for source in sources if source]
