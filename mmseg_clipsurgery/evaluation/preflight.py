@@ -16,6 +16,7 @@ from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
+from ..models.variants import parts
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
 from .configs import segmentor_config
@@ -68,9 +69,12 @@ def check_model(model: Mapping[str, Any]) -> None:
     read_templates(text.get('templates', '{}'))
     if 'surgery' in backbone:
         Surgery.read(backbone['surgery'])
-    check_thresholds(
-        InferenceSettings.read(model.get('test_cfg'), patch_size(backbone.get('arch'))), vocabulary
-    )
+    test_cfg, patch = model.get('test_cfg') or {}, patch_size(backbone.get('arch'))
+    check_thresholds(InferenceSettings.read(test_cfg, patch), vocabulary)
+    for name, variant in (model.get('variants') or {}).items():
+        surgery, own = parts(name, variant)
+        Surgery.read(surgery)
+        check_thresholds(InferenceSettings.read({**test_cfg, **own}, patch), vocabulary)
 
 
 def patch_size(arch: Any) -> int:

@@ -2,7 +2,7 @@
 
     MODELS      towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation
     DATASETS    scenes, VOC20, COCO-Object, ADE20K-847, Context-459        TRANSFORMS   LoadDeepAnnotations
-    METRICS     SegmentationMetric, ExplainabilityMetric, RecognitionMAP
+    METRICS     SegmentationMetric, ExplainabilityMetric, RecognitionMAP          EVALUATOR    VariantsEvaluator
     HOOKS       ProgressHook, SavePicturesHook, HeatMapsHook, NameUnreadableFilesHook
 
 No other module imports a module for this effect alone.
@@ -13,6 +13,7 @@ from ..environment import mmseg_ready  # noqa: F401 - before mmseg
 # isort: split
 from .. import models
 from ..datasets import deep_labels, loading, public, scenes
+from . import variants_evaluator
 from .hooks import heat_maps, pictures, progress, unreadable_files
 from .metrics import explainability, recognition_map, segmentation
 
@@ -21,4 +22,5 @@ REGISTERING = (
     *(deep_labels, loading, public, scenes),
     *(heat_maps, pictures, progress, unreadable_files),
     *(explainability, recognition_map, segmentation),
+    variants_evaluator,
 )

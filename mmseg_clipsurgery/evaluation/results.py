@@ -1,7 +1,8 @@
 """What a run was and what came out: the effective protocol, versions, commit, and one results file (JSON).
 
     {"metrics": {"mIoU": ..}, "per_class": [{"class": .., "IoU": .., "Acc": ..}], "protocol": {..}, "images": ..,
-     "seconds": .., "images_per_second": .., "peak_memory_mib": {..}, "versions": {..}, "commit": .., "date": ..}
+     "numerics": {..}, "seconds": .., "images_per_second": .., "peak_memory_mib": {..}, "versions": {..},
+     "commit": .., "date": ..}
 
 Percentages are 0 to 100; what has no value (a class that does not occur) is null.
 """
@@ -25,22 +26,30 @@ from mmengine.dist import all_gather_object, get_world_size
 from ..environment.files import atomic_write
 from ..surgery import Surgery
 from ..version import __version__
+from .numerics import device_name
 
 IMPORT_NAMES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'open_clip', 'numpy', 'cv2', 'PIL')
 
 
-def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any]:
+def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | None = None) -> dict[str, Any]:
     """The settings that decide the figures, as they are in effect, in the order in which they are printed.
 
     Args:
         cfg: the whole config; its `model` may be wrapped for test-time augmentation.
         dataset: the built test data set.
         model: the built model, wrapped or not.
+        variant: which of its variants; None: it has none.
     """
     settings = cfg.model.get('module', cfg.model)
     backbone, text = settings.get('backbone', {}), settings.get('text_encoder', {})
     segmentor = unwrap(model)
     inference = vars(segmentor.settings) if hasattr(segmentor, 'settings') else settings.get('test_cfg') or {}
+    surgery = stated_surgery(
+        backbone.get('surgery'), getattr(getattr(segmentor, 'backbone', None), 'surgery', None)
+    )
+    if variant is not None:
+        inference = vars(segmentor.predictors[variant].settings)
+        surgery = stated_surgery(settings.variants[variant].surgery, segmentor.variants[variant].surgery)
     source = cfg.test_dataloader.dataset
     parameter = next(segmentor.parameters(), torch.empty(0))
     vocabulary = getattr(segmentor, 'vocabulary', None)
@@ -63,7 +72,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
         'padded windows': inference.get('pad_windows'),
         'PAMR': _named(inference.get('pamr')),
         'test-time augmentation': cfg.model is not settings,
-        'surgery': stated_surgery(backbone, segmentor),
+        'surgery': surgery,
         'arch': stated_arch(backbone.get('arch')),
         'pretrained': _named(settings.get('pretrained') or backbone.get('pretrained')),
         'dtype': str(parameter.dtype).removeprefix('torch.'),
@@ -73,15 +82,13 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module) -> dict[str, Any
     }
 
 
-def stated_surgery(backbone: Mapping[str, Any], segmentor: torch.nn.Module) -> dict[str, Any] | None:
+def stated_surgery(given: Any, built: Any) -> dict[str, Any] | None:
     """All fields of the surgery in effect, and the name by which the config asked for it.
 
     Args:
-        backbone: its config.
-        segmentor: the built model; the tower's own surgery is what is in effect.
+        given: what the config says.
+        built: the surgery in effect; what is none leaves what the config says.
     """
-    given = backbone.get('surgery')
-    built = getattr(getattr(segmentor, 'backbone', None), 'surgery', None)
     in_effect = built if isinstance(built, Surgery) else given
     if in_effect is None:
         return None
@@ -103,6 +110,18 @@ def protocol_lines(settings: Mapping[str, Any]) -> str:
     return '\n'.join(f'  {key:{width}}  {_shown(value)}' for key, value in settings.items())
 
 
+def protocols_lines(settings: Mapping[str | None, Mapping[str, Any]]) -> str:
+    """As `protocol_lines`, of variants by name: what they share, then what is each one's own."""
+    every = list(settings.values())
+    shared = {key: value for key, value in every[0].items() if all(one[key] == value for one in every)}
+    own = [
+        f' {name}\n{protocol_lines({key: value for key, value in one.items() if key not in shared})}'
+        for name, one in settings.items()
+        if len(every) > 1
+    ]
+    return '\n'.join([protocol_lines(shared), *own])
+
+
 def resize_of(pipeline: Any) -> str | None:
     """The first resize of a data pipeline in words; None where images keep their size."""
     for step in steps_of(pipeline):
@@ -116,11 +135,6 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     """The segmentor within distributed and test-time-augmentation wrappers."""
     inner = getattr(model, 'module', None)
     return unwrap(inner) if isinstance(inner, torch.nn.Module) else model
-
-
-def device_name(device: torch.device) -> str:
-    """'cpu', or the name of the GPU."""
-    return torch.cuda.get_device_name(device) if device.type == 'cuda' else str(device)
 
 
 def peak_memory_mib() -> dict[str, float]:

@@ -2,6 +2,10 @@
 
     config -> processes -> preflight -> Runner -> checkpoint -> protocol printed -> MMSeg's test loop -> results.json
 
+A config with many surgeries (`model.backbone.surgery = ['clip', 'sclip']`, or `model.variants`) is one run over the
+images: pixels are decoded once, CLIP and the words are read once, and each surgery has metrics, results and a folder
+`<work folder>/<name>` of its own, equal to those of a run alone.
+
 The test tool, the leaderboard, the explainability benchmark and the demo call it.
 """
 
@@ -10,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
@@ -21,9 +26,11 @@ from . import preflight as files
 from .configs import read_config
 from .hooks.progress import ProgressHook
 from .metrics.segmentation import SegmentationMetric
+from .numerics import numerics
 from .preparation import prepare
 from .run_logs import run_logs
 from .strict_checkpoint import load_checkpoint
+from .variants import metrics_of, surgeries_to_variants, variants_of
 
 
 def evaluate(
@@ -45,7 +52,7 @@ def evaluate(
     """Evaluate a segmentor.
 
     Args:
-        cfg: a config, a file, or the name of a shipped config; an object is not changed.
+        cfg: a config, a file, or the name of a shipped config; an object is not changed. It may have many surgeries.
         options: changes by dotted key, as of `--cfg-options`.
         work_dir: where logs and results go; None: the config's own, else `work_dirs/<config>`.
         checkpoint: the segmentor's state dict, loaded strictly; None: the config's `load_from`, else its `pretrained`
@@ -61,13 +68,15 @@ def evaluate(
         quiet: print nothing but progress on a terminal; the rest goes to `output.txt` in the work folder.
 
     Returns:
-        What `results.json` holds (see `results`) on the first process, None on the others.
+        What `results.json` holds (see `results`) on the first process, None on the others. With many surgeries: name ->
+        what its `results.json` holds.
 
     Raises:
         ValueError, FileNotFoundError: a user's mistake, in one sentence; with several processes the first one raises it
             and the others exit.
     """
     cfg = read_config(cfg, options)
+    surgeries_to_variants(cfg)
     register_towers()
     prepare(cfg, work_dir, checkpoint, data_root, out, show_dir, show, wait_time, tta)
     distributed.start(launcher, cfg)
@@ -80,16 +89,28 @@ def evaluate(
 def run(cfg: Config) -> dict[str, Any] | None:
     """Build MMEngine's Runner from a prepared config and let it test; as `evaluate`."""
     checkpoint, cfg.load_from, cfg.resume = cfg.get('load_from'), None, False
+    names: list[str | None] = [*variants_of(cfg)] or [None]
+    if names != [None]:
+        metrics = {name: metrics_of(cfg.test_evaluator, name) for name in variants_of(cfg)}
+        cfg.test_evaluator = dict(type='VariantsEvaluator', metrics=metrics)
     runner = Runner.from_cfg(cfg)
     if checkpoint:
         load_checkpoint(results.unwrap(runner.model), checkpoint)
         runner.logger.info(f'weights: {checkpoint}')
-    settings = results.protocol(cfg, runner.test_loop.dataloader.dataset, runner.model)
-    settings['checkpoint'] = checkpoint
-    runner.logger.info(f'protocol\n{results.protocol_lines(settings)}')
+    dataset = runner.test_loop.dataloader.dataset
+    settings = {name: results.protocol(cfg, dataset, runner.model, name) for name in names}
+    for stated in settings.values():
+        stated['checkpoint'] = checkpoint
+    runner.logger.info(f'protocol\n{results.protocols_lines(settings)}')
     runner.logger.info('the first batch takes longer: words are embedded with it, unless the cache has them')
     name_saved_files(runner)
-    return write_results(runner, settings, runner.test())
+    found = {None: runner.test()}
+    memory = results.peak_memory_mib()
+    if get_dist_info()[0] != 0:
+        return None
+    found |= getattr(runner.test_evaluator, 'results', {})
+    written = {name: write_results(runner, settings[name], found[name], memory, name) for name in names}
+    return written.get(None) or written
 
 
 def check_on_all_processes(cfg: Config) -> None:
@@ -115,25 +136,40 @@ def name_saved_files(runner: Runner) -> None:
 
 
 def write_results(
-    runner: Runner, settings: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Write `results.json`, `per_class.csv` and, if it was asked for, `per_image.csv` on the first process."""
-    memory = results.peak_memory_mib()
-    if get_dist_info()[0] != 0:
-        return None
+    runner: Runner,
+    settings: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    memory: Mapping[str, float],
+    variant: str | None = None,
+) -> dict[str, Any]:
+    """Write `results.json`, `per_class.csv` and, if it was asked for, `per_image.csv`.
+
+    Args:
+        runner: after its run.
+        settings: the protocol.
+        metrics: what the evaluator gave.
+        memory: see `results.peak_memory_mib`.
+        variant: whose they are, where the model has variants; the seconds are those of all of them together.
+    """
     progress = next(hook for hook in runner.hooks if isinstance(hook, ProgressHook))
-    ours = next((one for one in runner.test_evaluator.metrics if isinstance(one, SegmentationMetric)), None)
+    evaluator, folder = runner.test_evaluator, Path(runner.work_dir)
+    if variant is not None:
+        evaluator, folder = evaluator.parts[variant], folder / variant
+    ours = next((one for one in evaluator.metrics if isinstance(one, SegmentationMetric)), None)
+    device = next(runner.model.parameters(), torch.empty(0)).device
     written = {
         'metrics': dict(metrics),
         'per_class': ours.per_class if ours else None,
         'protocol': dict(settings),
+        'numerics': numerics(settings['precision'], device),
         'images': settings['images'],
         **progress.speed(settings['images']),
         'peak_memory_mib': memory,
     }
+    if variant is not None:
+        written['one_pass'] = list(runner.test_evaluator.parts)
     if ours and ours.per_image_rows:
         written['per_image'] = ours.per_image_rows
-    folder = Path(runner.work_dir)
     stamped = results.write_results(folder / 'results.json', written)
     if ours:
         results.write_table(folder / 'per_class.csv', ours.per_class)

@@ -1,6 +1,8 @@
 """How a tower is run: its precision, and whether it is compiled. Both off unless asked for.
 
-fp32          as the weights are
+fp32          as the weights are, convolutions and matrix products in full: by torch's default cuDNN's convolutions
+              round their inputs to TF32 (10 bits), which moves features by 1e-3
+tf32          fp32 with such products in TF32 on GPUs that have it; elsewhere the same as fp32
 bf16, fp16    torch.autocast around the tower; tokens are normalised and compared in fp32 all the same
 compiled      torch.compile of the tower's forward; where that fails (no compiler, say) the plain tower serves,
               which is logged once
@@ -12,7 +14,7 @@ everything else with it: the same numbers to the last bit, without the conversio
 import contextlib
 import copy
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from ..structures import ImageTokens
 from ..surgery import Surgery
 
-PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PRECISIONS = {'fp32': None, 'tf32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 logger = logging.getLogger('mmseg_clipsurgery')
 
 
@@ -29,7 +31,7 @@ class TowerRunner:
     """Runs a tower with one precision, compiled or not; keeps the tower's half copy and its compiled forward.
 
     Args:
-        precision: 'fp32', 'bf16' or 'fp16'.
+        precision: 'fp32', 'tf32', 'bf16' or 'fp16'.
         compiled: whether to use torch.compile. It pays for many windows of one size; every new size is compiled anew.
 
     Raises:
@@ -40,9 +42,10 @@ class TowerRunner:
         if precision not in PRECISIONS:
             raise ValueError(f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {precision!r}')
         self.dtype = PRECISIONS[precision]
+        self.tf32 = precision == 'tf32'
         self.compiled = compiled
-        self._forward: Callable[..., Any] | None = None
-        self._tower: nn.Module | None = None  # the tower that the two below belong to
+        self._compiled: dict[str, Callable[..., Any]] = {}  # method of the tower -> compiled
+        self._tower: nn.Module | None = None  # the tower that `_compiled` and `_half_copy` belong to
         self._half_copy: nn.Module | None = None
         self._version: tuple = ()
 
@@ -57,40 +60,81 @@ class TowerRunner:
             class_token: whether the class token is wanted.
             surgery: another than the tower's own.
         """
+        return self._run(tower, 'forward', images, class_token=class_token, surgery=surgery)
+
+    def read_many(
+        self, tower: nn.Module, images: Tensor, surgeries: Mapping[str, Surgery], class_token: bool
+    ) -> dict[str, ImageTokens]:
+        """The tower's tokens of images "b 3 H W" under many surgeries, CLIP read once.
+
+        Args:
+            tower, images, class_token: as for one surgery.
+            surgeries: by names of the caller's.
+        """
+        return self._run(tower, 'read_many', images, surgeries=surgeries, class_token=class_token)
+
+    def _run(self, tower: nn.Module, method: str, images: Tensor, **options: Any) -> Any:
+        """What a method of the tower gives, in the precision."""
         if tower is not self._tower:
-            self._tower, self._half_copy, self._forward = tower, None, None
-        with self.autocast(images.device.type):
+            self._tower, self._half_copy, self._compiled = tower, None, {}
+        with self.context(images.device.type):
             tower = tower if self.dtype is None else self.converted(tower)
             if self.compiled:
-                return self.run_compiled(tower, images, class_token=class_token, surgery=surgery)
-            return tower(images, class_token=class_token, surgery=surgery)
+                return self.run_compiled(tower, method, images, **options)
+            return plain_method(tower, method)(images, **options)
 
-    def autocast(self, device_type: str) -> contextlib.AbstractContextManager:
-        """Autocast to the precision; nothing for fp32."""
-        return torch.autocast(device_type, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
+    def context(self, device_type: str) -> contextlib.AbstractContextManager:
+        """Autocast to the precision; without one, whether products may be TF32."""
+        return torch.autocast(device_type, dtype=self.dtype) if self.dtype else float32_products(self.tf32)
 
     def converted(self, tower: nn.Module) -> nn.Module:
         """The tower's half copy, made anew when a weight of the tower has changed."""
         assert self.dtype is not None
         version = weights_version(tower)
         if self._half_copy is None or self._version != version:
-            self._half_copy, self._version, self._forward = half_copy(tower, self.dtype), version, None
+            self._half_copy, self._version, self._compiled = half_copy(tower, self.dtype), version, {}
         return self._half_copy
 
-    def run_compiled(self, tower: nn.Module, images: Tensor, **options: Any) -> ImageTokens:
+    def run_compiled(self, tower: nn.Module, method: str, images: Tensor, **options: Any) -> Any:
         """As compiled; where that fails but the plain tower works, plain from then on."""
-        if self._forward is None:
-            self._forward = torch.compile(tower.forward)
+        if method not in self._compiled:
+            self._compiled[method] = torch.compile(getattr(tower, method))
         try:
-            return self._forward(images, **options)
+            return self._compiled[method](images, **options)
         except (
             Exception
         ) as error:  # compilers fail in many ways; a user's mistake is raised by the plain tower
-            tokens = tower(images, **options)
+            tokens = plain_method(tower, method)(images, **options)
             self.compiled = False
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             logger.warning('torch.compile does not work here (%s); going on without it', reason)
             return tokens
+
+
+def plain_method(tower: nn.Module, method: str) -> Callable[..., Any]:
+    """A method of a tower; its forward as torch calls it, with hooks."""
+    return tower if method == 'forward' else getattr(tower, method)
+
+
+@contextlib.contextmanager
+def float32_products(tf32: bool) -> Iterator[None]:
+    """Inside this block CUDA's convolutions and matrix products of fp32 are TF32, or they are not; then as before."""
+    before = []
+    try:
+        for older, newer in (
+            (torch.backends.cudnn, getattr(torch.backends.cudnn, 'conv', torch.backends.cudnn)),
+            (torch.backends.cuda.matmul, torch.backends.cuda.matmul),
+        ):
+            try:
+                before.append((older, 'allow_tf32', older.allow_tf32))
+                older.allow_tf32 = tf32
+            except RuntimeError:  # set by torch's newer names, which the older ones refuse to mix with
+                before.append((newer, 'fp32_precision', newer.fp32_precision))
+                newer.fp32_precision = 'tf32' if tf32 else 'ieee'
+        yield
+    finally:
+        for owner, name, value in reversed(before):
+            setattr(owner, name, value)
 
 
 def without_autocast(device_type: str) -> torch.autocast:

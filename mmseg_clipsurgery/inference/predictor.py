@@ -86,8 +86,19 @@ class Predictor:
         Returns:
             One prediction for each image, of normal tensors: a caller may write into them.
         """
+        return self.predictions(self.logits(images, queries, keep), images, queries, sizes, flips)
+
+    @torch.no_grad()
+    def predictions(
+        self,
+        all_logits: Sequence[TiledLogits],
+        images: Sequence[Tensor],
+        queries: TextQueries,
+        sizes: Sequence[Size] | None = None,
+        flips: Sequence[tuple[int, ...]] | None = None,
+    ) -> list[Prediction]:
+        """What `predict` returns, from the images' logits at their own sizes; the other arguments as `predict`."""
         rule = self.post_process(queries)
-        all_logits = self.logits(images, queries, keep)
         sizes = [logits.size for logits in all_logits] if sizes is None else sizes
         flips = [()] * len(images) if flips is None else flips
         with without_autocast(queries.class_of.device.type):
@@ -110,12 +121,7 @@ class Predictor:
             self.settings.window_batch,
             self.tower.patch if self.settings.pad_windows else None,
         )
-        if keep is None:
-            return found
-        return [
-            logits if kept is None else replace(logits, tiles=logits.tiles.masked_fill(~kept, DROPPED))
-            for logits, kept in zip(found, keep, strict=True)
-        ]
+        return found if keep is None else without_dropped(found, keep)
 
     @torch.no_grad()
     def dense_logits(self, images: Sequence[Tensor], queries: TextQueries) -> list[Tensor]:
@@ -181,3 +187,11 @@ class Predictor:
             return (scores > self.threshold).long()
         rule = PostProcess(torch.arange(len(scores)), 1.0, self.settings.prob_thd, self.settings.area_thd)
         return rule.label_scores(scores)[None]
+
+
+def without_dropped(logits: Sequence[TiledLogits], keep: Sequence[Tensor | None]) -> list[TiledLogits]:
+    """Logits of each image with those of dropped queries at `DROPPED`; `keep` as in `Predictor.predict`."""
+    return [
+        of_image if kept is None else replace(of_image, tiles=of_image.tiles.masked_fill(~kept, DROPPED))
+        for of_image, kept in zip(logits, keep, strict=True)
+    ]

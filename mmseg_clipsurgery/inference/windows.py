@@ -64,13 +64,42 @@ def window_logits(
     Returns:
         One for each image.
     """
+    found = window_logits_of_many(
+        images, lambda pixels: [grid_logits_of(pixels)], crop, stride, window_batch, pad_to
+    )
+    return [logits for (logits,) in found]
+
+
+def window_logits_of_many(
+    images: Sequence[Tensor],
+    grids_of: Callable[[Tensor], Sequence[Tensor]],
+    crop: Size | None = None,
+    stride: Size | None = None,
+    window_batch: int = 16,
+    pad_to: int | None = None,
+) -> list[list[TiledLogits]]:
+    """As `window_logits` for many predictors that see the same windows: each window is cut once for all of them.
+
+    Args:
+        grids_of: windows "b 3 h w" -> logits on the patch grid "b q gh gw" by each predictor; grids may differ.
+        images, crop, stride, window_batch, pad_to: as `window_logits`.
+
+    Returns:
+        For each image, its logits by each predictor.
+    """
     windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
-    grids: list[list[list[Tensor]]] = [[[None] * len(w.columns) for _ in w.rows] for w in windows]
+    grids: list[list[list[list[Tensor]]]] = [[[[]] * len(w.columns) for _ in w.rows] for w in windows]
     for batch in window_batches(windows, window_batch):
         pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
-        for place, logits in zip(batch, grid_logits_of(padded(pixels, pad_to)), strict=True):
-            grids[place.image][place.row][place.column] = logits.permute(1, 2, 0)
-    return [tiled(*parts, pad_to) for parts in zip(images, windows, grids, strict=True)]
+        by_window = zip(*grids_of(padded(pixels, pad_to)), strict=True)
+        for place, logits in zip(batch, by_window, strict=True):
+            grids[place.image][place.row][place.column] = [one.permute(1, 2, 0) for one in logits]
+    found = []
+    for image, of_image, cells in zip(images, windows, grids, strict=True):
+        predictors = range(len(cells[0][0]))
+        each = ([[cell[k] for cell in row] for row in cells] for k in predictors)
+        found.append([tiled(image, of_image, one, pad_to) for one in each])
+    return found
 
 
 def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None) -> Windows:

@@ -26,11 +26,16 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
     Args:
         form: of feature surgery, 'released' or 'paper'.
         logit_scale: factor before the softmax; None: the model's own.
-        **settings: as `CLIPSurgerySegmentor`.
+        **settings: as `CLIPSurgerySegmentor`, without `variants`.
+
+    Raises:
+        ValueError: variants; or as `CLIPSurgerySegmentor`.
     """
 
     def __init__(self, form: SurgeryForm = 'released', logit_scale: float | None = None, **settings: Any):
         super().__init__(**settings)
+        if self.variants:
+            raise ValueError('variants are read for labels; which words an image holds depends on no surgery')
         self.form = form
         self.logit_scale = (
             own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale

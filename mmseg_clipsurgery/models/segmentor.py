@@ -6,6 +6,7 @@ It builds the parts from a config, refuses parts that contradict each other, and
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.structures import PixelData
@@ -15,12 +16,14 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..clip.checkpoints import listed, no_weight
+from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Prediction, Predictor
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
 from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims, unpadded
+from .variants import read_variants
 
 
 @MODELS.register_module()
@@ -34,6 +37,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
         test_cfg: see `InferenceSettings`.
         pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
+        variants: name -> dict(surgery=..., test_cfg=...): many surgeries, predicted in one pass over the pixels in
+            place of the backbone's; see `variants`. `evaluation.evaluate` gives each its own results.
         train_cfg: must stay None: nothing is trained.
 
     Raises:
@@ -48,6 +53,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         data_preprocessor: Mapping | None = None,
         test_cfg: Mapping | None = None,
         pretrained: str | None = None,
+        variants: Mapping[str, Mapping] | None = None,
         train_cfg: Mapping | None = None,
         init_cfg: Mapping | None = None,
     ):
@@ -63,6 +69,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         self.decode_head = MODELS.build(decode_head or dict(type='SurgeryHead'))
         self.settings = InferenceSettings.read(test_cfg, tower.patch)
         self.test_cfg = test_cfg
+        self.variants = read_variants(variants, test_cfg, tower)
         self.tower_runner = TowerRunner(self.settings.precision, self.settings.compiled)
         self._palette: Sequence | None = None
         if self.vocabulary is not None:
@@ -93,7 +100,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
                 f'decode_head.num_classes is {head.num_classes}, the vocabulary has {count} classes; leave it out'
             )
         head.num_classes, head.one_word = count, vocabulary.num_classes == 1
-        check_thresholds(self.settings, vocabulary)
+        for settings in (self.settings, *(one.settings for one in self.predictors.values())):
+            check_thresholds(settings, vocabulary)
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -153,6 +161,16 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             self.backbone, head, self.settings, self.tower_runner, head.threshold, head.needs_class_token
         )
 
+    @property
+    def predictors(self) -> dict[str, Predictor]:
+        """What predicts each variant, by name; empty where there is none."""
+        return {
+            name: replace(
+                self.predictor, surgery=one.surgery, settings=replace(self.settings, **one.settings)
+            )
+            for name, one in self.variants.items()
+        }
+
     @torch.no_grad()
     def _forward(self, inputs, data_samples=None) -> list[Tensor]:
         """Mode 'tensor': as `encode_decode`."""
@@ -171,7 +189,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         Returns:
             The samples with `pred_sem_seg` "1 H W" (int64) and, with `test_cfg.scores`, `seg_logits` "k H W":
             class scores before thresholds; for one word "1 H W", its single-text similarity. With `test_cfg.maps`
-            also `class_maps` "k H W".
+            also `class_maps` "k H W". With variants, a sample of each variant for each image, image by image; its
+            meta information says which: `variant`.
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         metas = [sample.metainfo for sample in data_samples]
@@ -181,16 +200,29 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             for meta, image in zip(metas, images, strict=True)
         ]
         flips = [flipped_dims(meta) for meta in metas]
+        if self.variants:
+            found = predict_together(self.predictors, images, self.text_encoder(), sizes, flips)
+            return [
+                fill(copied(sample, name), predictions[place])
+                for place, sample in enumerate(data_samples)
+                for name, predictions in found.items()
+            ]
         predictions = self.predictor.predict(images, self.text_encoder(), sizes, flips)
-        for sample, prediction in zip(data_samples, predictions, strict=True):
-            fill(sample, prediction)
-        return data_samples
+        return [fill(*parts) for parts in zip(data_samples, predictions, strict=True)]
 
 
-def fill(sample: SegDataSample, prediction: Prediction) -> None:
-    """Put what is predicted of an image into its sample, under MMSeg's names."""
+def fill(sample: SegDataSample, prediction: Prediction) -> SegDataSample:
+    """The sample of an image with what is predicted of it, under MMSeg's names."""
     named = zip(('pred_sem_seg', 'seg_logits', 'class_maps'), prediction, strict=True)
     sample.set_data({name: PixelData(data=data) for name, data in named if data is not None})
+    return sample
+
+
+def copied(sample: SegDataSample, variant: str) -> SegDataSample:
+    """A sample of its own for a variant; the truth is shared."""
+    made = sample.new()
+    made.set_metainfo(dict(variant=variant))
+    return made
 
 
 def check_early(text_encoder: Mapping, test_cfg: Mapping | None) -> None:

@@ -11,6 +11,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from .variants import variant_of
+
 
 @MODELS.register_module()
 class CLIPSurgeryTTAModel(BaseTTAModel):
@@ -31,7 +33,9 @@ class CLIPSurgeryTTAModel(BaseTTAModel):
     def merge_views(self, views: list[SegDataSample]) -> SegDataSample:
         with torch.no_grad():
             scores = torch.stack([view.seg_logits.data for view in views]).mean(dim=0)
-            labels = self.module.predictor.labels(scores)
+            variant = variant_of(views[0])
+            predictor = self.module.predictor if variant is None else self.module.predictors[variant]
+            labels = predictor.labels(scores)
         merged = views[0]
         merged.set_data({'seg_logits': PixelData(data=scores), 'pred_sem_seg': PixelData(data=labels)})
         return merged

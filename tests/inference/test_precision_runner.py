@@ -1,7 +1,7 @@
 """How a tower is run: half precision is autocast's to the last bit, and the half copy follows its tower."""
 
 import tiny
-from mmseg_clipsurgery.inference.precision import TowerRunner, half_copy, weights_version
+from mmseg_clipsurgery.inference.precision import TowerRunner, float32_products, half_copy, weights_version
 
 import pytest
 import torch
@@ -77,5 +77,29 @@ def test_matrices_are_converted_once(monkeypatch):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match=r"one of fp32, bf16, fp16, got 'int8'"):
+    with pytest.raises(ValueError, match=r"one of fp32, tf32, bf16, fp16, got 'int8'"):
         TowerRunner('int8')
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'tf32'])
+@pytest.mark.parametrize('before', [True, False], ids=['torch allows TF32', 'torch forbids it'])
+def test_products_are_tf32_only_where_it_is_asked_for(precision, before):
+    class Tower(torch.nn.Module):
+        def forward(self, images, **options):
+            return switches()
+
+    def switches() -> tuple[bool, bool]:
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    outside = switches()
+    with float32_products(before):
+        assert TowerRunner(precision)(Tower(), torch.zeros(1), False) == (precision == 'tf32',) * 2
+        assert switches() == (before, before)
+    assert switches() == outside
+
+
+def test_switches_are_as_before_after_an_error():
+    before = torch.backends.cudnn.allow_tf32
+    with pytest.raises(KeyError), float32_products(not before):
+        raise KeyError
+    assert torch.backends.cudnn.allow_tf32 is before

@@ -24,11 +24,13 @@ from PIL import Image
 
 from ...datasets.base_datasets import base_datasets
 from ...explain import unit_range
+from ...models.variants import by_variant
 from ...visualization.figures import gallery, stack, title_size
 from ...visualization.label_maps import class_key, classes_by_area, label_overlay
 from ...visualization.legends import heat_key
 from ...visualization.palette import class_colours
 from ...visualization.panels import OPACITY, check_opacity, heat_overlay, panel, panel_size
+from .progress import images_in
 
 
 @HOOKS.register_module()
@@ -71,14 +73,16 @@ class HeatMapsHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
         rank, world = get_dist_info()
-        for sample in outputs or []:
-            index = self._seen * world + rank  # as MMEngine's sampler deals images out
-            self._seen += 1
-            if (self._seen - 1) % self.interval:
-                continue
-            picture = np.asarray(self.draw(sample).convert('RGB'))
-            for backend in runner.visualizer._vis_backends.values():
-                backend.add_image(f'heat_maps/{Path(sample.img_path).stem}', picture, step=index)
+        for variant, samples in by_variant(outputs or []).items():
+            folder = f'heat_maps/{variant}' if variant else 'heat_maps'
+            for seen, sample in enumerate(samples, start=self._seen):
+                if seen % self.interval:
+                    continue
+                index = seen * world + rank  # as MMEngine's sampler deals images out
+                picture = np.asarray(self.draw(sample).convert('RGB'))
+                for backend in runner.visualizer._vis_backends.values():
+                    backend.add_image(f'{folder}/{Path(sample.img_path).stem}', picture, step=index)
+        self._seen += images_in(outputs or [])
 
     def draw(self, sample: Any) -> Image.Image:
         """The figure of one sample: photo, label map, heat maps, and keys of both kinds of colours.

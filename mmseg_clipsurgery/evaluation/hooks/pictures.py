@@ -17,12 +17,14 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...datasets.base_datasets import base_datasets, image_root
+from ...models.variants import by_variant
 from ...visualization.figures import save_picture
 from ...visualization.label_maps import label_figure
 from ...visualization.palette import class_colours
 from ...visualization.panels import OPACITY, check_opacity
 from ..metrics.distributed_sum import images_owned
 from ..saved_predictions import file_name
+from .progress import images_in
 
 
 @HOOKS.register_module()
@@ -30,7 +32,8 @@ class SavePicturesHook(Hook):
     """Save a figure of every image once: photo, truth (where there is one), prediction, and the classes that occur.
 
     Args:
-        folder: where JPEG files go, named as their images, below the folder that all images share.
+        folder: where JPEG files go, named as their images, below the folder that all images share; a model's variants
+            have a folder each in it.
         opacity: of the colours, in [0, 1].
     """
 
@@ -52,11 +55,13 @@ class SavePicturesHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        for sample in (outputs or [])[: self._left]:
-            self._save(sample)
-        self._left = max(0, self._left - len(outputs or []))
+        found = by_variant(outputs or [])
+        for variant, samples in found.items():
+            for sample in samples[: self._left]:
+                self._save(sample, self.folder / (variant or ''))
+        self._left = max(0, self._left - images_in(outputs or []))
 
-    def _save(self, sample: Any) -> None:
+    def _save(self, sample: Any, folder: Path) -> None:
         """Draw and write the figure of one sample."""
         data = fileio.get(sample.img_path, backend_args=self._backend_args)
         image = mmcv.imfrombytes(data, channel_order='rgb')
@@ -68,4 +73,4 @@ class SavePicturesHook(Hook):
         }
         row = (image, list(maps.values()))
         figure = label_figure([row], ['image', *maps], self._classes, self._colours, self.opacity)
-        save_picture(self.folder / file_name(sample.img_path, self._root, '.jpg'), figure)
+        save_picture(folder / file_name(sample.img_path, self._root, '.jpg'), figure)

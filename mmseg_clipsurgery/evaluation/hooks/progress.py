@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...environment.progress import progress_line
+from ...models.variants import by_variant
 
 
 @HOOKS.register_module()
@@ -40,7 +41,7 @@ class ProgressHook(Hook):
     ) -> None:
         now = time.perf_counter()
         self.seconds = now - self._start
-        self._done += len(outputs or [])
+        self._done += images_in(outputs or [])
         if batch_idx == 0:
             self.first_batch_seconds, self._first_batch = self.seconds, self._done
         rank, world = get_dist_info()
@@ -76,3 +77,8 @@ class ProgressHook(Hook):
             'first_batch_seconds': round(self.first_batch_seconds, 3),
             'images_per_second_after_first_batch': round(later / rest, 3) if later and rest else None,
         }
+
+
+def images_in(samples: Sequence[Any]) -> int:
+    """How many images a batch's samples are of; a model with variants gives several for each."""
+    return max(map(len, by_variant(samples).values()), default=0)
