@@ -58,7 +58,7 @@ LAYERS = [
     Layer({'evaluation'}, TORCH | MMSEG | {'PIL'}),
     Layer({'api'}, TORCH | {'PIL'}),
     Layer({'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
-    Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG),
+    Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG | {'PIL'}),
 ]
 DOORS = {
     'environment.torchvision_shim': {'torch'},
