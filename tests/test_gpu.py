@@ -111,7 +111,7 @@ def test_towers(kind, size, surgery):
 
 @pytest.mark.parametrize('name', rows.NEWER)
 def test_newer_rows(name):
-    tower, images = tiny.vit(rows.fitted(name, 8)), tiny.images(2, 3, 40, 56)
+    tower, images = tiny.vit(rows.fitted(name, 8)), tiny.images(2, 3, 48, 80)
     guide = tiny.images(2, 6, 5, 7)
     with torch.inference_mode():
         expected = tower(images, guide=guide)
