@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from ..clip.checkpoints import own_logit_scale
 from ..recognition import recognition_scores
 from ..similarity import SurgeryForm
-from .preprocessor import unpadded
+from .padding import unpadded
 from .segmentor import CLIPSurgerySegmentor
 
 
