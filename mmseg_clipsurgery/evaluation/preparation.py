@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
+from .keywords import check_keywords
 from .pipelines import check_pipeline
 from .preflight import evaluators
 
@@ -50,6 +51,7 @@ def prepare(
         )
     for source in dataset_configs(cfg.test_dataloader.dataset) if data_root else ():
         source.data_root = str(data_root)
+    check_keywords(cfg)
     for source in dataset_configs(cfg.test_dataloader.dataset):
         check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))
     if out:

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..clip.checkpoints import own_logit_scale
+from ..environment.numbers import check_positive
 from ..recognition import recognition_scores
 from ..similarity import SurgeryForm
 from .padding import unpadded
@@ -31,6 +32,8 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
 
     def __init__(self, form: SurgeryForm = 'released', logit_scale: float | None = None, **settings: Any):
         super().__init__(**settings)
+        if logit_scale is not None:
+            check_positive('logit_scale', logit_scale)
         self.form = form
         self.logit_scale = (
             own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale
