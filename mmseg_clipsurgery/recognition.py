@@ -12,6 +12,7 @@ Source: CLIP Surgery (arXiv 2304.05653), multi-label recognition.
 
 from torch import Tensor
 
+from .environment.numbers import check_number, check_positive
 from .similarity import SurgeryForm, class_maximum, feature_surgery, normalize, single_text_surgery
 from .structures import TextQueries
 
@@ -32,8 +33,7 @@ def recognition_scores(
     Returns:
         "b k" in [0, 1], fp32.
     """
-    if logit_scale <= 0:
-        raise ValueError(f'logit_scale must be above 0, got {logit_scale}')
+    check_positive('logit_scale', logit_scale)
     if queries.empty is not None:
         return word_presence(cls, queries, queries.empty, logit_scale)
     cls, text = normalize(cls.float()), queries.embeddings.float()
@@ -72,8 +72,7 @@ def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor
     Raises:
         ValueError: `least` is no probability.
     """
-    if not 0 <= least <= 1:
-        raise ValueError(f'min_presence is a probability, in [0, 1], got {least}')
+    check_number('min_presence', least, 0, 1)
     first = int(has_background)
     keep = presence >= least
     keep[first:][presence[first:].argmax()] = True

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..environment.numbers import check_count
 from ..inference.precision import weights_version
 from ..structures import TextQueries
 from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templates
@@ -57,8 +58,7 @@ class OpenCLIPTextEncoder(nn.Module):
         text_cache: str | Path | bool | None = None,
     ):
         super().__init__()
-        if batch_tokens < 1:
-            raise ValueError(f'batch_tokens must be at least 1, got {batch_tokens}')
+        check_count('batch_tokens', batch_tokens)
         self.vocabulary = Vocabulary.read(vocabulary)
         self.templates = read_templates(templates)
         self.source = resolve(arch, pretrained, quick_gelu, checksum, cache_dir)

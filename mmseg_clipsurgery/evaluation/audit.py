@@ -29,7 +29,7 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
         ValueError, FileNotFoundError: what is wrong, and the remedy.
     """
     start = time.perf_counter()
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
     source = cfg.test_dataloader.dataset
     for dataset_config in dataset_configs(source):
         if data_root:

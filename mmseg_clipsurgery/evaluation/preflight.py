@@ -38,7 +38,7 @@ def check(
         FileNotFoundError: a data root, folder, split, image or mask is missing.
     """
     start = time.perf_counter()
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
     check_model(segmentor_config(cfg))
     source = cfg.test_dataloader.dataset
     for one in dataset_configs(source):

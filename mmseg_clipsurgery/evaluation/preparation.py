@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
+from .keywords import check_keywords
+from .pipelines import check_pipeline
 from .preflight import evaluators
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces
@@ -49,6 +51,9 @@ def prepare(
         )
     for source in dataset_configs(cfg.test_dataloader.dataset) if data_root else ():
         source.data_root = str(data_root)
+    check_keywords(cfg)
+    for source in dataset_configs(cfg.test_dataloader.dataset):
+        check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))
     if out:
         save_masks(cfg, str(out))
     if tta:

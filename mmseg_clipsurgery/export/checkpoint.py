@@ -42,7 +42,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     if not cfg.get('model'):
         raise ValueError(f'the config {config} has no model')
     register_towers()
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
     model = MODELS.build(cfg.model)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}

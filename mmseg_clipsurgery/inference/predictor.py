@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..environment.numbers import check_number
 from ..refine import pamr
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -55,6 +56,9 @@ class Predictor:
         threshold: what a pixel's similarity must exceed where there is one word.
         class_token: whether the similarity uses the class token.
         surgery: another than the tower's own.
+
+    Raises:
+        ValueError: the threshold is no finite number.
     """
 
     tower: nn.Module
@@ -64,6 +68,9 @@ class Predictor:
     threshold: float = 0.0
     class_token: bool = False
     surgery: Surgery | None = None
+
+    def __post_init__(self) -> None:
+        check_number('threshold', self.threshold)
 
     @torch.no_grad()
     def predict(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
+from ..environment.numbers import check_count, check_number, check_positive, check_switch
 from ..refine import pamr
 from ..vocabulary import Vocabulary
 from .precision import PRECISIONS
@@ -64,21 +65,15 @@ class InferenceSettings:
     def read(cls, test_cfg: Mapping | None, patch: int) -> 'InferenceSettings':
         """Check a `test_cfg` against the tower's patch size in pixels."""
         known = {field.name for field in fields(cls)}
+        if not isinstance(test_cfg, Mapping | None):
+            raise ValueError(f'test_cfg must hold names and values, got {test_cfg!r}')
         unknown = sorted(set(test_cfg or {}) - known)
         if unknown:
             raise ValueError(f'unknown test_cfg setting {unknown[0]!r}; there are {", ".join(sorted(known))}')
         settings = cls(**(test_cfg or {}))
         if settings.mode not in ('whole', 'slide'):
             raise ValueError(f"test_cfg.mode must be 'whole' or 'slide', got {settings.mode!r}")
-        if settings.logit_scale <= 0 or settings.window_batch < 1:
-            raise ValueError(
-                f'test_cfg needs logit_scale > 0 and window_batch >= 1, got {settings.logit_scale} and '
-                f'{settings.window_batch}'
-            )
-        for name in ('prob_thd', 'area_thd'):
-            value = getattr(settings, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f'test_cfg.{name} must lie between 0 and 1, or be None, got {value}')
+        settings.check_numbers()
         if settings.precision not in PRECISIONS:
             raise ValueError(
                 f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'
@@ -87,13 +82,25 @@ class InferenceSettings:
             try_pamr(settings.pamr)
         return settings if settings.mode == 'whole' else settings.with_windows(patch)
 
+    def check_numbers(self) -> None:
+        """Refuse numbers out of range, and what is no number. Raises ValueError with the setting's name."""
+        check_positive('test_cfg.logit_scale', self.logit_scale)
+        check_count('test_cfg.window_batch', self.window_batch)
+        for name in ('prob_thd', 'area_thd'):
+            if getattr(self, name) is not None:
+                check_number(f'test_cfg.{name}', getattr(self, name), 0, 1)
+        if self.chunk_memory is not None:
+            check_count('test_cfg.chunk_memory', self.chunk_memory)
+        for name in ('pad_windows', 'scores', 'maps', 'compiled'):
+            check_switch(f'test_cfg.{name}', getattr(self, name))
+
     def with_windows(self, patch: int) -> 'InferenceSettings':
         """The same with crop and stride as pairs, checked."""
         if self.crop_size is None or self.stride is None:
             raise ValueError(
                 "test_cfg.mode='slide' needs crop_size and stride, for instance (224, 224) and (112, 112)"
             )
-        crop, stride = (pair(value) for value in (self.crop_size, self.stride))
+        crop, stride = (pair(getattr(self, name), f'test_cfg.{name}') for name in ('crop_size', 'stride'))
         if min(crop) < patch:
             raise ValueError(
                 f'test_cfg.crop_size {crop} is smaller than a patch ({patch} pixels); make it larger'
@@ -112,17 +119,24 @@ def try_pamr(settings: Mapping) -> None:
         ValueError: names the settings.
     """
     try:
+        check_count('iterations', settings.get('iterations'), least=0)
+        for dilation in settings.get('dilations') or ():
+            check_count('dilations', dilation)
         pamr(torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 1, 1), **settings)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f'test_cfg.pamr must be like dict(iterations=10, dilations=(8, 16)), got {settings}: {error}'
         ) from error
 
 
-def pair(value: int | Sequence[int]) -> tuple[int, int]:
-    """One number or two, as a config gives them, as (height, width)."""
-    height, width = (value, value) if isinstance(value, int) else value
-    return height, width
+def pair(value: int | Sequence[int], name: str = 'a size') -> tuple[int, int]:
+    """One number or two, as a config gives them, as (height, width). Raises ValueError for anything else."""
+    numbers = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    if len(numbers) != 2:
+        raise ValueError(f'{name} must be one number or (height, width), got {value!r}')
+    for number in numbers:
+        check_count(name, number)
+    return numbers
 
 
 def check_thresholds(settings: InferenceSettings, vocabulary: Vocabulary) -> None:
@@ -135,5 +149,13 @@ def check_thresholds(settings: InferenceSettings, vocabulary: Vocabulary) -> Non
     if used and not vocabulary.has_background:
         raise ValueError(
             f'test_cfg.{used[0]} gives pixels to class 0, which is {vocabulary.classes[0]!r} here; it needs a '
-            "vocabulary whose class 0 is 'background', so set it to None"
+            f"vocabulary whose class 0 is 'background', so set it to None{written_without_name(vocabulary)}"
         )
+
+
+def written_without_name(vocabulary: Vocabulary) -> str:
+    """How to write a background whose line lists its words alone, as public word files do; '' for a single word."""
+    words = [word for word, k in zip(vocabulary.queries, vocabulary.class_of, strict=True) if k == 0]
+    if len(words) == 1:
+        return ''
+    return f"; if these words are the background's, write 'background: {', '.join(words[:3])}, ...'"

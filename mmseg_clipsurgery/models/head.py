@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ..environment.numbers import check_number
 from ..similarity import Similarity, check_similarity, grid_logits
 from ..structures import ImageTokens, TextQueries
 
@@ -24,7 +25,7 @@ class SurgeryHead(BaseModule):
         align_corners: read by MMSeg's tools; always False here.
 
     Raises:
-        ValueError: unknown similarity, align_corners=True.
+        ValueError: unknown similarity, a threshold that is no finite number, align_corners=True.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class SurgeryHead(BaseModule):
             raise ValueError(
                 'align_corners=True is not supported: the protocol upsamples with align_corners=False'
             )
+        check_number('decode_head.threshold', threshold)
         self.similarity: Similarity = similarity
         self.threshold = threshold
         self.num_classes = num_classes

@@ -92,29 +92,6 @@ def converts_channels(preprocessor: nn.Module) -> bool:
     return any(getattr(preprocessor, name, False) for name in names)
 
 
-def unpadded(inputs: Tensor | Sequence[Tensor], metas: Sequence[Mapping]) -> list[Tensor]:
-    """Images of a batch, each "3 H W", without the padding a stock preprocessor or transform added.
-
-    Args:
-        inputs: "b 3 H W" or a list of "3 H W".
-        metas: what MMSeg noted of each image.
-
-    Raises:
-        ValueError: an image of another shape, or not one meta for each image.
-    """
-    if len(inputs) != len(metas):
-        raise ValueError(f'got {len(inputs)} images and {len(metas)} data samples; give one for each image')
-    images = []
-    for image, meta in zip(inputs, metas, strict=True):
-        if image.dim() != 3 or image.shape[0] != 3:
-            raise ValueError(
-                f'inputs must be "b 3 H W" or a list of "3 H W", got an image of shape {tuple(image.shape)}'
-            )
-        left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
-        images.append(image[:, top : image.shape[1] - bottom, left : image.shape[2] - right])
-    return images
-
-
 def flipped_dims(meta: Mapping) -> tuple[int, ...]:
     """Which dimensions of "c H W" a test-time flip reversed, from what MMSeg noted of the image.
 

@@ -13,9 +13,10 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..clip.checkpoints import own_logit_scale
+from ..environment.numbers import check_positive
 from ..recognition import recognition_scores
 from ..similarity import SurgeryForm
-from .preprocessor import unpadded
+from .padding import unpadded
 from .segmentor import CLIPSurgerySegmentor
 
 
@@ -36,6 +37,8 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
         super().__init__(**settings)
         if self.variants:
             raise ValueError('variants are read for labels; which words an image holds depends on no surgery')
+        if logit_scale is not None:
+            check_positive('logit_scale', logit_scale)
         self.form = form
         self.logit_scale = (
             own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale

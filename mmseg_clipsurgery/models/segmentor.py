@@ -22,7 +22,8 @@ from ..inference.predictor import Prediction, Predictor
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
-from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims, unpadded
+from .padding import unpadded
+from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims
 from .variants import read_variants
 
 

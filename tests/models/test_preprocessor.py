@@ -1,7 +1,6 @@
 """The preprocessor: MMSeg's numbers, no padding, any sizes; and what is refused."""
 
 import segmentors
-from mmseg_clipsurgery.models.preprocessor import unpadded
 
 import numpy as np
 import pytest
@@ -114,19 +113,3 @@ def test_rounded_statistics_pass(kind):
     """Configs often write 122.771."""
     rounded = dict(mean=[round(m, 3) for m in MEAN], std=[round(s, 3) for s in STD], bgr_to_rgb=True)
     MODELS.build(segmentors.word_config() | dict(data_preprocessor=dict(type=kind, **rounded)))
-
-
-@pytest.mark.parametrize(
-    'meta',
-    [
-        dict(img_padding_size=(1, 2, 3, 4)),
-        dict(padding_size=[1, 2, 3, 4]),
-        dict(img_padding_size=(1, 2, 3, 4), padding_size=(5, 5, 5, 5)),
-    ],
-    ids=['img_padding_size', 'padding_size', 'both'],
-)
-def test_padding_is_cut(meta):
-    """Left, right, top, bottom, as MMSeg writes them."""
-    (image,) = segmentors.images((12, 13))
-    (found,) = unpadded(image[None], [meta])
-    assert torch.equal(found, image[:, 3:8, 1:11])

@@ -25,6 +25,7 @@ from ..saved_predictions import file_name, write_scores
 from .confusion import areas_of, confusion_counts, group_means, label_range
 from .distributed_sum import DistributedSum
 
+IOU_SETTINGS = ('nan_to_num', 'beta', 'collect_device', 'format_only', 'prefix')
 MOST_UNCHECKED = 32  # images on an accelerator whose labels are still to be checked
 
 
@@ -40,7 +41,10 @@ class SegmentationMetric(IoUMetric):
         output_dir: folder for predicted masks in the data set's own encoding (`reduce_zero_label` is undone).
         scores_dir: folder for class scores as fp16 npz; needs `test_cfg.scores=True` in the segmentor.
         image_root: folder below which names of saved files are kept; None: base names.
-        **kwargs: the other arguments of `IoUMetric` (`format_only`, `nan_to_num`, `beta`, `prefix`).
+        **kwargs: the other arguments of `IoUMetric` (`format_only`, `nan_to_num`, `beta`, `prefix`, `collect_device`).
+
+    Raises:
+        ValueError: an unknown argument, which `IoUMetric` itself would drop.
 
     After `evaluate`, on every process: `per_class`, a list of dictionaries with `class`, `IoU`, `Acc`, ... (percent;
     None where a class occurs neither in truth nor prediction), and `confusion`, "k k", rows truth, columns prediction.
@@ -57,6 +61,11 @@ class SegmentationMetric(IoUMetric):
         image_root: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if unknown := sorted(set(kwargs) - set(IOU_SETTINGS)):
+            raise ValueError(
+                f'SegmentationMetric has no setting {unknown[0]!r}; there are ignore_index, iou_metrics, groups, '
+                f'per_image, output_dir, scores_dir, image_root, {", ".join(IOU_SETTINGS)}'
+            )
         super().__init__(ignore_index, list(iou_metrics), output_dir=output_dir, **kwargs)
         self.groups = {name: list(classes) for name, classes in (groups or {}).items()}
         self.per_image = per_image
