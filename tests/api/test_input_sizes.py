@@ -42,6 +42,12 @@ def test_wrong_sizes(wrong):
         InputSizes.of(tower(224, 16), dict(window=wrong))
 
 
+def test_sizes_have_a_limit():
+    assert InputSizes.of(tower(224, 16), dict(segment=8192)).segment == 8192
+    with pytest.raises(ValueError, match='segment must be at most 8192 pixels, got 1000000'):
+        InputSizes.of(tower(224, 16), dict(segment=1_000_000))
+
+
 @pytest.mark.parametrize(
     ('size', 'side', 'expected'),
     [
