@@ -22,8 +22,8 @@ from ..inference.settings import InferenceSettings
 from ..similarity import grid_logits
 from ..structures import ImageTokens
 from ..surgery import Surgery
-from .images import Pixels
 from .input_sizes import InputSizes, whole_patches
+from .pixels import Pixels
 
 
 @dataclass(frozen=True, eq=False)

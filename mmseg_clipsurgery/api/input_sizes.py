@@ -18,10 +18,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..clip.tower import ImageTower
-from .images import Pixels
 from .opencv import resize, size_within
+from .pixels import Pixels
 
 LONG_SIDE = 2048
+MOST = 4 * LONG_SIDE  # of a size that is given: beyond it a photo takes hours
 CLIP_SIZE = 224  # the smallest size a CLIP is trained at
 Side: TypeAlias = int | Literal['auto'] | None
 
@@ -31,7 +32,7 @@ class InputSizes:
     """Sizes in pixels; None: an image's own size (sides), no windows (window, stride).
 
     Raises:
-        ValueError: a size below one.
+        ValueError: a size below one, or above `MOST`.
     """
 
     segment: int | None
@@ -44,6 +45,8 @@ class InputSizes:
         for name, value in vars(self).items():
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be a number of pixels, None or 'auto', got {value!r}")
+            if value is not None and value > MOST:
+                raise ValueError(f'{name} must be at most {MOST} pixels, got {value}')
 
     @classmethod
     def of(cls, tower: ImageTower, given: Mapping[str, Side]) -> 'InputSizes':

@@ -12,6 +12,7 @@ from ..vocabulary import TemplatesSpec, read_templates
 from .encoders import Encoders
 from .input_sizes import InputSizes, Side
 from .model import SurgeryModel
+from .reading import MAX_PIXELS, Reading
 
 
 def load(
@@ -30,6 +31,8 @@ def load(
     explain_side: Side = 'auto',
     recognise_side: Side = 'auto',
     batch: int = 8,
+    bit_depth: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> SurgeryModel:
     """A CLIP under a surgery, ready for photos and words.
 
@@ -42,10 +45,12 @@ def load(
         short_side, window, stride: how large `segment` takes a photo, in pixels; `input_sizes` says what 'auto' is.
         explain_side, recognise_side: the short side for everything else, and for `recognise`.
         batch: photos of one size, or windows, that the tower takes at once.
+        bit_depth, max_pixels: how images are read, see `Reading`.
 
     Raises:
         ValueError, FileNotFoundError: unknown or contradictory arguments, missing files; see the parts.
     """
+    reading = Reading(bit_depth, max_pixels)
     if templates == 'auto':
         templates = 'bare' if named_arch(arch) == 'scenes' else 'imagenet80'
     templates = read_templates(templates)  # a mistake here must not wait for a download
@@ -57,4 +62,4 @@ def load(
     sides = dict(
         segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
     )
-    return SurgeryModel(Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch))
+    return SurgeryModel(Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch), reading)

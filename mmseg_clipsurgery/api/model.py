@@ -28,9 +28,11 @@ from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
 from .encoders import Encoders
-from .images import Images, Pixels, read_images, to_uint8
+from .images import Images, read_images
 from .input_sizes import whole_patches, with_short_side
 from .patch_attention import patch_attention
+from .pixels import Pixels, to_uint8
+from .reading import DEFAULT, Reading
 from .results import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
 from .results.base import maps_at
 from .word_lists import Words, chunks, texts_for, texts_of, words_for
@@ -42,10 +44,11 @@ class SurgeryModel:
 
     Args:
         encoders: CLIP's towers, the surgery, and how large photos are given to them.
+        reading: how images are read.
     """
 
-    def __init__(self, encoders: Encoders):
-        self.encoders = encoders
+    def __init__(self, encoders: Encoders, reading: Reading = DEFAULT):
+        self.encoders, self.reading = encoders, reading
 
     def to(self, *args: Any, **kwargs: Any) -> 'SurgeryModel':
         """Move the towers, as `torch.nn.Module.to`; the model itself is returned."""
@@ -60,7 +63,7 @@ class SurgeryModel:
 
     def with_surgery(self, surgery: str | Mapping | Surgery) -> 'SurgeryModel':
         """The same towers under another surgery. Raises ValueError as `load`."""
-        return SurgeryModel(self.encoders.with_surgery(surgery))
+        return SurgeryModel(self.encoders.with_surgery(surgery), self.reading)
 
     @torch.no_grad()
     def segment(
@@ -197,11 +200,12 @@ class SurgeryModel:
             among: other words to tell it from, by feature surgery; None: the single-text form.
             threshold, downsample: as `explain.points`.
         """
-        pixels, batch = read_images(images)
+        pixels, batch = read_images(images, self.reading)
         others, results = Vocabulary.read(among), []
         texts = texts_for(word, len(pixels), batch)
+        embedded = self._embedded([part for text in texts for part in texts_of(text)], others)
         for photo, tokens, text in zip(pixels, self._tokens(pixels), texts, strict=True):
-            maps = self._text_maps(tokens, texts_of(text), others).cpu()
+            maps = text_maps(tokens, texts_of(text), others, embedded).cpu()
             combined = len(maps) > 1
             find, shown = (explain.combined_points, maps) if combined else (explain.points, maps[0])
             xy, labels = find(shown, photo.shape[:2], threshold, downsample)
@@ -220,7 +224,7 @@ class SurgeryModel:
             sentence: free text, encoded as it is; for a list of photos one for all, or a list with one for each.
             method: 'leave_out' or 'tokens', see `word_relevance`.
         """
-        pixels, batch = read_images(images)
+        pixels, batch = read_images(images, self.reading)
         results = []
         sentences = texts_for(sentence, len(pixels), batch)
         for photo, tokens, text in zip(pixels, self._tokens(pixels), sentences, strict=True):
@@ -247,7 +251,7 @@ class SurgeryModel:
         Raises:
             ValueError: a pixel outside the photo, or a block that the surgery leaves alone.
         """
-        pixels, batch = read_images(images)
+        pixels, batch = read_images(images, self.reading)
         tower, (x, y), results = self.encoders.tower, xy, []
         for photo in pixels:
             height, width = photo.shape[:2]
@@ -268,15 +272,19 @@ class SurgeryModel:
     def _tokens(self, pixels: list[Pixels]) -> list[ImageTokens]:
         return self.encoders.tokens(pixels, self.encoders.sizes.explain)
 
-    def _text_maps(self, tokens: ImageTokens, texts: Sequence[str], among: Vocabulary | None) -> Tensor:
-        """Similarity of each text "t h w": against the empty string, or by feature surgery among other words."""
-        if among is None:
-            embedded = self.encoders.text.embed_words([*texts, ''])
-            return against_empty(tokens, embedded[:-1], embedded[-1:])
-        words = [*texts, *(word for word in among.queries if word not in texts)]
-        embedded = self.encoders.text.embed_words(words)
-        queries = TextQueries(embedded, torch.arange(len(words), device=embedded.device))
-        return grid_logits(tokens, queries, 'released')[0, : len(texts)]
+    def _embedded(self, texts: Sequence[str], among: Vocabulary | None) -> dict[str, Tensor]:
+        """Each text once -> "c"; those of `among`, or the empty string, with them.
+
+        The words of `among` are embedded as a list of their own, which is kept: the next call has them already.
+        """
+        known = [''] if among is None else list(dict.fromkeys(among.queries))
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        lists = [[*new, *known]] if among is None else [known, *([new] if new else [])]
+        return {
+            word: row
+            for words in lists
+            for word, row in zip(words, self.encoders.text.embed_words(words), strict=True)
+        }
 
     def _kept_classes(
         self,
@@ -297,11 +305,33 @@ class SurgeryModel:
 
     def _by_words(self, images: Images, words: Words, results_of: Callable[..., list]) -> Any:
         """Results of photos; those that share their words are found together, `batch` at a time."""
-        pixels, batch = read_images(images)
+        pixels, batch = read_images(images, self.reading)
         results: list = []
         for part, vocabulary in chunks(pixels, words_for(words, len(pixels), batch), self.encoders.batch):
             results += results_of(part, vocabulary, self.encoders.text(vocabulary))
         return results if batch else results[0]
+
+
+def text_maps(
+    tokens: ImageTokens, texts: Sequence[str], among: Vocabulary | None, embedded: Mapping[str, Tensor]
+) -> Tensor:
+    """Similarity of each text: against the empty string, or by feature surgery among other words.
+
+    Args:
+        tokens: patch tokens "1 c h w".
+        texts: what is looked for.
+        among: the other words, or None.
+        embedded: of every text and word, or of every text and the empty string, "c".
+
+    Returns:
+        "t h w".
+    """
+    if among is None:
+        return against_empty(tokens, torch.stack([embedded[text] for text in texts]), embedded[''][None])
+    words = [*texts, *(word for word in among.queries if word not in texts)]
+    rows = torch.stack([embedded[word] for word in words])
+    queries = TextQueries(rows, torch.arange(len(words), device=rows.device))
+    return grid_logits(tokens, queries, 'released')[0, : len(texts)]
 
 
 def against_empty(tokens: ImageTokens, texts: Tensor, empty: Tensor) -> Tensor:

@@ -9,10 +9,14 @@ Interpolation = Literal['bilinear', 'bicubic', 'area']
 CODES = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC, 'area': cv2.INTER_AREA}
 
 
-def decode(data: bytes) -> np.ndarray | None:
-    """An encoded image -> "H W 3" uint8 RGB, turned upright by EXIF; None for bytes that OpenCV can't decode."""
+def decode(data: bytes, keep_depth: bool = False) -> np.ndarray | None:
+    """An encoded image -> "H W 3" RGB, turned upright by EXIF; None for bytes that OpenCV can't decode.
+
+    uint8; with `keep_depth` of the type that the file holds.
+    """
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if keep_depth else 0)
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # no bytes at all, or more pixels than OpenCV's limit
         return None
     return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

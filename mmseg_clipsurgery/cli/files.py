@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..api.images import SUFFIXES, begins_as_image
+from ..api.image_files import SUFFIXES, begins_as_image
+from ..api.images import local_path
 
 LONGEST = 160  # bytes of a result's name before its ending; file systems take 255 for all of it
 
@@ -56,7 +57,7 @@ def find_photos(inputs: Sequence[str], out: Path) -> tuple[list[Photo], list[Pat
     """
     found = Found()
     for given in inputs:
-        path = Path(given).expanduser()
+        path = local_path(given)
         if path.is_dir():
             add_folder(path, out, found)
         elif path.exists():

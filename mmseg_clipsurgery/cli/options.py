@@ -7,7 +7,8 @@ from ..surgery import SURGERIES
 from ..vocabulary import Vocabulary, resource_names
 from .common import add_debug_option, add_import_option
 
-OPACITY = 0.6  # that of `api.results`, which this module must not import: it imports torch
+# Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
+OPACITY, MAX_PIXELS = 0.6, 178_956_970
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +40,19 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         default='auto',
         metavar='PIXELS',
         help="size of photos for the model; 'own' for their own size (default: what suits the model)",
+    )
+    model.add_argument(
+        '--bit-depth',
+        type=int,
+        metavar='BITS',
+        help='of photos with 16 bits a channel, from 8 to 16 (default: the least that holds the largest value)',
+    )
+    model.add_argument(
+        '--max-pixels',
+        type=int,
+        default=MAX_PIXELS,
+        metavar='N',
+        help='photos of more pixels are refused (default: %(default)s)',
     )
     output = parser.add_argument_group('output')
     output.add_argument('--out', default='clipsurgery_out', help='folder (default: %(default)s)')

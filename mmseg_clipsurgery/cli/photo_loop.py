@@ -14,10 +14,12 @@ from pathlib import Path
 
 import torch
 
-from ..api.images import decode_image, read_bytes
+from ..api.image_files import decode_image, read_bytes
 from ..api.model import SurgeryModel
+from ..api.reading import Reading
 from ..api.results import Result
 from ..environment.mistakes import sentence
+from ..environment.paths import user_path
 from ..environment.progress import Progress
 from ..visualization.panels import check_opacity
 from .files import Photo, find_photos
@@ -51,6 +53,7 @@ class PhotoRun:
         models: who is asked, by their surgeries' names.
         writer: writes results.
         settings: SHA-256 of what decides the results beside the photo.
+        reading: how images are read.
         overwrite: answer every photo, whatever is there.
         outcome: how it went so far.
     """
@@ -60,6 +63,7 @@ class PhotoRun:
     models: Mapping[str, SurgeryModel]
     writer: Writer
     settings: str
+    reading: Reading
     overwrite: bool
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -81,7 +85,7 @@ class PhotoRun:
             if why is None:
                 self.outcome.skipped += 1
                 return False
-            pixels = decode_image(data, str(photo.path))
+            pixels = decode_image(data, str(photo.path), self.reading)
             results = {name: self.question.ask(model, pixels) for name, model in self.models.items()}
             figure = self.writer.figure(results)
         except Exception as error:
@@ -112,7 +116,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
         OSError: a result could not be written.
     """
     check_opacity(arguments.opacity)
-    out = Path(arguments.out)
+    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), output_folder(arguments.out)
     photos, skipped = find_photos(arguments.photos, out)
     question = task.prepare(arguments)
     if question.check:
@@ -120,10 +124,12 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     models = load_models(arguments, task.size)
     note = out / f'{task.name}.settings.json'
     asked = {**settings_of(arguments, models, read_record(note)), **question.settings}
-    settings = keep_settings(note, {**asked, 'opacity': arguments.opacity}, arguments.overwrite)
+    settings = keep_settings(
+        note, {**asked, 'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}, arguments.overwrite
+    )
     writer = Writer(task, question, arguments, out, list(models))
     run, progress = (
-        PhotoRun(task, question, models, writer, settings, arguments.overwrite),
+        PhotoRun(task, question, models, writer, settings, reading, arguments.overwrite),
         Progress(len(photos)),
     )
     for photo in photos:
@@ -134,6 +140,15 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
         kind = f'{task.name}.json'
         question.end([(photo, writer.path(photo, kind)) for photo in photos if photo.path not in failed], out)
     return run.outcome
+
+
+def output_folder(given: str) -> Path:
+    """The folder of the results. Raises ValueError for what is no folder."""
+    out = user_path(given)
+    file = next((path for path in (out, *out.parents) if path.is_file()), None)
+    if file:
+        raise ValueError(f'--out {given}: {file} is a file; give a folder')
+    return out
 
 
 def concerns_one_photo(error: Exception) -> bool:

@@ -1,10 +1,15 @@
 """Images of every kind become pixels as MMSeg would load them, or are refused by name."""
 
 import io
+import zlib
 
 import photos
-from mmseg_clipsurgery.api.images import read_image, read_images, to_uint8
+from mmseg_clipsurgery.api import reading
+from mmseg_clipsurgery.api.image_files import decode_image, header_pixels
+from mmseg_clipsurgery.api.images import read_image, read_images
 from mmseg_clipsurgery.api.opencv import decode
+from mmseg_clipsurgery.api.pixels import to_uint8
+from mmseg_clipsurgery.api.reading import Reading
 
 import cv2
 import numpy as np
@@ -61,6 +66,74 @@ def test_16_bits_keep_their_high_byte(tmp_path):
     grey = Image.fromarray(deep[..., 0])
     assert grey.mode == 'I;16'
     assert np.array_equal(read_image(grey), np.repeat(deep[..., :1] >> 8, 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ('depth', 'read_as'), [(7, 8), (8, 8), (9, 10), (10, 10), (11, 11), (12, 12), (13, 14), (16, 16)]
+)
+def test_fewer_bits_in_16_are_stretched(tmp_path, caplog, depth, read_as):
+    reading.say_depth.cache_clear()
+    deep = np.random.default_rng(0).integers(0, 1 << depth, (20, 32, 3), np.uint16)
+    deep[0, 0] = (1 << depth) - 1
+    expected = (deep >> (read_as - 8)).astype(np.uint8)
+    for name in ('deep.png', 'deep.tiff'):
+        assert cv2.imwrite(str(tmp_path / name), deep[..., ::-1])
+        as_opencv = decode((tmp_path / name).read_bytes())  # rounds a TIFF
+        assert np.array_equal(read_image(tmp_path / name, Reading(bit_depth=16)), as_opencv), name
+        assert np.array_equal(read_image(tmp_path / name), as_opencv if depth == 16 else expected), name
+    assert np.array_equal(read_image(deep), expected)
+    assert np.array_equal(read_image(Image.fromarray(deep[..., 0]))[..., 0], expected[..., 0])
+    assert np.array_equal(
+        read_image(deep, Reading(bit_depth=max(8, depth)))[0, 0], [min(255, (1 << depth) - 1)] * 3
+    )
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (read_as < 16)
+    assert all(f'are read as {read_as} bits; if they are not, state bit_depth' in line for line in said)
+    if depth > 8:
+        with pytest.raises(ValueError, match=rf'up to {(1 << depth) - 1}, which 8 bits do not hold'):
+            read_image(deep, Reading(bit_depth=8))
+
+
+def test_bytes_and_file_objects_are_read_as_the_file(tmp_path):
+    path = photos.save(tmp_path / 'a.png', PHOTO)
+    data = path.read_bytes()
+    stream = io.BytesIO(data)
+    with path.open('rb') as file:
+        for image in (data, bytearray(data), memoryview(data), stream, stream, file):
+            assert np.array_equal(read_image(image), PHOTO)
+    pixels, batch = read_images([data, stream])
+    assert batch
+    assert np.array_equal(pixels, [PHOTO, PHOTO])
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'JPEG', 'GIF', 'WEBP', 'JPEG2000'])
+def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(PHOTO).save(buffer, kind)
+    assert read_image(buffer, Reading(max_pixels=20 * 32)).shape == PHOTO.shape
+    monkeypatch.setattr('mmseg_clipsurgery.api.image_files.decode', lambda *_: pytest.fail('decoded'))
+    with pytest.raises(
+        ValueError, match=r'a\.png has 640 pixels, more than the limit of 639; shrink it, or raise'
+    ):
+        decode_image(buffer.getvalue(), 'a.png', Reading(max_pixels=639))
+
+
+def test_a_decompression_bomb_is_refused():
+    chunk = b'IHDR' + (30000).to_bytes(4, 'big') * 2 + bytes([8, 2, 0, 0, 0])
+    data = b'\x89PNG\r\n\x1a\n' + (13).to_bytes(4, 'big') + chunk + zlib.crc32(chunk).to_bytes(4, 'big')
+    assert header_pixels(data) == 900_000_000
+    with pytest.raises(ValueError, match='the given data has 900,000,000 pixels, more than the limit'):
+        read_image(data)
+    with pytest.raises(ValueError, match='PIL image has 40 pixels'):
+        read_image(Image.new('RGB', (5, 8)), Reading(max_pixels=39))
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(bit_depth=7), dict(bit_depth=17), dict(max_pixels=0), dict(max_pixels=1.5)]
+)
+def test_settings_of_reading_out_of_range(settings):
+    with pytest.raises(ValueError, match=f'{next(iter(settings))} must be'):
+        Reading(**settings)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
@@ -136,7 +209,20 @@ ERRORS = {
     'text': (file_with(b'no image'), r'file.jpg is no image that can be read \(it is of no known format\)'),
     'empty': (file_with(b''), r'no image that can be read \(it is empty\)'),
     'none': (lambda tmp: None, 'got an image of type NoneType; give a path'),
-    'bytes': (lambda tmp: io.BytesIO(), 'type BytesIO'),
+    'no bytes': (lambda tmp: b'', r'the given data is no image that can be read \(it is empty\)'),
+    'no bytes in a file': (lambda tmp: io.BytesIO(), r'the given file is no image .*\(it is empty\)'),
+    'a file of text': (
+        lambda tmp: io.StringIO('a'),
+        'a file object of str, not bytes; open it with mode "rb"',
+    ),
+    'a URL': (
+        lambda tmp: 'https://example.org/a.jpg',
+        'a.jpg is a URL; download it, and give the file or its bytes',
+    ),
+    'an unknown home': (lambda tmp: '~nobody_here/a.jpg', 'home of a user who is not known'),
+    'a path that is too long': (lambda tmp: 'x' * 5000, r'^x{60}\.\.\. is a path of 5000 characters'),
+    'a null character': (lambda tmp: 'a\0b', 'holds a null character'),
+    'an empty path': (lambda tmp: '', "got '' where a path is expected"),
     'channels first': (lambda tmp: np.zeros((3, 8, 8), np.uint8), r'"H W 3".*\(3, 8, 8\).*to the end'),
     'channels last': (lambda tmp: torch.zeros(8, 8, 3), r'"3 H W".*\(8, 8, 3\).*to the front'),
     'two channels': (lambda tmp: np.zeros((8, 8, 2), np.uint8), '"H W 3"'),

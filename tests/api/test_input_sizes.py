@@ -42,6 +42,12 @@ def test_wrong_sizes(wrong):
         InputSizes.of(tower(224, 16), dict(window=wrong))
 
 
+def test_sizes_have_a_limit():
+    assert InputSizes.of(tower(224, 16), dict(segment=8192)).segment == 8192
+    with pytest.raises(ValueError, match='segment must be at most 8192 pixels, got 1000000'):
+        InputSizes.of(tower(224, 16), dict(segment=1_000_000))
+
+
 @pytest.mark.parametrize(
     ('size', 'side', 'expected'),
     [
@@ -54,12 +60,12 @@ def test_wrong_sizes(wrong):
     ids=['landscape', 'portrait', 'enlarged', 'long side first', 'at least a pixel'],
 )
 def test_the_short_side_keeps_the_ratio(size, side, expected):
-    assert with_short_side(np.zeros((*size, 3), np.uint8), side).shape == (*expected, 3)
+    assert with_short_side(np.zeros((*size, 3), np.uint8), side, 1).shape == (*expected, 3)
 
 
 def test_no_short_side_leaves_pixels_alone():
     pixels = photos.photo()
-    assert with_short_side(pixels, None) is pixels
+    assert with_short_side(pixels, None, 4) is pixels
 
 
 @pytest.mark.parametrize(
@@ -86,3 +92,11 @@ def test_shrinking_averages():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::4] = 255
     assert np.ptp(whole_patches(stripes, 16, 4)) <= 1
+
+
+@pytest.mark.parametrize('short_side', [24, None], ids=['resized', 'own size'])
+@pytest.mark.parametrize('size', [(1, 300), (300, 1), (1, 20000), (2, 2), (3, 400)], ids=str)
+def test_strips_are_stretched_to_a_patch(size, short_side):
+    resized = with_short_side(np.zeros((*size, 3), np.uint8), short_side, 4)
+    assert min(resized.shape[:2]) >= 4
+    assert max(resized.shape[:2]) >= min(max(size), 2048)

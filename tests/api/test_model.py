@@ -192,6 +192,26 @@ def test_golden_points(monkeypatch, name, word):
     assert np.array_equal(result.labels, reference[f'labels{word}'].numpy())
 
 
+def test_points_encode_each_text_once(monkeypatch):
+    model, encoded = photos.model(), []
+    encode = model.encoders.text.embed_words
+    monkeypatch.setattr(
+        model.encoders.text, 'embed_words', lambda words: encoded.append(tuple(words)) or encode(words)
+    )
+    pictures, words = [photos.photo(seed=seed) for seed in range(3)], ['a', 'b', 'c', 'd']
+    among = model.points(pictures, ['b', 'x+a', 'x'], among=words)
+    assert encoded == [('a', 'b', 'c', 'd'), ('x',)]  # the same list for every call, so that it is kept
+    alone = model.points(pictures, ['a', 'b', 'a'])
+    assert encoded[2:] == [('a', 'b', '')]
+    for index, text in enumerate(['b', 'x+a', 'x']):
+        one = model.points(pictures[index], text, among=words)
+        golden.assert_close(torch.from_numpy(one.similarity), torch.from_numpy(among[index].similarity))
+        assert np.array_equal(one.xy, among[index].xy)
+    golden.assert_close(
+        torch.from_numpy(model.points(pictures[1], 'b').similarity), torch.from_numpy(alone[1].similarity)
+    )
+
+
 def test_points_of_one_text_and_of_several(model):
     image = photos.photo(48, 64)
     cat, dog, both = (model.points(image, text, downsample=1) for text in ('cat', ' dog ', 'cat + dog'))

@@ -96,7 +96,7 @@ def test_the_ratio_is_kept_as_mmcv_keeps_it(height, width, short_side):
 def test_photos_are_resized_as_by_mmseg(size, short_side, dtype):
     pixels = photos.photo(*size).astype(dtype)
     assert np.array_equal(
-        with_short_side(pixels, short_side), mmcv.imrescale(pixels, (LONG_SIDE, short_side), backend='cv2')
+        with_short_side(pixels, short_side, 1), mmcv.imrescale(pixels, (LONG_SIDE, short_side), backend='cv2')
     )
 
 

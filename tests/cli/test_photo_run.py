@@ -10,6 +10,7 @@ import tiny
 import tiny_sam
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.api.loading import load
+from mmseg_clipsurgery.cli import photo_loop
 from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision
 
 import numpy as np
@@ -472,3 +473,48 @@ def test_a_full_disk_is_no_unreadable_photo(ask, folder, monkeypatch, capsys):
     monkeypatch.setattr('mmseg_clipsurgery.cli.writer.save_picture', full)
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 1
     assert 'No space left on device' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_strips_and_names_of_every_kind_are_answered(ask, tmp_path, capsys):
+    folder = tmp_path / 'photos'
+    photos.save(folder / 'strip.png', photos.photo(1, 300))
+    photos.save(folder / 'long strip.png', photos.photo(1, 20000))
+    photos.save(folder / f'{"x" * 242}.png', photos.photo())
+    photos.save(folder / f'{"猫" * 80}.png', photos.photo())
+    photos.save(folder / 'plain.png', photos.photo())
+    os.rename(os.fsencode(folder / 'plain.png'), os.fsencode(folder) + b'/\xff\xfe.png')
+    for expected in ('5 answered', '0 answered'):
+        assert ask('segment', folder, *TASKS['segment'], '--json') == 0
+        assert expected in capsys.readouterr().out
+    records = [json.loads(path.read_bytes()) for path in (tmp_path / 'out').glob('*_segment.json')]
+    assert {record['image'] for record in records} == {str(path) for path in folder.iterdir()}
+
+
+def out_of_memory(*_):
+    raise MemoryError
+
+
+def out_of_cpu_memory(*_):
+    raise RuntimeError(
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    )
+
+
+@pytest.mark.parametrize('fail', [out_of_memory, out_of_cpu_memory])
+@pytest.mark.parametrize('where', ['decode_image', 'Writer.figure'])
+def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch, capsys, fail, where):
+    module = 'mmseg_clipsurgery.cli.photo_loop.'
+    right = getattr(photo_loop, where) if where == 'decode_image' else photo_loop.Writer.figure
+    calls = iter((fail, right, right))
+    monkeypatch.setattr(module + where, lambda *given: next(calls)(*given))
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 3
+    captured = capsys.readouterr()
+    assert '2 answered' in captured.out
+    assert 'not answered: ' in captured.err.splitlines()[-1]
+    assert 'a.jpg: ' in captured.err.splitlines()[-1]
+
+
+def test_skipped_files_are_named(ask, folder, capsys):
+    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f'1 files were skipped, which are no photos by their names: {folder / "notes.txt"}'

@@ -1,0 +1,116 @@
+"""Image files -> pixels "H W 3" RGB: which files are images, and how their bytes are decoded.
+
+OpenCV decodes as in MMSeg's `LoadImageFromFile`; what it does not know is tried with Pillow. A file that ends too early
+is refused, not read as half a photo, and the header says how many pixels there are before any is decoded.
+"""
+
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..environment.paths import user_path
+from .opencv import decode
+from .pixels import Pixels, from_array, from_pillow
+from .reading import DEFAULT, Reading
+
+ENDINGS = {b'\xff\xd8\xff': b'\xff\xd9', b'\x89PNG': b'IEND\xaeB`\x82'}  # how a file starts: how it ends
+SUFFIXES = frozenset(
+    ['.avif', '.bmp', '.dib', '.gif', '.heic', '.heif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg']
+)
+SUFFIXES |= frozenset(['.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp'])
+STARTS = (b'\xff\xd8\xff', b'\x89PNG\r\n', b'GIF8', b'BM', b'II*\0', b'MM\0*', b'\0\0\0\x0cjP  ')
+BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'heif', b'hevc')  # of AVIF and HEIC, from byte 8 on
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a photo's file. Raises FileNotFoundError, or ValueError for a folder."""
+    path = user_path(path)
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder; give its files, or use the command line, which takes folders')
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist; check the path')
+    return path.read_bytes()
+
+
+def read_stream(stream: Any) -> bytes:
+    """All bytes of a file object, from its beginning where it can go back. Raises ValueError for one of text."""
+    if callable(getattr(stream, 'seekable', None)) and stream.seekable():
+        stream.seek(0)
+    data = stream.read()
+    if not isinstance(data, bytes):
+        raise ValueError(f'got a file object of {type(data).__name__}, not bytes; open it with mode "rb"')
+    return data
+
+
+def decode_image(data: bytes, name: str, reading: Reading = DEFAULT) -> Pixels:
+    """The bytes of an image file -> "H W 3" uint8 RGB.
+
+    Raises:
+        ValueError: they are no whole image, or one of too many pixels; the message says `name`.
+    """
+    reading.check_pixels(header_pixels(data), name)
+    pixels = decode(data) if ends_whole(data) else None
+    if pixels is None:
+        return with_pillow(name, data, reading)
+    deep = decode(data, keep_depth=True) if may_be_deep(data) else None
+    if deep is None or deep.dtype != np.uint16 or reading.depth_of(deep) == 16:
+        return pixels  # of full 16 bits OpenCV has kept the high byte
+    return from_array(deep, reading)
+
+
+def header_pixels(data: bytes) -> int:
+    """Height times width as a file's header says; 0 where Pillow does not know the format."""
+    if data.startswith(b'\x89PNG'):  # also where Pillow stumbles over what follows
+        return int.from_bytes(data[16:20], 'big') * int.from_bytes(data[20:24], 'big')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                return image.width * image.height
+    except Image.DecompressionBombError as error:
+        return int(re.findall(r'\d+', str(error))[0])
+    except (OSError, ValueError, SyntaxError):
+        return 0
+
+
+def may_be_deep(data: bytes) -> bool:
+    """Whether a file may hold more than 8 bits a channel: no JPEG, GIF, BMP or WebP, nor a PNG that says otherwise."""
+    if data.startswith(b'\x89PNG'):
+        return data[24:25] == b'\x10'
+    return not data.startswith((b'\xff\xd8\xff', b'GIF8', b'BM', b'RIFF'))
+
+
+def begins_as_image(path: Path) -> bool:
+    """Whether a file starts as an image does; False for what can't be opened or is no plain file."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open('rb') as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    if head.startswith(b'RIFF'):
+        return head[8:] == b'WEBP'
+    return head.startswith(STARTS) or (head[4:8] == b'ftyp' and head[8:] in BRANDS)
+
+
+def ends_whole(data: bytes) -> bool:
+    """Whether a JPEG or PNG ends as it should; others are taken as whole."""
+    return all(data.endswith(end) for start, end in ENDINGS.items() if data.startswith(start))
+
+
+def with_pillow(name: str, data: bytes, reading: Reading) -> Pixels:
+    """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
+    try:
+        return from_pillow(Image.open(io.BytesIO(data)), reading)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        unknown = 'it is empty' if not data else 'it is of no known format'
+        if data[4:8] == b'ftyp' and data[8:12] in BRANDS:
+            unknown = 'neither OpenCV nor Pillow decode AVIF or HEIC here; convert it to JPEG or PNG'
+        reason = unknown if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
+        raise ValueError(f'{name} is no image that can be read ({reason}); check or remove it') from None

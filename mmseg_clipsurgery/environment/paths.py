@@ -1,0 +1,35 @@
+"""Paths as users write them."""
+
+import errno
+import os
+from os import PathLike
+from pathlib import Path
+
+SHOWN = 60  # characters of a path that is too long
+
+
+def user_path(given: str | PathLike[str]) -> Path:
+    """A path, `~` expanded, whether or not something is there.
+
+    Raises:
+        ValueError: it is empty, holds a null character, is longer than the system takes, or names the home of a user
+            who is not known.
+    """
+    text = os.fspath(given)
+    if not text:
+        raise ValueError("got '' where a path is expected; give one, '.' is the present folder")
+    if '\0' in text:
+        raise ValueError(f'the path {text!r} holds a null character, which no path can; remove it')
+    try:
+        path = Path(text).expanduser()
+        os.lstat(path)
+    except RuntimeError:
+        raise ValueError(
+            f'{text} names the home of a user who is not known here; write the folder out'
+        ) from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(
+                f'{text[:SHOWN]}... is a path of {len(text)} characters, longer than the system takes'
+            ) from None
+    return path
