@@ -27,6 +27,7 @@ from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, no
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
+from .devices import check_device
 from .encoders import Encoders
 from .images import Images, read_images
 from .input_sizes import whole_patches, with_short_side
@@ -51,7 +52,14 @@ class SurgeryModel:
         self.encoders, self.reading = encoders, reading
 
     def to(self, *args: Any, **kwargs: Any) -> 'SurgeryModel':
-        """Move the towers, as `torch.nn.Module.to`; the model itself is returned."""
+        """Move the towers, as `torch.nn.Module.to`; the model itself is returned.
+
+        Raises:
+            ValueError: the device is unknown or not here.
+        """
+        for device in (*args[:1], *([kwargs['device']] if 'device' in kwargs else [])):
+            if isinstance(device, str | torch.device):
+                check_device(device)
         self.encoders.tower.to(*args, **kwargs)
         self.encoders.text.to(*args, **kwargs)
         return self

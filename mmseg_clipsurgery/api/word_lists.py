@@ -40,10 +40,14 @@ def words_for(words: Words, count: int, batch: bool) -> list[Vocabulary]:
 
 
 def given_words(words: Words) -> Vocabulary:
-    """The vocabulary of one photo. Raises ValueError for none, and as `Vocabulary.read`."""
+    """The vocabulary of one photo. Raises ValueError for none, for the background alone, and as `Vocabulary.read`."""
     vocabulary = Vocabulary.read(words)
     if vocabulary is None:
         raise ValueError("got no words; give a list such as ['cat', 'grass'], a shipped name or a text file")
+    if vocabulary.num_classes == 1 and vocabulary.has_background:
+        raise ValueError(
+            f'got {vocabulary.classes[0]!r} alone, with nothing to tell it from; give at least one word beside it'
+        )
     return vocabulary
 
 
@@ -65,11 +69,22 @@ def texts_for(text: str | Sequence[str], count: int, batch: bool) -> list[str]:
 
 
 def texts_of(text: str) -> list[str]:
-    """'person+bench' -> its texts. Raises ValueError for none or an empty one."""
+    """'person+bench' -> its texts. Raises ValueError for none, an empty one, or what is no text."""
     texts = [' '.join(part.split()) for part in text.split('+')]
     if not all(texts):
         raise ValueError(f"got the text {text!r}; give a word, or several joined by + such as 'person+bench'")
+    check_characters(text)
     return texts
+
+
+def check_characters(text: str) -> None:
+    """Raises ValueError for a text with characters that are none: null, or half of a surrogate pair."""
+    for character in text:
+        if character == '\0' or 0xD800 <= ord(character) <= 0xDFFF:
+            raise ValueError(
+                f'got the text {text!r}, whose {character!r} is no character of a text; remove it, or decode the text '
+                'as UTF-8'
+            )
 
 
 def chunks(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..similarity import normalize
+from .word_lists import check_characters
 
 RelevanceMethod = Literal['leave_out', 'tokens']
 
@@ -31,10 +32,11 @@ def embed_texts(encoder: OpenCLIPTextEncoder, texts: list[str]) -> Tensor:
 
 
 def words_of(sentence: str) -> list[str]:
-    """What stands between blanks. Raises ValueError for a sentence without words."""
+    """What stands between blanks. Raises ValueError for a sentence without words, or with what is no text."""
     words = sentence.split() if isinstance(sentence, str) else None
     if not words:
         raise ValueError(f'got the sentence {sentence!r}; give one with at least one word')
+    check_characters(sentence)
     return words
 
 

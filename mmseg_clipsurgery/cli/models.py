@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from ..api.devices import check_device
 from ..api.loading import load
 from ..api.model import SurgeryModel
 from ..clip.sources import read_arch
 from ..environment.extensions import digest_of
+from ..environment.paths import user_path
 from ..surgery import Surgery
 from .origins import UNCOMPARED, weights_file, weights_sha256
 
@@ -26,6 +28,10 @@ def load_models(arguments: argparse.Namespace, size: str) -> dict[str, SurgeryMo
     Raises:
         ValueError, FileNotFoundError: see `load`; random weights are refused.
     """
+    device = device_of(arguments)
+    for given in (arguments.arch, arguments.weights, arguments.templates):
+        if given is not None and '{' not in given:
+            user_path(given)  # as a path, if it is one
     arch, weights = arguments.arch, arguments.weights
     if arch is None:
         arch, weights = ARCH, weights or WEIGHTS
@@ -37,13 +43,13 @@ def load_models(arguments: argparse.Namespace, size: str) -> dict[str, SurgeryMo
     gelu = None if arguments.quick_gelu is None else arguments.quick_gelu == 'yes'
     sizes = {} if arguments.short_side == 'auto' else {size: arguments.short_side}
     model = load(arch, weights, first, templates=arguments.templates, quick_gelu=gelu, **sizes)
-    model.to(device_of(arguments))
+    model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
 
 
 def device_of(arguments: argparse.Namespace) -> str:
-    """The device that was asked for; else a GPU where there is one."""
-    return arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    """The device that was asked for; else a GPU where there is one. Raises ValueError for one that is not here."""
+    return str(check_device(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')))
 
 
 def settings_of(
@@ -77,5 +83,5 @@ def settings_of(
 
 def surgery_settings(name: str, surgery: Surgery) -> dict[str, Any]:
     """A surgery's fields, and the SHA-256 of own files (`--import`) that added it or its affinity."""
-    own = {'surgery': digest_of('surgery', name), 'affinity': digest_of('affinity', surgery.affinity)}
-    return {**surgery.as_dict(), 'own_files': own}
+    affinities = {row: digest_of('affinity', row) for row in surgery.affinities()}
+    return {**surgery.as_dict(), 'own_files': {'surgery': digest_of('surgery', name), 'affinity': affinities}}

@@ -1,12 +1,17 @@
 """Options that the tasks share: which CLIP, which words, how much is drawn."""
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import Literal
 
+from ..environment.paths import user_path
 from ..surgery import SURGERIES
 from ..vocabulary import Vocabulary, resource_names
 from .common import add_debug_option, add_import_option
 
+PHOTOS_FIRST = 'write photos before the options, as in: segment photo.jpg --words cat dog'
 # Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
 OPACITY, MAX_PIXELS = 0.6, 178_956_970
 
@@ -14,7 +19,7 @@ OPACITY, MAX_PIXELS = 0.6, 178_956_970
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Photos, the model, and what is written."""
     parser.add_argument(
-        'photos', nargs='+', metavar='PHOTO', help='files, or folders with all photos in them'
+        'photos', nargs='*', metavar='PHOTO', help='files, or folders with all photos in them'
     )
     model = parser.add_argument_group('model')
     model.add_argument('--arch', help='open_clip model, folder, hf-hub:... or scenes (default: ViT-B-16)')
@@ -105,12 +110,47 @@ def read_words(arguments: argparse.Namespace) -> Vocabulary:
     Raises:
         ValueError, FileNotFoundError: see `Vocabulary.read`.
     """
+    from ..api.word_lists import given_words
+
     if arguments.words is None:
-        vocabulary = Vocabulary.read(arguments.vocabulary)
-    else:
-        vocabulary = Vocabulary.of([word_with_synonyms(text) for text in arguments.words])
-    assert vocabulary is not None
-    return vocabulary
+        user_path(arguments.vocabulary)  # as a path, if it is one
+        return given_words(arguments.vocabulary)
+    for text in arguments.words:
+        if Path(text).suffix and is_file(text):
+            raise ValueError(f'the word {text!r} is a file; {PHOTOS_FIRST}')
+    classes = [word_with_synonyms(text) for text in arguments.words]
+    if len(classes) == 1 and len(classes[0][1]) > 1 and ':' not in arguments.words[0]:
+        name, words = classes[0]
+        print(
+            f'note: {arguments.words[0]!r} is one class, {name!r}, with synonyms; classes are set apart by blanks: '
+            f'--words {" ".join(map(repr, words))}',
+            file=sys.stderr,
+        )
+    return given_words(Vocabulary.of(classes))
+
+
+def check_photos(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Make sure that there are photos; without any, argparse's own refusal.
+
+    Raises:
+        ValueError: a file or folder was taken for the value of an option.
+    """
+    if arguments.photos:
+        return
+    for option in ('words', 'among', 'surgery'):
+        for text in getattr(arguments, option, None) or ():
+            if is_file(text) or os.path.isdir(text):
+                raise ValueError(
+                    f'no photos are given, {text!r} was read as one of --{option}; {PHOTOS_FIRST}'
+                )
+    parser.error('the following arguments are required: PHOTO')
+
+
+def is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # too long for a path
+        return False
 
 
 def word_with_synonyms(text: str) -> tuple[str, list[str]]:

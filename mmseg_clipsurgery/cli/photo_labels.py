@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..api.results.base import write_json
+from ..environment.paths import user_path
 from ..evaluation.metrics.average_precision import average_precision, class_rows, mean_of_occurring, table
 from ..vocabulary import Vocabulary
 from .files import Photo
@@ -28,10 +29,16 @@ def read_labels(path: Path, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: it is not of the form above, or names a word that was not asked for.
     """
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(f'the file of labels {path} does not exist')
-    with path.open(encoding='utf-8-sig', newline='') as file:
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)] or [[]]
+    try:
+        with path.open(encoding='utf-8-sig', newline='') as file:
+            header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)] or [[]]
+    except UnicodeDecodeError:
+        raise ValueError(f'{path} is not UTF-8 text; save it as UTF-8 (spreadsheets: "CSV UTF-8")') from None
+    except csv.Error as error:
+        raise ValueError(f'{path} is no CSV file that can be read ({error}); save it anew as CSV') from None
     if len(header) < 2 or header[0] != 'image':
         raise ValueError(
             f"{path} must have a first line 'image,labels', or 'image,' and a column for each word"

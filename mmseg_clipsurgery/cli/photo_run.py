@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded, sentence
-from .options import add_common
+from .options import add_common, check_photos
 from .task import Task
 
 UNANSWERED = 3
@@ -31,6 +31,7 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     def action() -> None:
         from .photo_loop import process_photos
 
+        check_photos(parsed, parser)
         import_files(parsed.imports)
         failures.extend(process_photos(task, parsed).failures)
 

@@ -53,7 +53,8 @@ def ask(clip, tmp_path, monkeypatch):
 
     def run(task: str, *words, model=None, out='out') -> int:
         model = ('--arch', str(clip), '--templates', 'bare') if model is None else model
-        return main([task, *map(str, words), *model, '--device', 'cpu', '--out', str(tmp_path / out)])
+        own = ['--device', 'cpu', '--out', str(tmp_path / out)]  # before the words, which may say otherwise
+        return main([task, *own, *model, *map(str, words)])
 
     return run
 
@@ -359,9 +360,12 @@ def test_without_transformers(ask, folder, monkeypatch, capsys):
     assert 'mend it with: pip install "mmseg_clipsurgery[sam]"' in capsys.readouterr().err.splitlines()[-1]
 
 
-def csv(text: str):
+SEGMENT = ['segment', '@', '--words', 'cat']
+
+
+def csv(text: str, encoding: str = 'utf-8'):
     def make(tmp_path) -> list:
-        (tmp_path / 'labels.csv').write_text(text)
+        (tmp_path / 'labels.csv').write_text(text, encoding=encoding)
         return ['recognise', '@', '--words', 'cat', 'dog', '--labels', tmp_path / 'labels.csv']
 
     return make
@@ -404,6 +408,56 @@ MISTAKES = {
     ),
     'labels: cell': (csv('image,cat\na.jpg,yes\n'), "'yes' where 0 or 1 is expected"),
     'labels: cells': (csv('image,cat\na.jpg,1,1\n'), 'has 3 cells, the first line has 2'),
+    'labels: UTF-16': (
+        csv('image,labels\na.jpg,cat\n', 'utf-16'),
+        'labels.csv is not UTF-8 text; save it as UTF-8',
+    ),
+    'labels: Latin-1': (
+        csv('image,labels\na.jpg,\xe9\n', 'latin-1'),
+        'labels.csv is not UTF-8 text; save it as',
+    ),
+    'no such device': (lambda tmp: [*SEGMENT, '--device', 'nope'], "the device 'nope' is not available"),
+    'no computing device': (lambda tmp: [*SEGMENT, '--device', 'meta'], 'the device meta does not compute'),
+    'a photo among the words': (
+        lambda tmp: ['segment', '@', '--words', 'cat', tmp / 'photos' / 'a.jpg'],
+        "a.jpg' is a file; write photos before the options",
+    ),
+    'a photo for a word': (
+        lambda tmp: ['segment', '--words', 'cat', tmp / 'photos' / 'a.jpg'],
+        "a.jpg' was read as one of --words; write photos before the options",
+    ),
+    'a folder for a surgery': (
+        lambda tmp: ['segment', '--words', 'cat', '--surgery', 'clip', tmp / 'photos'],
+        'was read as one of --surgery; write photos before the options',
+    ),
+    'the background alone': (lambda tmp: ['segment', '@', '--words', 'background'], "got 'background' alone"),
+    'an unknown home': (lambda tmp: ['segment', '~nobody_here/x', '--words', 'a'], 'a user who is not known'),
+    'words in an unknown home': (
+        lambda tmp: ['segment', '@', '--vocabulary', '~nobody_here/x'],
+        'a user who is not known',
+    ),
+    'a long path': (lambda tmp: ['segment', 'x' * 5000, '--words', 'a'], 'is a path of 5000 characters'),
+    'a long path of results': (lambda tmp: [*SEGMENT, '--out', 'x' * 5000], 'is a path of 5000 characters'),
+    'results in a file': (
+        lambda tmp: [*SEGMENT, '--out', tmp / 'empty.txt'],
+        'empty.txt is a file; give a folder',
+    ),
+    'results below a file': (
+        lambda tmp: [*SEGMENT, '--out', tmp / 'empty.txt' / 'below'],
+        'empty.txt is a file; give a folder',
+    ),
+    'results nowhere': (lambda tmp: [*SEGMENT, '--out', ''], "got '' where a path is expected"),
+    'a URL': (lambda tmp: ['segment', 'https://a.org/b.jpg', '--words', 'a'], 'is a URL; download it'),
+    'half a surrogate pair': (
+        lambda tmp: ['explain-text', '@', '--text', 'a \udce9'],
+        'no character of a text',
+    ),
+    'a null character': (lambda tmp: ['points', '@', '--word', 'a\0'], 'no character of a text'),
+    'a size without end': (
+        lambda tmp: [*SEGMENT, '--short-side', '1000000'],
+        'segment must be at most 8192 pixels',
+    ),
+    'bits': (lambda tmp: [*SEGMENT, '--bit-depth', '32'], 'bit_depth must be from 8 to 16'),
     'labels: missing': (csv('image,labels\na.jpg,cat\n'), '2 of 3 photos have no line in the file of labels'),
     'quick gelu': (
         lambda tmp: ['segment', '@', '--words', 'cat', '--quick-gelu', 'yes'],
@@ -422,6 +476,14 @@ def test_mistakes_are_one_sentence(ask, folder, tmp_path, capsys, words, message
     assert message in captured.err.splitlines()[-1]
     assert 'Traceback' not in captured.err
     assert not (tmp_path / 'out').exists()
+
+
+def test_synonyms_alone_are_told(ask, folder, capsys):
+    assert ask('segment', folder / 'a.jpg', '--words', 'fish,car,water') == 0
+    note = "note: 'fish,car,water' is one class, 'fish', with synonyms; classes are set apart by blanks: --words 'fish'"
+    assert note in capsys.readouterr().err
+    assert ask('segment', folder / 'a.jpg', '--words', 'fish: carp, trout', out='said') == 0
+    assert 'note: ' not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('model', [('--arch', 'ViT-B-16'), ('--arch', 'ViT-B-16', '--weights', 'no_tag')])
