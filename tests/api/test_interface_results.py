@@ -1,5 +1,6 @@
 """Answers: each draws, saves and records itself, at every size and in any script."""
 
+import io
 import json
 
 import photos
@@ -102,6 +103,27 @@ def test_the_method_says_what_is_saved_and_the_ending_in_which_format(tmp_path):
             assert set(arrays) == set(answer.arrays())
         assert not hasattr(answer, 'save')
     assert not list(tmp_path.rglob('*.tmp'))
+
+
+def test_results_show_themselves_in_notebooks():
+    for name, answer in answers(60, 80).items():
+        text = repr(answer)
+        assert text.startswith(f'{type(answer).__name__}(60 x 80 pixels, ')
+        assert len(text) < 500, name
+        assert '\n' not in text
+        picture = np.asarray(Image.open(io.BytesIO(answer._repr_png_())))
+        assert np.array_equal(picture, answer.draw()), name
+    assert 'labels=<60 x 80 int64>' in repr(answers(60, 80)['segmentation'])
+
+
+def test_masks_of_classes_share_out_the_photo():
+    result = answers(60, 80)['segmentation']
+    masks = np.stack([result.mask(name) for name in WORDS])
+    assert masks.dtype == bool
+    assert (masks.sum(axis=0) == 1).all()
+    assert np.array_equal(masks.argmax(axis=0), result.labels)
+    with pytest.raises(ValueError, match="'dog' is none of the classes '猫', "):
+        result.mask('dog')
 
 
 WRONG_ENDINGS = {

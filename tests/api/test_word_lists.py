@@ -1,6 +1,7 @@
 """Whose words are whose: types alone decide."""
 
 from mmseg_clipsurgery.api.word_lists import chunks, texts_for, texts_of, words_for
+from mmseg_clipsurgery.api.word_relevance import words_of
 from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import pytest
@@ -68,3 +69,19 @@ def test_texts():
 def test_chunks_hold_neighbours_with_the_same_words():
     parts = list(chunks(list('abcdefg'), [A, A, A, B, B, A, A], 2))
     assert parts == [(['a', 'b'], A), (['c'], A), (['d', 'e'], B), (['f', 'g'], A)]
+
+
+@pytest.mark.parametrize(
+    'text', ['a\0b', 'a \udce9', '\ud83d'], ids=['null', 'byte of Latin-1', 'half a pair']
+)
+def test_what_is_no_text_is_refused(text):
+    with pytest.raises(ValueError, match='is no character of a text; remove it, or decode the text as UTF-8'):
+        texts_of(text)
+    with pytest.raises(ValueError, match='is no character of a text'):
+        words_of(text)
+
+
+@pytest.mark.parametrize('words', [['background'], {'Background': ['sky', 'wall']}], ids=['list', 'synonyms'])
+def test_the_background_alone_is_refused(words):
+    with pytest.raises(ValueError, match=r"got '[Bb]ackground' alone, with nothing to tell it from"):
+        words_for(words, 1, batch=False)

@@ -9,7 +9,9 @@ The method says what is written, the file's ending only in which format: another
 masks have methods of their own, `Segmentation.save_labels` and `PromptedMask.save_mask` (.png).
 """
 
+import io
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,7 @@ from ...visualization.panels import OPACITY, check_opacity
 Panels = list[tuple[str, Image.Image]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What one task found in one photo.
 
@@ -37,6 +39,18 @@ class Result:
     """
 
     pixels: np.ndarray
+
+    def __repr__(self) -> str:
+        """Its kind, the photo's size and the other fields, arrays by their sizes: a line."""
+        fields = [f'{name}={short_repr(value)}' for name, value in vars(self).items() if name != 'pixels']
+        height, width = self.pixels.shape[:2]
+        return f'{type(self).__name__}({", ".join([f"{height} x {width} pixels", *fields])})'
+
+    def _repr_png_(self) -> bytes:
+        """The figure, as notebooks show it."""
+        buffer = io.BytesIO()
+        self.draw().save(buffer, 'PNG')
+        return buffer.getvalue()
 
     def panels(self, opacity: float) -> Panels:
         """(Title, panel) of what the result shows."""
@@ -110,6 +124,13 @@ def compare(results: Mapping[str, Result], opacity: float = OPACITY) -> Image.Im
         raise ValueError(f'compare needs results of one kind, got {sorted(kinds) or "none"}')
     first = next(iter(results.values()))
     return first.draw(opacity) if len(results) == 1 else first.draw_beside(results, check_opacity(opacity))
+
+
+def short_repr(value: Any) -> str:
+    """An array by its size, anything else in at most a few words."""
+    if isinstance(value, np.ndarray):
+        return f'<{" x ".join(map(str, value.shape))} {value.dtype}>'
+    return reprlib.repr(value)
 
 
 def check_ending(path: str | Path, method: str, endings: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from ...visualization.panels import heat_overlay, mark_cell, panel_size
 from .base import Panels, Result, maps_at, rounded
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeatMaps(Result):
     """Where each word is.
 
@@ -48,7 +48,7 @@ class HeatMaps(Result):
         return {**super().record(), 'words': list(self.words), 'similarity': rounded(self.similarity)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PatchAttention(Result):
     """Which patches a chosen patch looks at.
 

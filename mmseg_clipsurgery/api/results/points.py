@@ -21,7 +21,7 @@ from .base import Panels, Result, check_ending, maps_at
 MASK_COLOUR = '#1e90ff'
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Points(Result):
     """Points for one text, or for several that make up one target.
 
@@ -53,7 +53,7 @@ class Points(Result):
         return {**super().record(), 'text': self.text, **coordinates}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PromptedMask(Result):
     """The mask that a promptable segmentor drew from points.
 

@@ -16,7 +16,7 @@ from ...visualization.panels import panel
 from .base import Panels, Result, check_ending
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Segmentation(Result):
     """Labels of a photo.
 
@@ -39,6 +39,12 @@ class Segmentation(Result):
         """Share of the photo of every class that occurs, the largest first."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.classes)) / self.labels.size
         return {self.classes[k]: float(counts[k]) for k in classes_by_area([self.labels], len(self.classes))}
+
+    def mask(self, name: str) -> np.ndarray:
+        """Where a class is, "H W" bool. Raises ValueError for a name that is not among the classes."""
+        if name not in self.classes:
+            raise ValueError(f'{name!r} is none of the classes {", ".join(map(repr, self.classes))}')
+        return self.labels == self.classes.index(name)
 
     def panels(self, opacity: float) -> Panels:
         coloured = label_overlay(self.pixels, self.labels, self.colours(), opacity)

@@ -19,7 +19,7 @@ WHAT_BARS_SHOW = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recognition(Result):
     """Which words a photo holds.
 
@@ -58,7 +58,7 @@ class Recognition(Result):
         return {**super().record(), 'scores': scores}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TextExplanation(Result):
     """Which words of a sentence, and which regions of the photo, carry their match.
 
