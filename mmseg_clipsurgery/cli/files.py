@@ -97,19 +97,18 @@ def add_folder(folder: Path, out: Path, found: Found) -> None:
     """Add all photos in a folder and below, sorted within each folder. Raises ValueError where there is none."""
     if os.path.realpath(folder) == os.path.realpath(out):
         raise ValueError(f'{folder} is the folder of the photos and of the results; give another --out')
-    before, links = len(found.photos), []
+    photos: list[Path] = []
     for path in files_below(folder, out, found.skipped):
-        if path.suffix.lower() in SUFFIXES or (not path.suffix and begins_as_image(path)):
-            if path.is_symlink():
-                links.append(path)
-            else:
-                found.add(path, path.relative_to(folder))
-        else:
-            found.skipped.append(path)
-    for path in links:
+        (photos if is_photo(path) else found.skipped).append(path)
+    for path in sorted(photos, key=os.path.islink):  # links last, else in the order of the walk
         found.add(path, path.relative_to(folder))
-    if len(found.photos) == before and not found.photos:
+    if not photos:
         raise ValueError(f'{folder} holds no photos ({", ".join(sorted(SUFFIXES))})')
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file has an image's ending, or none and begins as an image does."""
+    return path.suffix.lower() in SUFFIXES or (not path.suffix and begins_as_image(path))
 
 
 def files_below(folder: Path, out: Path, unlisted: list[Path]) -> Iterator[Path]:

@@ -88,6 +88,12 @@ def test_a_folder_of_results_holds_no_photos(folder):
         names(folder, out=str(folder))
 
 
+def test_each_folder_must_hold_photos(folder, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match=r'empty holds no photos \(\.avif, '):
+        names(folder, tmp_path / 'empty')
+
+
 def test_pipes_and_unreadable_folders_are_no_photos(folder):
     os.mkfifo(folder / 'pipe')
     assert names(folder) == ['a', 'below/b']
