@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from mmseg_clipsurgery.leaderboard.tables import published_rows
+from mmseg_clipsurgery.leaderboard.published import published_rows
 from mmseg_clipsurgery.protocols.settings import entry, protocol_of, protocol_settings, settings, table
 from mmseg_clipsurgery.resources import config
 from mmseg_clipsurgery.surgery import SURGERIES
