@@ -2,7 +2,8 @@
 
 A row of `resources/published.json` states a method's mIoU on data sets, by whom it was published, on which backbone
 (`backbone`; OpenAI's ViT-B/16 where none is stated), and how far a figure may be off and still agree (`spread`, in
-percent; 0.5 where none is stated). A figure of ours is compared with the row of its method, protocol and backbone.
+percent; 0.5 where none is stated; null where the figures are no measure). A figure of ours is compared with the row of
+its method, protocol and backbone.
 """
 
 import json
@@ -24,7 +25,7 @@ class Row:
     origin: 'published' or 'ours'.
     source: who published it, or how we ran it.
     mIoU: data set -> percent.
-    spread: how far from a figure of the row another one may be and still agree, in percent.
+    spread: how far from a figure of the row another one may be and still agree, in percent; None: none is compared.
     notes: data set -> what must be known of its figure, where it is of other images than the data set has.
     """
 
@@ -37,7 +38,7 @@ class Row:
     post_processing: str | None = None
     other_models: str | None = None
     mIoU: Mapping[str, float] = field(default_factory=dict)
-    spread: float = SPREAD
+    spread: float | None = SPREAD
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -84,13 +85,14 @@ def verdict(row: Row, data_set: str) -> Verdict | None:
         data_set: one of its data sets.
 
     Returns:
-        None where nothing was published, or ours is of other images.
+        None where nothing was published to compare with, or ours is of other images.
     """
     if data_set in row.notes:
         return None
     wanted = row.method, row.protocol, row.backbone
     for other in published_rows():
-        if (other.method, other.protocol, other.backbone) == wanted and data_set in other.mIoU:
+        comparable = (other.method, other.protocol, other.backbone) == wanted and data_set in other.mIoU
+        if comparable and other.spread is not None:
             published = other.mIoU[data_set]
             return Verdict(published, round(row.mIoU[data_set] - published, 4), other.spread, other.source)
     return None
