@@ -1,17 +1,19 @@
 """The leaderboard: every method on every data set by its protocol, and tables of the figures beside the published ones.
 
-    python tools/leaderboard.py                                          seven methods on the eight public data sets
+    python tools/leaderboard.py                                          all methods on the ten public data sets
     python tools/leaderboard.py --methods clip naclip:naclip_plain --data-sets voc21 --data-root voc21=/data/VOC2012
     python tools/leaderboard.py --data-sets scenes scenes_heldout        the embedded benchmark, without a download
     python tools/leaderboard.py --import my_method.py --methods mine clip_surgery --data-sets scenes ./my_data.py
     python tools/leaderboard.py --tables --readme README.md              tables alone, from the results that are there
     python tools/leaderboard.py --check --readme README.md               do tables and results agree?
 
-Each cell of the grid is an evaluation. Its result is kept in `--out` as soon as it is there, so that a start after an
-interruption goes on at the first cell that is missing. A cell that fails is named and the others go on; the exit code
-is then 1. Text is embedded once for each vocabulary: the embeddings are cached on disk.
+Each cell of the grid is an evaluation. Cells of a data set that see the same pixels, windows and words share one pass
+over its images, in which CLIP is read once for all of them; the figures are those of one run after the other, which
+--one-by-one makes. Results are kept in `--out` at the end of each pass, so that a start after an interruption goes on
+at the cells that are missing. A cell that fails is named and the others go on; the exit code is then 1. A figure is
+set beside the published one of its method and protocol; one of other images than its data set has is marked.
 
-Cells run in this process; with --processes N each runs in N processes of its own, started by torchrun.
+Passes run in this process; with --processes N each runs in N processes of its own, started by torchrun.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from pathlib import Path
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
-from ..leaderboard.tables import published_data_sets
+from ..leaderboard.published import published_data_sets
 from ..protocols.settings import table
 from .common import add_config_options, add_debug_option, add_import_option
 
@@ -61,6 +63,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/leaderboard'), help='folder of logs')
     parser.add_argument('--data-root', nargs='+', default=[], metavar='NAME=DIR', help='folders of data sets')
     parser.add_argument('--processes', type=int, default=0, metavar='N', help='0: in this process')
+    parser.add_argument('--one-by-one', action='store_true', help='a run for each cell, no shared passes')
     parser.add_argument('--again', action='store_true', help='run cells whose results are there, too')
     parser.add_argument('--tables', action='store_true', help='run nothing, write the tables')
     parser.add_argument(
@@ -105,6 +108,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.again,
             arguments.imports,
             arguments.debug,
+            arguments.one_by_one,
         )
     pages.write_tables(arguments.out, arguments.readme)
     return failed

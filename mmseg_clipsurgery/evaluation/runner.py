@@ -104,12 +104,14 @@ def run(cfg: Config) -> dict[str, Any] | None:
     runner.logger.info(f'protocol\n{results.protocols_lines(settings)}')
     runner.logger.info('the first batch takes longer: words are embedded with it, unless the cache has them')
     name_saved_files(runner)
-    found = {None: runner.test()}
+    found: dict[str | None, Any] = {None: runner.test()}
     memory = results.peak_memory_mib()
     if get_dist_info()[0] != 0:
         return None
     found |= getattr(runner.test_evaluator, 'results', {})
-    written = {name: write_results(runner, settings[name], found[name], memory, name) for name in names}
+    written: dict[Any, Any] = {
+        name: write_results(runner, settings[name], found[name], memory, name) for name in names
+    }
     return written.get(None) or written
 
 

@@ -3,14 +3,13 @@
 A cell is a method on a data set, by a protocol, with a backbone. Its result is one JSON file, `<data set>/<cell>.json`:
 what `results.json` of its run holds, without paths of the machine, and
 
-    "cell": {"method": .., "data_set": .., "protocol": .., "backbone": .., "settings": ..}
+    "cell": {"method": .., "data_set": .., "protocol": .., "backbone": .., "settings": .., "data": {..}}
 
-`settings` is a SHA-256 of all that decides figures. A file with the settings of its cell today is done; any other is
-run again. A data set of the user's own is described in the cell too ("own_data_set"), so that its figures can be shown
-where its config is not given.
+`settings` and `data` are its key (see `keys`). A file with the key of its cell today is done; any other is run again. A
+data set of the user's own is described in the cell too ("own_data_set"), so that its figures can be shown where its
+config is not given.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,21 +18,15 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .. import scenes
 from ..clip.families import tower_class
-from ..environment.extensions import digest_of
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table
-from ..resources import RESOURCES, config_folder
-from ..surgery import Surgery
-from ..vocabulary import Vocabulary
+from ..resources import config_folder
+from .keys import Key
 from .own_data_sets import base_config, keep_own_settings
 
 MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machine it ran on
-PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
-SCENES_WEIGHTS = RESOURCES / 'scenes'
-NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
 
 
 @dataclass(frozen=True)
@@ -138,54 +131,23 @@ def set_backbone(model: Any, arch: str, pretrained: str) -> None:
     model.data_preprocessor = None
 
 
-def settings_key(cfg: Config) -> str:
-    """SHA-256 of what decides a run's figures.
-
-    Model, words, protocol, data set but for its place, the surgery's fields, the source of own surgeries and
-    affinities, the embedded weights.
-    """
-    backbone = cfg.model.backbone
-    surgery = Surgery.read(backbone.surgery)
-    vocabulary = Vocabulary.read(cfg.model.text_encoder.vocabulary)
-    stated: dict[str, Any] = {part: cfg[part] for part in PARTS}
-    stated['dataset'] = without_roots(cfg.test_dataloader.dataset)
-    stated['words'] = None if vocabulary is None else asdict(vocabulary)
-    stated['surgery'] = surgery.as_dict()
-    name = backbone.surgery if isinstance(backbone.surgery, str) else backbone.surgery.get('name', '')
-    sources = digest_of('surgery', name), digest_of('affinity', surgery.affinity)
-    stated['sources'] = [source for source in sources if source]
-    if cfg.test_dataloader.dataset.type == 'ScenesDataset':
-        stated['scenes'] = scenes.VERSION
-    if backbone.get('pretrained') == 'scenes':
-        files = sorted(path for path in SCENES_WEIGHTS.glob('*') if path.name not in NO_WEIGHTS)
-        stated['weights'] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def without_roots(source: Any) -> Any:
-    """A data set's config without the place of its files, also where it wraps others."""
-    if isinstance(source, Mapping):
-        return {key: without_roots(value) for key, value in source.items() if key != 'data_root'}
-    return [without_roots(inner) for inner in source] if isinstance(source, list | tuple) else source
-
-
-def is_done(cell: Cell, folder: Path, key: str) -> bool:
-    """Whether the cell's result is there and was run with these settings."""
+def is_done(cell: Cell, folder: Path, key: Key) -> bool:
+    """Whether the cell's result is there and was run with these settings on this data."""
     path = cell.path(folder)
     if not path.is_file():
         return False
     try:
-        return json.loads(path.read_text(encoding='utf-8'))['cell']['settings'] == key
+        return key.agrees(json.loads(path.read_text(encoding='utf-8'))['cell'])
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def keep(cell: Cell, folder: Path, key: str, results: Mapping[str, Any]) -> None:
+def keep(cell: Cell, folder: Path, key: Key, results: Mapping[str, Any]) -> None:
     """Write a cell's result, whole or not at all."""
-    stated: dict[str, Any] = {**asdict(cell), 'settings': key}
+    stated: dict[str, Any] = {**asdict(cell), **key.stated()}
     if cell.data_set in OWN_DATA_SETS:
         facts = OWN_DATA_SETS[cell.data_set]
-        stated['own_data_set'] = {key: facts[key] for key in ('title', 'protocol') if key in facts}
+        stated['own_data_set'] = {name: facts[name] for name in ('title', 'protocol') if name in facts}
     write_results(cell.path(folder), {'cell': stated, **results, 'protocol': shared_protocol(results)})
 
 

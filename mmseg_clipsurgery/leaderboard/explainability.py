@@ -18,7 +18,8 @@ from ..evaluation.results import write_results
 from ..evaluation.runner import evaluate
 from ..protocols.settings import entry
 from ..resources import config_folder
-from .cells import settings_key, shared_protocol
+from .cells import shared_protocol
+from .keys import key_of
 from .tables import markdown, methods_of, with_blocks
 
 SIMILARITIES = {'cosine': 'cosine', 'released': 'feature surgery'}
@@ -47,13 +48,13 @@ def run_suite(
     }
     for (method, similarity), cfg in planned.items():
         name = f'{method}_{similarity}'
-        path, key = out / data_set / f'{name}.json', settings_key(cfg)
-        if path.is_file() and json.loads(path.read_text(encoding='utf-8'))['run']['settings'] == key:
+        path, key = out / data_set / f'{name}.json', key_of(cfg)
+        if path.is_file() and key.agrees(json.loads(path.read_text(encoding='utf-8'))['run']):
             print(f'{method}, {similarity}: there already', flush=True)
             continue
         results = evaluate(cfg, work_dir=work_dir / data_set / name, quiet=True)
         assert results is not None
-        stated = dict(method=method, similarity=similarity, data_set=data_set, settings=key)
+        stated = dict(method=method, similarity=similarity, data_set=data_set, **key.stated())
         write_results(path, {'run': stated, **results, 'protocol': shared_protocol(results)})
         print(f'{method}, {similarity}: mSC {results["metrics"]["mSC"]:.2f}', flush=True)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from ..environment.files import atomic_write
 from ..protocols.settings import entries
 from . import charts, tables
-from .cells import cell_of, is_done, read_cells, run_config, settings_key
+from .cells import cell_of, is_done, read_cells, run_config
+from .keys import key_of
 
 TABLES = {
     'leaderboard.md': tables.leaderboard_table,
@@ -45,7 +46,7 @@ def check(folder: Path, readme: Path | None = None) -> None:
             continue
         if method not in entries('methods'):
             print(f'not compared with its settings: {method} on {data_set}, without its --import', flush=True)
-        elif not is_done(cell_of(result), folder, settings_key(run_config(cell_of(result)))):
+        elif not is_done(cell_of(result), folder, key_of(run_config(cell_of(result)))):
             raise ValueError(
                 f'the result of {cell_of(result)} is of other settings or weights than today: '
                 f'python tools/leaderboard.py --data-sets {data_set} --out {folder}'

@@ -10,12 +10,13 @@ from typing import Any
 from mmengine.config import Config
 
 from ..evaluation.run_logs import OUTPUT
+from ..evaluation.variants import variants_of
 
 
 def evaluate_in_processes(
     cfg: Config, work_dir: Path, processes: int, preflight: bool = True, imports: Sequence[str | Path] = ()
 ) -> dict[str, Any]:
-    """The test tool in several processes; what its results file holds.
+    """The test tool in several processes; what `evaluate` returns, from its results files.
 
     Args:
         cfg: the whole config; it is written into `work_dir`, from which the processes read it.
@@ -28,16 +29,18 @@ def evaluate_in_processes(
         RuntimeError: they failed; the sentence is the tool's own where it said one.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    path, results, output = work_dir / f'{work_dir.name}.py', work_dir / 'results.json', work_dir / OUTPUT
+    path, output = work_dir / f'{work_dir.name}.py', work_dir / OUTPUT
+    results = {name: work_dir / name / 'results.json' for name in [*variants_of(cfg)] or ['']}
     cfg.dump(path)
-    results.unlink(missing_ok=True)
+    for file in results.values():
+        file.unlink(missing_ok=True)
     starter = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
     tool = ['-m', 'mmseg_clipsurgery.test', str(path), '--work-dir', str(work_dir), '--launcher', 'pytorch']
     options = [word for file in imports for word in ('--import', str(file))]
     options += [] if preflight else ['--no-preflight']
-    with output.open('w', encoding='utf-8') as file:
+    with output.open('w', encoding='utf-8') as said_there:
         done = subprocess.run(
-            [sys.executable, *starter, *tool, *options], stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, *starter, *tool, *options], stdout=said_there, stderr=subprocess.STDOUT
         )
     if done.returncode:
         said = [
@@ -45,4 +48,5 @@ def evaluate_in_processes(
         ]
         reason = said[0].removeprefix('error: ') if said else f'exit code {done.returncode}'
         raise RuntimeError(f'{reason} (see {output})')
-    return json.loads(results.read_text(encoding='utf-8'))
+    found = {name: json.loads(file.read_text(encoding='utf-8')) for name, file in results.items()}
+    return found.get('') or found

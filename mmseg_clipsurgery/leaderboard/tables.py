@@ -9,54 +9,19 @@ A block stands between two comments, which Markdown does not show:
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..protocols.settings import entry, own_method, table
-from ..resources import RESOURCES
+from .completeness import images_note
+from .published import USUAL_BACKBONE, Row, published_data_sets, published_rows, verdict
 
-PUBLISHED = RESOURCES / 'published.json'
 OURS = 'this project'
-USUAL_BACKBONE = 'ViT-B/16'  # OpenAI's, of the shipped configs
 SCENES = {'scenes': ('mIoU', 'mIoU_objects', 'mIoU_grounds'), 'scenes_heldout': ('mIoU',)}
 SCENES_HEADS = ('mIoU', 'objects', 'grounds', 'held-out pairs: mIoU')
 Pair: TypeAlias = 'tuple[float | None, float | None]'
 BLOCK = re.compile(r'(<!-- table: (\w+) -->\n)(.*?)(<!-- end table -->)', re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Row:
-    """Figures of one method from one source.
-
-    method, protocol: names of protocols.json; protocol None where the method is none of ours.
-    origin: 'published' or 'ours'.
-    source: who published it, or how we ran it.
-    mIoU: data set -> percent.
-    """
-
-    method: str
-    title: str
-    protocol: str | None
-    backbone: str
-    origin: str
-    source: str
-    post_processing: str | None = None
-    other_models: str | None = None
-    mIoU: Mapping[str, float] = field(default_factory=dict)
-
-
-def published_rows() -> list[Row]:
-    """The rows of `resources/published.json`."""
-    rows = json.loads(PUBLISHED.read_text(encoding='utf-8'))['rows']
-    return [Row(origin='published', backbone=USUAL_BACKBONE, **row) for row in rows]
-
-
-def published_data_sets() -> list[str]:
-    """The data sets of the public leaderboard, in its order."""
-    return json.loads(PUBLISHED.read_text(encoding='utf-8'))['data_sets']
 
 
 def methods_of(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
@@ -76,20 +41,22 @@ def data_sets_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, A
 
 def own_rows(cells: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Results of cells, one row for each method, protocol and backbone, in the order of the cells."""
-    gathered: dict[tuple[str, str, str], dict[str, float]] = {}
+    gathered: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
     for result in cells:
         cell = result['cell']
         backbone = cell['backbone'] or ('scenes' if cell['data_set'] in SCENES else USUAL_BACKBONE)
         key = (cell['method'], cell['protocol'], backbone)
-        gathered.setdefault(key, {})[cell['data_set']] = result['metrics']['mIoU']
-    return [own_row(*key, figures) for key, figures in gathered.items()]
+        gathered.setdefault(key, {})[cell['data_set']] = result
+    return [own_row(*key, found) for key, found in gathered.items()]
 
 
-def own_row(method: str, protocol: str, backbone: str, figures: Mapping[str, float]) -> Row:
-    """A row of this project, with or without figures."""
+def own_row(method: str, protocol: str, backbone: str, found: Mapping[str, Mapping[str, Any]]) -> Row:
+    """A row of this project, from the results of its data sets, if there are any."""
     pamr = 'PAMR' if has_pamr(protocol) else None
     title = methods_of([method])[method]['title']
-    return Row(method, title, protocol, backbone, 'ours', OURS, pamr, mIoU=figures)
+    figures = {data_set: result['metrics']['mIoU'] for data_set, result in found.items()}
+    notes = {data_set: note for data_set, result in found.items() if (note := images_note(result))}
+    return Row(method, title, protocol, backbone, 'ours', OURS, pamr, mIoU=figures, notes=notes)
 
 
 def has_pamr(protocol: str) -> bool:
@@ -128,31 +95,38 @@ def leaderboard_table(cells: Sequence[Mapping[str, Any]]) -> str:
             OURS if row.origin == 'ours' else f'published ({sources.index(row.source) + 1})',
             *([row.backbone] if backbones else []),
             ', '.join(part for part in (row.post_processing, row.other_models) if part),
-            *(_figure(row.mIoU.get(name), row.origin) for name in data_sets),
+            *(figure(row, name) for name in data_sets),
         ]
         for row in rows
     ]
     titles = [known[name]['title'] for name in data_sets]
     listed_sources = '; '.join(f'({number}) {source}' for number, source in enumerate(sources, start=1))
-    return f'{markdown(heads, titles, lines)}\nPublished on {USUAL_BACKBONE} by: {listed_sources}.\n'
+    return (
+        f'{markdown(heads, titles, lines)}\nPublished by: {listed_sources}. Beside a figure of ours stands its '
+        'difference from the published one of the same method, protocol and backbone, where there is one.\n'
+    )
 
 
 def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """The embedded benchmark as Markdown, a row for each method that was run with the embedded model."""
-    found: dict[str, dict[str, Mapping[str, float]]] = {}
+    found: dict[str, dict[str, Mapping[str, str]]] = {}
     for result in cells:
         cell = result['cell']
         if cell['data_set'] in SCENES and not cell['backbone'] and cell['protocol'] == 'scenes':
-            found.setdefault(cell['method'], {})[cell['data_set']] = result['metrics']
+            note = images_note(result)
+            found.setdefault(cell['method'], {})[cell['data_set']] = {
+                name: f'{value:.2f}' + (f' ({note})' if note else '')
+                for name, value in result['metrics'].items()
+            }
     lines = []
     for method, stated in methods_of(found).items():
         if method in found:
             values = [
-                found[method].get(data_set, {}).get(metric)
+                found[method].get(data_set, {}).get(metric, '')
                 for data_set, names in SCENES.items()
                 for metric in names
             ]
-            lines.append([stated['title'], *map(_figure, values)])
+            lines.append([stated['title'], *values])
     return markdown(['method'], SCENES_HEADS, lines)
 
 
@@ -161,34 +135,35 @@ def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     heads = ('method', 'protocol', 'backbone', 'origin', 'source', 'post_processing', 'other_models')
-    writer.writerow([*heads, 'data_set', 'mIoU'])
+    writer.writerow([*heads, 'data_set', 'mIoU', 'note', 'published', 'difference', 'verdict'])
     for row in [*own_rows(cells), *published_rows()]:
         stated = [getattr(row, head) or '' for head in heads]
-        writer.writerows(
-            [*stated, data_set, _figure(figure, row.origin)] for data_set, figure in row.mIoU.items()
-        )
+        for data_set in row.mIoU:
+            compared = [row.notes.get(data_set, ''), *verdict_columns(row, data_set)]
+            writer.writerow([*stated, data_set, digits(row, data_set), *compared])
     return text.getvalue()
 
 
 def panels(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
     """Data set -> method -> (ours, published), by titles, with the usual backbones and protocols; for `charts.draw`."""
-    usual = [
+    rows = [
         row for row in [*own_rows(cells), *published_rows()] if row.backbone in (USUAL_BACKBONE, 'scenes')
     ]
     methods = methods_of(result['cell']['method'] for result in cells)
     drawn = {}
     for data_set, facts in data_sets_of(cells).items():
-        found = {
-            (row.method, row.protocol, row.origin): row.mIoU[data_set]
-            for row in usual
-            if data_set in row.mIoU
+        usual = {
+            (row.method, row.protocol, row.origin): row for row in reversed(rows) if data_set in row.mIoU
         }
         panel = {}
         for method, stated in methods.items():
             protocol = facts.get('protocol', stated['protocol'])
-            pair = found.get((method, protocol, 'ours')), found.get((method, protocol, 'published'))
-            if pair != (None, None):
-                panel[stated['title'] + (' + PAMR' if has_pamr(protocol) else '')] = pair
+            pair = [usual.get((method, protocol, origin)) for origin in ('ours', 'published')]
+            if any(pair):
+                note = pair[0].notes.get(data_set) if pair[0] else None
+                label = stated['title'] + (' + PAMR' if has_pamr(protocol) else '')
+                ours, published = (row.mIoU[data_set] if row else None for row in pair)
+                panel[f'{label} ({note})' if note else label] = ours, published
         if panel:
             drawn[facts['title']] = panel
     return drawn
@@ -222,8 +197,23 @@ def with_blocks(text: str, contents: Mapping[str, str]) -> str:
     return BLOCK.sub(lambda match: f'{match[1]}{contents[match[2]]}{match[4]}', text)
 
 
-def _figure(value: float | None, origin: str = 'ours') -> str:
-    """Two digits for what we measured, the digits of the source for what was published."""
-    if value is None:
+def figure(row: Row, data_set: str) -> str:
+    """A figure in a table: of which images it is where not of all, or how it compares with the published one."""
+    if data_set not in row.mIoU:
         return ''
-    return f'{value:.2f}' if origin == 'ours' else str(value)
+    beside = row.notes.get(data_set) or (verdict(row, data_set) if row.origin == 'ours' else None)
+    return digits(row, data_set) + (f' ({beside})' if beside else '')
+
+
+def digits(row: Row, data_set: str) -> str:
+    """Two digits for what we measured, the digits of the source for what was published."""
+    value = row.mIoU[data_set]
+    return f'{value:.2f}' if row.origin == 'ours' else str(value)
+
+
+def verdict_columns(row: Row, data_set: str) -> list[str]:
+    """The published figure, ours minus it, and 'agrees' or 'differs'; empty where there is nothing to compare."""
+    found = verdict(row, data_set) if row.origin == 'ours' else None
+    if found is None:
+        return ['', '', '']
+    return [str(found.published), f'{found.difference:+.2f}', 'agrees' if found.agrees else 'differs']

@@ -26,20 +26,27 @@ README = (
 
 
 class Runs:
-    """In place of real runs: results that depend on the cell alone, a list of those asked for, and accidents."""
+    """In place of real runs: results that depend on the cell alone, lists of those asked for, and accidents."""
 
     def __init__(self):
         self.asked: list[str] = []
+        self.passes: list[list[str]] = []
         self.checked: list[str] = []
         self.drawn: list[tuple[dict, str]] = []
         self.broken: dict[str, BaseException] = {}
 
-    def __call__(self, run, work_dir, processes, preflight, imports):
+    def __call__(self, group, work_dir, processes, preflight, imports):
+        names = [str(run.cell) for run in group]
+        self.asked += names
+        self.passes.append(names)
+        self.checked += names[:1] if preflight else []
+        for name in names:
+            if name in self.broken:
+                raise self.broken[name]
+        return [self.result(run) for run in group]
+
+    def result(self, run) -> dict:
         name = str(run.cell)
-        self.asked.append(name)
-        self.checked += [name] if preflight else []
-        if name in self.broken:
-            raise self.broken[name]
         figure = sum(map(ord, name)) % 4000 / 50
         return {
             'metrics': {'mIoU': figure, 'mIoU_objects': figure / 2, 'mIoU_grounds': figure / 4},
@@ -54,7 +61,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(suites, 'run_cell', made)
+    monkeypatch.setattr(suites, 'run_group', made)
     monkeypatch.setattr(charts, 'draw', lambda panels, path: made.drawn.append((panels, path.name)))
     return made
 
@@ -74,10 +81,17 @@ def texts(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.suffix in ('.md', '.csv')}
 
 
-def test_a_grid_is_run_cell_by_cell(board, runs, tmp_path):
+def test_cells_that_see_the_same_share_a_pass(board, runs, tmp_path):
     assert board(*GRID) == 0
-    methods = ('clip', 'clip_surgery', 'naclip')
-    assert runs.asked == [f'{method} on {name}' for name in ('voc21', 'cityscapes') for method in methods]
+    assert runs.passes == [
+        ['clip on voc21', 'clip_surgery on voc21'],
+        ['naclip on voc21'],  # whole images
+        [
+            'clip on cityscapes',
+            'clip_surgery on cityscapes',
+            'naclip on cityscapes',
+        ],  # PAMR comes after windows
+    ]
     assert runs.checked == ['clip on voc21', 'clip on cityscapes']  # files are looked at once
     result = json.loads((tmp_path / 'results/voc21/naclip.json').read_text())
     cell = {key: result['cell'][key] for key in ('method', 'data_set', 'protocol', 'backbone')}
@@ -88,8 +102,22 @@ def test_a_grid_is_run_cell_by_cell(board, runs, tmp_path):
     assert (name, panels) == ('leaderboard.png', tables.panels(grid.read_cells(tmp_path / 'results')))
 
 
-@pytest.mark.parametrize('stop', [0, 2, 5])
-def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, runs, tmp_path, stop):
+def test_one_by_one_is_a_run_for_each_cell(board, runs, tmp_path):
+    assert board(*GRID, '--one-by-one') == 0
+    methods = ('clip', 'clip_surgery', 'naclip')
+    assert runs.passes == [[f'{method} on {name}'] for name in ('voc21', 'cityscapes') for method in methods]
+    assert board(*GRID, out='shared') == 0
+    assert texts(tmp_path / 'results') == texts(tmp_path / 'shared')
+
+
+def test_only_what_is_missing_of_a_group_is_run(board, runs):
+    assert board('--methods', 'clip', 'gem', '--data-sets', 'cityscapes') == 0
+    assert board('--methods', 'clip', 'sclip', 'gem', 'maskclip', '--data-sets', 'cityscapes') == 0
+    assert runs.passes[1:] == [['sclip on cityscapes', 'maskclip on cityscapes']]
+
+
+@pytest.mark.parametrize(('stop', 'lost'), [(0, 0), (2, 2), (5, 3)], ids=['first', 'second', 'last pass'])
+def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, runs, tmp_path, stop, lost):
     assert board(*GRID, out='whole') == 0
     all_cells, runs.asked = runs.asked, []
     runs.broken = {all_cells[stop]: KeyboardInterrupt()}
@@ -97,7 +125,7 @@ def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, run
         board(*GRID)
     runs.broken, runs.asked = {}, []
     assert board(*GRID) == 0
-    assert runs.asked == all_cells[stop:]
+    assert runs.asked == all_cells[lost:]
     assert texts(tmp_path / 'results') == texts(tmp_path / 'whole')
 
 
@@ -113,7 +141,13 @@ def test_a_half_written_result_is_run_again(board, runs, tmp_path):
 def test_a_failing_cell_is_named_and_the_others_go_on(board, runs, tmp_path, capsys):
     runs.broken = {'clip_surgery on voc21': ValueError('no such\nfolder'), 'naclip on voc21': MemoryError()}
     assert board(*GRID) == 1
-    assert len(runs.asked) == 6
+    assert runs.passes == [
+        ['clip on voc21', 'clip_surgery on voc21'],
+        ['clip on voc21'],
+        ['clip_surgery on voc21'],
+        ['naclip on voc21'],
+        ['clip on cityscapes', 'clip_surgery on cityscapes', 'naclip on cityscapes'],
+    ]
     errors = capsys.readouterr().err
     assert 'failed: clip_surgery on voc21: no such folder\n' in errors
     assert 'failed: naclip on voc21: MemoryError\n' in errors
@@ -178,26 +212,26 @@ def test_tables_stand_beside_the_published_figures(board, tmp_path):
     assert board(*GRID) == 0
     lines = (tmp_path / 'results/leaderboard.md').read_text().splitlines()
     assert lines[0] == (
-        '| method | figures of | with | VOC21 | Context60 | COCO-Object | VOC20 | Cityscapes | Context59 | ADE20K |'
-        ' COCO-Stuff |'
+        '| method | figures of | backbone | with | VOC21 | Context60 | COCO-Object | VOC20 | Cityscapes | Context59 |'
+        ' ADE20K | COCO-Stuff | ADE20K-847 | Context459 |'
     )
-    assert lines[1].count('---:') == 8
+    assert lines[1].count('---:') == 10
     end = lines.index('')
-    assert lines[end + 1].startswith(
-        'Published on ViT-B/16 by: (1) baseline row of later papers, SCLIP protocol; (2)'
-    )
+    assert lines[end + 1].startswith('Published by: (1) baseline row of later papers, SCLIP protocol; (2)')
     cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[:end]]
-    assert {len(line) for line in cells} == {11}
+    assert {len(line) for line in cells} == {14}
     clip = [line for line in cells if line[0] == 'CLIP']
-    assert clip[0][3:] == ['18.6', '7.8', '6.5', '49.1', '6.7', '11.2', '3.2', '5.7']
+    assert clip[0][4:] == ['18.6', '7.8', '6.5', '49.1', '6.7', '11.2', '3.2', '5.7', '', '']
     assert clip[1][1] == 'this project'
-    assert [bool(cell) for cell in clip[1][3:]] == [True, False, False, False, True, False, False, False]
+    assert [name for name, cell in zip(cells[0], clip[1], strict=True) if cell][3:] == ['VOC21', 'Cityscapes']
+    (corrclip,) = [line for line in cells if line[0] == 'CorrCLIPv2']
+    assert (corrclip[2], corrclip[-2:]) == ('MetaCLIP ViT-B/16', ['11.7', '16.8'])
     assert [line[1] for line in cells if line[0] == 'SCLIP'][
         -1
     ] == 'this project'  # empty until somebody runs it
     rows = list(csv.DictReader((tmp_path / 'results/figures.csv').open()))
     ours = {(row['method'], row['data_set']): float(row['mIoU']) for row in rows if row['origin'] == 'ours'}
-    assert ours[('clip', 'voc21')] == float(clip[1][3])
+    assert ours[('clip', 'voc21')] == float(clip[1][4].split(' ')[0])
     assert len(ours) == 6
     assert sum(row['origin'] == 'published' for row in rows) == sum(
         len(row.mIoU) for row in tables.published_rows()
@@ -253,7 +287,7 @@ def test_blocks_of_a_readme_follow_the_results(board, tmp_path, capsys):
     assert 'old' not in text
     assert text.startswith('Before\n<!-- table: scenes -->\n| method | mIoU |')
     assert text.endswith('<!-- end table -->\nAfter\n')
-    assert '| CLIP | published (1) | | 18.6 |' in text
+    assert '| CLIP | published (1) | ViT-B/16 | | 18.6 |' in text
     assert board('--check', '--readme', readme) == 0
     assert board('--tables', '--readme', readme) == 0
     assert readme.read_text() == text
@@ -330,12 +364,14 @@ def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
         str(tmp_path / 'work'),
         '--methods',
         'clip',
-        *(['clip_surgery'] if not processes else []),
+        'clip_surgery',
     ]
     arguments += ['--processes', str(processes), '--cfg-options', *tiny_clip]
     assert leaderboard.main(arguments) == 0
     result = json.loads((tmp_path / 'results/scenes/clip.json').read_text())
-    assert result['images'] == 2
+    assert result['images'] == result['cell']['data']['images'] == 2
+    assert result['one_pass'] == ['clip', 'clip_surgery']
+    assert '(2 of 200 images)' in (tmp_path / 'results/scenes.md').read_text()
     assert result['protocol']['processes'] == max(1, processes)
     assert set(result['metrics']) >= {'mIoU', 'mIoU_objects', 'mIoU_grounds'}
     # Words were embedded once for all methods.

@@ -11,7 +11,8 @@ from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.environment.extensions import import_file
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard import charts, suites, tables
-from mmseg_clipsurgery.leaderboard.cells import Cell, run_config, settings_key
+from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
+from mmseg_clipsurgery.leaderboard.keys import settings_key
 from mmseg_clipsurgery.leaderboard.own_data_sets import read_data_sets
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
@@ -265,7 +266,9 @@ def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
     drawn = []
     monkeypatch.setattr(charts, 'draw', lambda panels, path: drawn.append(panels))
     monkeypatch.setattr(
-        suites, 'run_cell', lambda run, *_: {'metrics': {'mIoU': 12.5}, 'protocol': {'surgery': {}}}
+        suites,
+        'run_group',
+        lambda group, *_: [{'metrics': {'mIoU': 12.5}, 'protocol': {'surgery': {}}} for _ in group],
     )
     method.write_text(method.read_text() + "SURGERIES['zeta'] = Surgery(1, 'qq')\n")
     arguments = ['--import', str(method), '--methods', 'zeta', 'naclip', 'mine', 'clip']

@@ -1,0 +1,87 @@
+"""The key of a figure: settings and data, whatever the place of the data."""
+
+import json
+import shutil
+
+import mini_datasets
+from mmseg_clipsurgery.leaderboard import cells as grid
+from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
+from mmseg_clipsurgery.leaderboard.keys import Key, data_of, key_of
+
+import pytest
+
+pytestmark = pytest.mark.mmseg
+
+CELL = Cell('clip', 'voc21', 'sclip')
+DATA = {'images': 2, 'files': 'abc'}
+
+
+def data_in(root) -> dict | None:
+    return data_of(run_config(CELL, data_root=str(root)))
+
+
+@pytest.fixture
+def voc(tmp_path):
+    return mini_datasets.make('voc21', tmp_path / 'voc')
+
+
+def test_another_place_is_the_same_data(voc, tmp_path):
+    moved = shutil.copytree(voc, tmp_path / 'moved')
+    assert data_in(voc)['images'] == 2
+    assert data_in(voc) == data_in(moved)
+    assert key_of(run_config(CELL, data_root=str(voc))).settings == key_of(run_config(CELL)).settings
+
+
+def fewer(voc):
+    (voc / 'ImageSets/Segmentation/val.txt').write_text('2007_000033\n')
+
+
+def other_masks(voc):
+    mini_datasets.palette(
+        voc / 'SegmentationClass/2007_000033.png', mini_datasets.labels((36, 48), *range(20))
+    )
+
+
+def other_name(voc):
+    for kind, ending in (('JPEGImages', 'jpg'), ('SegmentationClass', 'png')):
+        (voc / kind / f'2007_000033.{ending}').rename(voc / kind / f'2007_000001.{ending}')
+    (voc / 'ImageSets/Segmentation/val.txt').write_text('2007_000001\n2007_000042\n')
+
+
+def no_image(voc):
+    (voc / 'JPEGImages/2007_000033.jpg').unlink()
+
+
+@pytest.mark.parametrize('change', [fewer, other_masks, other_name, no_image])
+def test_other_files_are_other_data(voc, change):
+    before = data_in(voc)
+    change(voc)
+    assert data_in(voc) != before
+
+
+def test_data_that_is_not_there_is_none(tmp_path):
+    assert data_in(tmp_path / 'missing') is None
+    assert data_of(run_config(Cell('clip', 'scenes', 'scenes'))) is None  # drawn
+
+
+@pytest.mark.parametrize(
+    ('stated', 'key', 'agrees'),
+    [
+        (dict(settings='s', data=DATA), Key('s', DATA), True),
+        (dict(settings='s', data=DATA), Key('t', DATA), False),
+        (dict(settings='s', data=DATA), Key('s', {**DATA, 'images': 1}), False),
+        (dict(settings='s'), Key('s', DATA), False),
+        (dict(settings='s', data=DATA), Key('s'), True),
+    ],
+    ids=['same', 'other settings', 'other data', 'data unknown', 'data not here'],
+)
+def test_a_result_is_done_where_settings_and_data_agree(tmp_path, stated, key, agrees):
+    CELL.path(tmp_path).parent.mkdir()
+    CELL.path(tmp_path).write_text(json.dumps({'cell': stated}))
+    assert grid.is_done(CELL, tmp_path, key) is agrees
+
+
+def test_what_is_kept_is_done(tmp_path):
+    grid.keep(CELL, tmp_path, Key('s', DATA), {'metrics': {}, 'protocol': {}})
+    assert grid.is_done(CELL, tmp_path, Key('s', DATA))
+    assert not grid.is_done(CELL, tmp_path, Key('s', {**DATA, 'files': 'abd'}))
