@@ -18,7 +18,7 @@ def check_number(name: str, value: Any, least: float = -math.inf, most: float = 
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f'{name} must be a number, got {value!r}')
-    if not math.isfinite(value) or not least <= value <= most:
+    if not math.isfinite(value) or not least <= float(value) <= most:
         raise ValueError(f'{name} must {within(least, most)}, got {value}')
 
 

@@ -66,7 +66,7 @@ def settings_of(kind: type) -> set[str]:
     for base in kind.__mro__:
         if '__init__' not in vars(base):
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(base)['__init__']).parameters.values())[1:]
         names |= {
             parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL
         }
