@@ -107,14 +107,14 @@ def cross_mean(kept: Tensor | None, view: BlockView) -> Tensor | None:
     first, last = view.constants['cross_blocks']
     if not first <= view.number <= last:
         return kept
-    weights = softmax_weights(view.projections.q, view.projections.k, EVERY_TOKEN).div_(last - first + 1)
-    return weights if kept is None else kept.add_(weights)
+    weights = softmax_weights(view.projections.q, view.projections.k, EVERY_TOKEN) / (last - first + 1)
+    return weights if kept is None else kept + weights
 
 
 def kk_sum(kept: Tensor | None, view: BlockView) -> Tensor:
     """Sum of softmax(s k k^T) of all blocks so far, per head: "b a n n"."""
     weights = softmax_weights(view.projections.k, view.projections.k, EVERY_TOKEN)
-    return weights if kept is None else kept.add_(weights)
+    return weights if kept is None else kept + weights
 
 
 def outliers_of_class_attention(view: BlockView) -> Tensor:

@@ -7,6 +7,8 @@ import naive_newest
 import rows
 import tiny
 from mmseg_clipsurgery.affinities import AFFINITIES, gauss_bias
+from mmseg_clipsurgery.clip.sources import model_config
+from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.fit import check_surgery
 from mmseg_clipsurgery.methods.same_label import SameLabelFeedback
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
@@ -60,6 +62,23 @@ def test_rows_equal_the_long_way(name, arch, grid):
         naive_newest.patches(name, arch, parameters, row, *pair) for pair in zip(images, guide, strict=True)
     ]
     golden.assert_close(found, torch.stack(wanted), 5e-6)
+
+
+@pytest.mark.slow
+def test_shipped_rows_equal_the_long_way_at_full_size():
+    """A ViT-B/16 of random weights, a rectangle of 35 patches; shipped constants."""
+    arch = {**model_config('ViT-B-16'), 'quick_gelu': True}
+    torch.manual_seed(0)
+    tower = CLIPSurgeryViT(arch, surgery='clip').double()
+    for name, value in tower.visual.named_parameters():
+        if name.endswith(('in_proj_weight', 'out_proj.weight', 'c_proj.weight')):
+            value.mul_(3)  # tokens of a fresh initialisation are so alike that no threshold acts
+    images, guide = inputs(arch, 1, (5, 7))
+    parameters = {f'visual.{name}': value for name, value in tower.visual.state_dict().items()}
+    found = tower.read_many(images.double(), rows.NEWER, class_token=False, guide=guide.double())
+    for name in rows.NEWER:
+        wanted = naive_newest.patches(name, arch, parameters, SURGERIES[name], images[0], guide[0])
+        golden.assert_close(flat(found[name])[0], wanted, 5e-6)
 
 
 @pytest.mark.parametrize('name', rows.NEWER)
@@ -149,6 +168,17 @@ def test_low_precision(name, dtype):
     found = flat(tower.to(dtype)(images, guide=guide.to(dtype)))
     assert found.dtype == dtype
     assert F.cosine_similarity(found.float(), exact, dim=-1).median() > 0.98
+
+
+@pytest.mark.parametrize('name', rows.NEWER)
+def test_gradients_reach_the_image(name):
+    images, guide = inputs(SIX, 1, (3, 5))
+    with torch.enable_grad():
+        tiny.vit(rows.fitted(name), SIX)(images.requires_grad_(), guide=guide).patch_tokens[
+            0, 0, 0, 0
+        ].backward()
+    assert images.grad.isfinite().all()
+    assert images.grad.abs().sum() > 0
 
 
 def test_the_guides_grid_is_the_results():
