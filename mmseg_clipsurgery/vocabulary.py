@@ -11,6 +11,8 @@ Text file of a vocabulary, UTF-8, one class a line:
     background: sky, wall, tree    the class 'background', asked for by three words, its name not among them
     # a line that starts with # is a comment; blank lines, a byte order mark and CRLF are tolerated
 
+Files of other forms (JSON, numbered lines, COCO's categories, ADE20K's objectInfo): see `word_files`.
+
 Text file of templates: one a line, comments as above.
 
 The same word may stand in two classes (COCO-Object's 'bed' is also one of the leaderboard's words for its
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .resources import RESOURCES
+from .word_files import parse_words
 
 VocabularySpec: TypeAlias = 'Vocabulary | str | PathLike[str] | Sequence[Any] | Mapping[str, Any] | None'
 TemplatesSpec: TypeAlias = 'str | PathLike[str] | Sequence[str]'
@@ -104,7 +107,13 @@ class Vocabulary:
     @classmethod
     def _read_file(cls, path: Path) -> 'Vocabulary':
         try:
-            return cls.of([_parse_line(line) for line in read_lines(path)])
+            if path.suffix.lower() in ('.yaml', '.yml'):
+                raise ValueError('YAML is not read, write one class a line or a JSON list')
+            found = parse_words(read_text(path))
+            if isinstance(found, Mapping):
+                return cls.of([(_clean(name), _words(words)) for name, words in found.items()])
+            pairs = [item if isinstance(item, tuple) else _name_by_first(_words(item)) for item in found]
+            return cls.of([(_clean(name), _words(words)) for name, words in pairs])
         except ValueError as error:
             raise ValueError(f'in {path}: {error}') from None
 
@@ -156,20 +165,16 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
 
 def read_lines(path: Path) -> list[str]:
     """Lines of a text file without comments and blank ones."""
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError:
-        raise ValueError(f'got {path}, which is not UTF-8 text: save it as UTF-8') from None
-    stripped = (line.strip() for line in text.splitlines())
+    stripped = (line.strip() for line in read_text(path).splitlines())
     return [line for line in stripped if line and not line.startswith('#')]
 
 
-def _parse_line(line: str) -> tuple[str, list[str]]:
-    """`name: word, word` or `word, word`, whose first word is the name."""
-    name, colon, words = line.partition(':')
-    if colon:
-        return _clean(name), _words(words.split(','))
-    return _name_by_first(_words(line.split(',')))
+def read_text(path: Path) -> str:
+    """A text file without its byte order mark. Raises ValueError where it is not UTF-8."""
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f'got {path}, which is not UTF-8 text: save it as UTF-8') from None
 
 
 def _name_by_first(words: list[str]) -> tuple[str, list[str]]:

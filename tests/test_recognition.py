@@ -73,5 +73,5 @@ def test_classes_kept(least, has_background, kept):
 
 @pytest.mark.parametrize('least', [-0.1, 1.1, math.nan])
 def test_a_least_presence_that_is_no_probability_is_refused(least):
-    with pytest.raises(ValueError, match=r'a probability, in \[0, 1\], got'):
+    with pytest.raises(ValueError, match='min_presence must lie between 0 and 1, got'):
         classes_kept(torch.tensor([0.5]), least, False)

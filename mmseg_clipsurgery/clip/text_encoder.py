@@ -6,10 +6,15 @@ A causal tower that pools at its end token cannot see what stands behind it, so 
 the same result for a fraction of the cost. Texts are sorted by length for that. Other towers (no causal mask, other
 pooling, a class embedding, Hugging Face models) are encoded by open_clip at full length.
 
+Words that the tower can't tell apart (other strings, the same tokens: 'Cat' and 'cat', or texts that the context cuts
+to the same) would tie without a word, so they are refused where they are of different classes; what is cut and can be
+told apart is warned of.
+
 Texts are embedded at the first prediction, not in the constructor, since weights may be loaded in between; the result
 is kept in memory and in a disk cache (`text_cache`) under a key of everything it depends on.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,9 +28,12 @@ from ..structures import TextQueries
 from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templates
 from .blocks import TransformerBlock, unknown_parameters
 from .building import build_text_tower
+from .checkpoints import listed
 from .sources import resolve
 from .text_cache import disk_cache
 from .tokenizer import Tokenizer
+
+logger = logging.getLogger('mmseg_clipsurgery')
 
 MOST_KEPT = 64  # word lists in memory
 
@@ -81,7 +89,7 @@ class OpenCLIPTextEncoder(nn.Module):
             class (its only use).
 
         Raises:
-            ValueError: no vocabulary, here or in the constructor.
+            ValueError: no vocabulary, here or in the constructor, or see `embed_words`.
         """
         vocabulary = Vocabulary.read(vocabulary) or self.vocabulary
         if vocabulary is None:
@@ -89,29 +97,72 @@ class OpenCLIPTextEncoder(nn.Module):
                 'no vocabulary: give one to OpenCLIPTextEncoder(vocabulary=...) or with the call'
             )
         words = vocabulary.queries + (('',) if vocabulary.num_classes == 1 else ())
-        embeddings = self.embed_words(words)
+        groups = vocabulary.class_of + (-1,) * (len(words) - len(vocabulary.queries))
+        embeddings = self.embed_words(words, groups)
         class_of = torch.tensor(vocabulary.class_of, device=embeddings.device)
         count = len(vocabulary.queries)
         return TextQueries(embeddings[:count], class_of, embeddings[count:] if len(words) > count else None)
 
-    def embed_words(self, words: Sequence[str]) -> Tensor:
-        """Words -> "q c", L2-normalised, averaged over the templates; fp32, on the tower's device."""
+    def embed_words(self, words: Sequence[str], groups: Sequence[int] | None = None) -> Tensor:
+        """Words -> "q c", L2-normalised, averaged over the templates; fp32, on the tower's device.
+
+        Args:
+            words: any; the same one may stand there twice.
+            groups: of each word, its class; None: each is told from every other.
+
+        Raises:
+            ValueError: two words of different groups have the same tokens in every template.
+        """
         device = self.text_device
-        key = (tuple(words), device, weights_version(self.text))
-        if key not in self._kept:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
+        key = (tuple(words), groups and tuple(groups), device, weights_version(self.text))
+        found = self._kept.get(key)
+        if found is None:
             # Autocast would leave its rounding in the disk cache, under the key of the exact numbers.
             exact = torch.autocast(device.type, enabled=False)
             with torch.inference_mode(False), torch.no_grad(), exact:
-                self._kept[key] = self._cached_embeddings(words).to(device)
-        return self._kept[key]
+                ids = self.tell_apart(words, groups)
+                found = self._cached_embeddings(words, ids).to(device)
+            if len(self._kept) >= MOST_KEPT:  # another thread may empty it too: nothing is read back from it
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+    def tell_apart(self, words: Sequence[str], groups: Sequence[int] | None = None) -> Tensor:
+        """Refuse words that the tower can't tell apart, warn of those that are cut; arguments as `embed_words`.
+
+        Returns:
+            Token ids "t l" of the first word in every template, then of every word in the longest template.
+        """
+        first = self.tokenizer(self.texts(words[:1]))
+        longest = self.templates[int((first != self.tokenizer.padding).sum(dim=1).argmax())]
+        texts = self.texts(words, [longest])
+        ids = self.tokenizer(texts)
+        if cut := self.tokenizer.cut(texts, ids):
+            logger.warning(
+                'the text tower reads %d tokens and cuts the longest template with %s',
+                self.tokenizer.context_length,
+                listed([repr(shortened(words[index])) for index in cut]),
+            )
+        seen: dict[tuple[int, ...], int] = {}
+        for index, row in enumerate(map(tuple, ids.tolist())):
+            other = seen.setdefault(row, index)
+            pair = [words[other], words[index]]
+            if pair[0] == pair[1] or (groups is not None and groups[other] == groups[index]):
+                continue
+            every = self.tokenizer(self.texts(pair)).chunk(2)
+            if torch.equal(*every):
+                raise ValueError(
+                    f'the text tower cannot tell {shortened(pair[0])!r} from {shortened(pair[1])!r}: their tokens are '
+                    f'the same, of which it reads {self.tokenizer.context_length}; make them one class, or write one '
+                    'in other words'
+                )
+        return torch.cat([first, ids])
 
     @property
     def text_device(self) -> torch.device:
         return next(self.text.parameters()).device
 
-    def _cached_embeddings(self, words: Sequence[str]) -> Tensor:
+    def _cached_embeddings(self, words: Sequence[str], ids: Tensor) -> Tensor:
         if self.cache is None:
             return self._average(self.texts(words), len(words))
         texts = {
@@ -119,11 +170,9 @@ class OpenCLIPTextEncoder(nn.Module):
             'templates': list(self.templates),
             'tokenizer': self.tokenizer.fingerprint,
         }
-        # Every template once and every word once: the rest takes longer to tokenize than all else of a second start.
-        some = self.texts(words[:1]) + self.texts(words, self.templates[:1])
-        key = self.cache.key(
-            self.text, self.source.config, self.source.quick_gelu, texts, self.tokenizer(some)
-        )
+        # The ids of every template once and of every word once: the rest takes longer to tokenize than all else of a
+        # second start.
+        key = self.cache.key(self.text, self.source.config, self.source.quick_gelu, texts, ids)
         found = self.cache.read(key, (len(words), self.source.config['embed_dim']))
         if found is None:
             found = self._average(self.texts(words), len(words)).cpu()
@@ -209,3 +258,8 @@ class OpenCLIPTextEncoder(nn.Module):
         if projection is None:
             return pooled
         return projection(pooled) if callable(projection) else pooled @ projection
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text for a message."""
+    return text if len(text) <= most else f'{text[:most]}...'

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 
 import open_clip
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from ..environment.files import decoding, reason
 from .remote_code import refuse_code, refuse_code_in
 from .sources import Source
+
+TOKENIZING = Lock()  # those of Hugging Face are changed while they read, and refuse a second thread
 
 
 class Tokenizer:
@@ -48,13 +51,34 @@ class Tokenizer:
         Raises:
             ValueError: the tokenizer gives ids the text tower has no embedding for.
         """
-        ids = self.tokenize(texts, context_length=self.context_length)
+        with TOKENIZING:
+            ids = self.tokenize(texts, context_length=self.context_length)
         if self.vocab_size is not None and ids.max() >= self.vocab_size:
             raise ValueError(
                 f'the tokenizer gives ids up to {int(ids.max())}, the text tower knows {self.vocab_size}; '
                 'name the right merges file in text_cfg.tokenizer_kwargs.bpe_path'
             )
         return ids
+
+    def cut(self, texts: list[str], ids: Tensor) -> list[int]:
+        """Which texts are longer than the context, so that their ends are not read.
+
+        Args:
+            texts: any.
+            ids: theirs, "t l".
+
+        Returns:
+            Their indices: with room for one token more, another token stands where a cut text has its end.
+        """
+        with TOKENIZING:
+            longer = self.tokenize(texts, context_length=self.context_length + 1)
+        return (longer[:, : ids.shape[1]] != ids).any(dim=1).nonzero()[:, 0].tolist()
+
+    @cached_property
+    def padding(self) -> int:
+        """The id that fills a row behind its text."""
+        with TOKENIZING:
+            return int(self.tokenize([''], context_length=self.context_length)[0, -1])
 
     @cached_property
     def fingerprint(self) -> str:

@@ -2,12 +2,14 @@
 
 import gzip
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import golden
 import golden_weights
 import tiny
 from mmseg_clipsurgery.clip import text_encoder as module
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
+from mmseg_clipsurgery.vocabulary import Vocabulary, resource_names
 
 import open_clip
 import pytest
@@ -352,9 +354,76 @@ def test_it_is_registered_and_takes_a_file_of_words(arch, tmp_path):
     assert encoder().class_of.tolist() == [0, 0, 1]
 
 
-def test_long_words_are_cut(arch):
+def test_a_cut_text_is_warned_of(arch, caplog):
     found = tiny.text_encoder(arch)(['cat ' * 100, 'dog']).embeddings
     assert torch.isfinite(found).all()
+    assert "reads 32 tokens and cuts the longest template with 'cat cat" in caplog.text
+    assert 'dog' not in caplog.text
+
+
+@pytest.mark.parametrize('extra', [0, 1])
+def test_a_text_that_just_fits_is_not_cut(arch, caplog, extra):
+    """32 tokens are read, two of which are start and end."""
+    tiny.text_encoder(arch)([' '.join(['cat'] * (30 + extra)), 'dog'])
+    assert bool(caplog.text) is bool(extra)
+
+
+LONG = ' '.join(['cat'] * 40)
+SAME_TOKENS = {'case': ('cat', 'Cat'), 'cut': (f'{LONG} cat', f'{LONG} dog')}
+
+
+@pytest.mark.parametrize('pair', SAME_TOKENS.values(), ids=SAME_TOKENS.keys())
+@pytest.mark.parametrize('cached', [False, True])
+def test_words_with_the_same_tokens_are_refused(arch, pair, cached, tmp_path):
+    encoder = tiny.text_encoder(arch, templates=TEMPLATES, text_cache=tmp_path if cached else False)
+    with pytest.raises(ValueError, match=r"cannot tell 'cat.*' from '[cC]at.*make them one class"):
+        encoder(['dog', *pair])
+    with pytest.raises(ValueError, match='cannot tell'):
+        encoder.embed_words(pair)
+    assert encoder(['dog', [*pair]]).class_of.tolist() == [0, 1, 1]  # of one class they change nothing
+
+
+def test_words_that_one_template_alone_cuts_to_the_same_are_told_apart(arch):
+    pair = [f'{" ".join(["cat"] * 29)} {end}' for end in ('cat', 'dog')]
+    encoder = tiny.text_encoder(arch, templates=['{}', 'the {}'])
+    first, second = encoder(pair).embeddings
+    assert not torch.equal(first, second)
+
+
+def test_a_word_that_is_nothing_to_the_tower(arch):
+    """A control character, which the tokenizer takes out."""
+    with pytest.raises(ValueError, match=r"cannot tell .* from ''"):
+        tiny.text_encoder(arch)(['\x07'])
+
+
+def test_one_word_in_two_classes_is_allowed(arch):
+    first, _, again = tiny.text_encoder(arch)([['dog'], ['cat', 'dog']]).embeddings
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize('templates', resource_names('templates'))
+@pytest.mark.parametrize('words', resource_names('vocabularies'))
+def test_shipped_words_are_told_apart(words, templates, caplog):
+    """By CLIP's own tokenizer, and nothing is cut."""
+    arch = tiny.changed(tiny.SMALL, text_cfg={'vocab_size': 49408, 'context_length': 77})
+    encoder = OpenCLIPTextEncoder(arch, templates=templates, text_cache=False)
+    vocabulary = Vocabulary.read(words)
+    encoder.tell_apart(vocabulary.queries, vocabulary.class_of)
+    assert 'cuts' not in caplog.text
+
+
+def test_threads_get_the_answers_of_one(arch, monkeypatch):
+    monkeypatch.setattr(module, 'MOST_KEPT', 3)
+    encoder = tiny.text_encoder(arch)
+    lists = [[f'cat {"dog " * index}', 'the cat'] for index in range(8)]
+    expected = [tiny.text_encoder(arch).embed_words(words) for words in lists]
+
+    def ask(number: int) -> bool:
+        order = [(number + step) % len(lists) for step in range(200)]
+        return all(torch.equal(encoder.embed_words(lists[index]), expected[index]) for index in order)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(8)))
 
 
 ERRORS = {
@@ -365,7 +434,10 @@ ERRORS = {
     'unknown vocabulary': (lambda arch: tiny.text_encoder(arch, vocabulary='voc2021'), 'voc2021'),
     'unknown templates': (lambda arch: tiny.text_encoder(arch, templates='imagenet81'), 'imagenet81'),
     'template without a place': (lambda arch: tiny.text_encoder(arch, templates=['a photo']), 'a photo'),
-    'no tokens': (lambda arch: tiny.text_encoder(arch, batch_tokens=0), 'at least 1, got 0'),
+    'no tokens': (
+        lambda arch: tiny.text_encoder(arch, batch_tokens=0),
+        'batch_tokens must be a whole number >= 1, got 0',
+    ),
     'wrong tokenizer': (
         lambda _: tiny.text_encoder(tiny.SMALL)(['cat']),
         'ids up to 49407, the text tower knows 64',
