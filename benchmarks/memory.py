@@ -1,96 +1,72 @@
-"""Section `memory`: what a prediction needs above the weights, in a process of its own.
+"""Sections on memory, each figure measured in a process of its own.
 
-    2048 x 1024 (width x height), slide 224 / 112, labels only; 21, 171 and 847 classes
+memory     what a prediction needs above the weights: 2048 x 1024 (width x height), windows of 224 every 112, labels
+           only; 21, 171 and 847 classes
+long_run   photos one after the other, slide protocol: processor seconds, and what they need above the weights
 
 CPU: the high-water mark of resident memory (VmHWM, set back after the model is built, freed memory given back to the
-system before) less the resident memory then. Where the mark cannot be set back, `ru_maxrss` less its value then. CUDA:
-`torch.cuda.max_memory_allocated` less what was allocated.
+system before) less the resident memory then. CUDA: the most memory allocated less what was allocated before.
 """
 
 import contextlib
 import ctypes
 import gc
-import json
-import os
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from mmseg_clipsurgery import version  # noqa: F401  before torch: it makes torchvision importable
+from mmseg_clipsurgery.api.input_sizes import with_short_side
 
 import torch
 
-from .clock import rounded
-from .subjects import Photos, Subjects
+from .measure import Section, cost_of, in_fresh_processes, rounded
+from .workload import PROTOCOL, Workload
 
-ROOT = Path(__file__).resolve().parents[1]
-VOCABULARIES = {21: 'voc21', 171: 'coco_stuff164k', 847: 'ade20k_847'}
 MIB = 2**20
 
 
-def section(task: dict[str, Any]) -> dict[str, Any]:
-    """Measure in fresh processes, one for each vocabulary.
-
-    Args:
-        task: as for `measure`, but for the vocabulary; all of it JSON.
-    """
-    found = {}
-    for classes, vocabulary in VOCABULARIES.items():
-        print(f'  memory: {classes} classes', file=sys.stderr)
-        found[str(classes)] = in_fresh_process('benchmarks.memory', {**task, 'vocabulary': vocabulary})
-    height, width = task['size']
-    buffers = {str(k): rounded(2 * 4 * k * height * width / MIB) for k in VOCABULARIES}
-    return {
-        'size': [height, width],
-        'window batch': task['window_batch'],
-        'classes': found,
-        'two full buffers': buffers,
-    }
+def memory(load: Workload) -> Section:
+    """MiB of each vocabulary."""
+    size, rows = (load.size(1024, 128), load.size(2048, 256)), {}
+    for classes, vocabulary in {21: 'voc21', 171: 'coco_stuff164k', 847: 'ade20k_847'}.items():
+        (found,) = in_fresh_processes(peaks, (load, vocabulary, size))
+        buffers = rounded(2 * 4 * classes * size[0] * size[1] / MIB)
+        rows[str(classes)] = {**found, 'two full fp32 buffers (on paper)': buffers}
+    return rows, {}
 
 
-def in_fresh_process(module: str, task: dict[str, Any]) -> dict[str, Any]:
-    """What a module of this folder prints, as JSON on its last line, when it gets a task."""
-    done = subprocess.run(
-        [sys.executable, '-m', module, json.dumps(task)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def measure(task: dict[str, Any]) -> dict[str, float]:
-    """MiB above the weights of the plain tower on one window batch and of a whole prediction.
-
-    Args:
-        task: arch, device, threads, photos (folder or None), vocabulary, size (H, W), window_batch.
-    """
-    torch.set_num_threads(task['threads'])
-    device = torch.device(task['device'])
-    subjects = Subjects(task['arch'], device, Photos(task['photos']))
-    batch, size = task['window_batch'], tuple(task['size'])
-    crop = min(224, *size)
-    model = subjects.segmentor(
-        task['vocabulary'], mode='slide', crop_size=crop, stride=crop // 2, window_batch=batch
-    )
-    image = subjects.normalised(subjects.photos[0], size)
-    found: dict[str, float] = {'weights': rounded(weights_mib(model))}
-    with torch.inference_mode():
-        windows = image[None, :, :crop, :crop].expand(batch, -1, -1, -1).contiguous()
-        with peak(device, found, 'tower on one window batch'):
-            subjects.tower(windows, class_token=False)
-        with peak(device, found, 'labels'):
-            model.predict([image])
+@torch.inference_mode()
+def peaks(load: Workload, vocabulary: str, size: tuple[int, int]) -> dict[str, float]:
+    """MiB of the image tower's weights, and above them of the tower on one window batch and of a prediction."""
+    words, image, crop = load.encoders.text(vocabulary), load.image(0, size), min(224, *size)
+    predictor = load.predictor(mode='slide', crop_size=crop, stride=crop // 2)
+    weights = sum(value.numel() * value.element_size() for value in load.tower.parameters())
+    found = {'weights': rounded(weights / MIB)}
+    windows = image[None, :, :crop, :crop].expand(16, -1, -1, -1).contiguous()
+    with peak(load.device, found, 'the tower alone on one batch'):
+        load.tower(windows, class_token=False)
+    with peak(load.device, found, 'to labels'):
+        predictor.predict([image], words)
     return found
 
 
-def weights_mib(model: torch.nn.Module) -> float:
-    """The image tower's parameters."""
-    return sum(value.numel() * value.element_size() for value in model.backbone.parameters()) / MIB
+def long_run(load: Workload) -> Section:
+    """Growing numbers of photos."""
+    counts = (1, 10, 30, 100)[: load.size(4, 1)]
+    return {str(n): in_fresh_processes(follow, (load, n))[0] for n in counts}, {}
+
+
+@torch.inference_mode()
+def follow(load: Workload, count: int) -> dict[str, float]:
+    """Seconds and MiB above the weights of so many photos."""
+    words, predictor, found = load.encoders.text('voc21'), load.predictor(**PROTOCOL), {}
+
+    def predict(photo) -> None:
+        image = load.encoders.normalized(with_short_side(photo, 336))
+        predictor.predict([image], words, [photo.shape[:2]])
+
+    with peak(load.device, found, 'MiB'):
+        seconds = cost_of(lambda: [predict(load.photo(i)) for i in range(count)], load.device)[0]
+    return {'seconds': rounded(seconds), **found}
 
 
 @contextlib.contextmanager
@@ -100,35 +76,18 @@ def peak(device: torch.device, found: dict[str, float], name: str) -> Iterator[N
     if device.type == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        yield
-        found[name] = rounded((torch.cuda.max_memory_allocated(device) - before) / MIB)
-        return
-    give_back()
-    before = resident(reset=True)
+    else:
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL('libc.so.6').malloc_trim(0)
+        Path('/proc/self/clear_refs').write_text('5')
+    before = highest(device)
     yield
-    found[name] = rounded((resident() - before) / MIB)
+    found[name] = rounded((highest(device) - before) / MIB)
 
 
-def give_back() -> None:
-    """Freed memory that the C library keeps goes back to the system, where it can."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL('libc.so.6').malloc_trim(0)
-
-
-def resident(reset: bool = False) -> int:
-    """High-water mark of resident memory in bytes; reset: set it back to what is resident now."""
-    if reset:
-        with contextlib.suppress(OSError):
-            Path('/proc/self/clear_refs').write_text('5')
-    status = Path('/proc/self/status')
-    if status.is_file():
-        fields = dict(line.split(':', 1) for line in status.read_text().splitlines())
-        return int(fields['VmHWM'].split()[0]) << 10
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == 'darwin' else largest << 10
-
-
-if __name__ == '__main__':
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+def highest(device: torch.device) -> int:
+    """High-water mark in bytes, of the device's memory or of resident memory."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated(device)
+    fields = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines())
+    return int(fields['VmHWM'].split()[0]) << 10

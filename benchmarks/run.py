@@ -1,29 +1,32 @@
-"""The command: sections, a table, a JSON file; or the page from such a file.
+"""Measure the sections and write one file.
 
-    {"settings": {..}, "machine": {..}, "sections": {"image": {..}, ..}}
+    {"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "facts": {..}, "stamp": {..}}, ..}}
 
-An interval is {"median": .., "low": .., "high": .., "rounds": ..}. Seconds are of the processor (all threads) or of the
-device, unless they are called `wall`. `others` is the share of all cores that other processes took meanwhile, `commit`
-what a section was measured at.
+A section says at which commit and when it was measured, how its operations were counted, and which share of all cores
+other processes took meanwhile. One that fails is named at the end, and the others go on.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+import os
+import time
+import traceback
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mmseg_clipsurgery.environment.mistakes import guarded
+from mmseg_clipsurgery.evaluation.results import commit, device_name, versions
 
 import torch
 
-from . import loop, machine, memory, prediction, processes, report, scaling, text
-from .clock import Clock
-from .options import SECTIONS
-from .subjects import Photos, Subjects
+from . import SECTIONS, report
+from .measure import processor_seconds, rounded
+from .workload import Workload
 
-ARCH = 'ViT-B-16'
+Measured = dict[str, Any]
 
 
 def start(arguments: argparse.Namespace) -> int:
@@ -31,109 +34,79 @@ def start(arguments: argparse.Namespace) -> int:
     return guarded(lambda: run(arguments), arguments.debug)
 
 
-def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = ARCH) -> dict[str, Any] | None:
-    """What the command does; the file's content.
+def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = 'ViT-B-16') -> None:
+    """Measure, or only write the report.
 
     Raises:
-        ValueError: a CUDA device where there is none, or no rounds.
-        FileNotFoundError: see `Photos`.
+        ValueError: no rounds, no such device, a file of another machine or workload; or sections that failed.
+        FileNotFoundError: see `Workload.files`.
     """
     if arguments.report:
-        report.write(json.loads(arguments.report.read_text()))
-        return None
+        return report.write(json.loads(arguments.report.read_text()))
     if arguments.device != 'cpu' and not torch.cuda.is_available():
         raise ValueError(
             f'--device {arguments.device}, but torch finds no CUDA device here; take --device cpu'
         )
-    rounds = arguments.rounds or (3 if arguments.quick else 15)
+    rounds = (2 if arguments.quick else 15) if arguments.rounds is None else arguments.rounds
     if rounds < 1:
         raise ValueError(f'--rounds must be at least 1, got {rounds}')
-    torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    photos = Photos(arguments.photos)
-    subjects, clock = Subjects(arch, device, photos), Clock(device)
-    settings = {
-        'arch': arch if isinstance(arch, str) else 'given',
-        'weights': 'random',
-        'photos': photos.kind,
-        'rounds': rounds,
-        'quick': arguments.quick,
-        'date': datetime.now(timezone.utc).date().isoformat(),
-    }
-    described = machine.describe(clock)
-    kept = kept_file(arguments.out, described)
-    for key in ('peak_gflops', 'copy_gb_per_s'):  # what the machine gives at best, in whichever run
-        described[key] = max(described[key], kept['machine'].get(key, 0))
-    found = {'settings': settings, 'machine': described, 'sections': kept['sections']}
-    todo = sections_of(arguments, subjects, clock, rounds)
+    load = Workload(arch, torch.device(arguments.device), arguments.photos, rounds, arguments.quick)
+    measured, failed = opened(arguments.out, load), []
     for name in arguments.only or SECTIONS:
-        print(f'{name}', flush=True)
-        others = machine.Others()
-        found['sections'][name] = {**todo[name](), 'others': others.share(), 'commit': described['commit']}
+        print(name, flush=True)
+        try:
+            measured['sections'][name] = section(name, load)
+        except Exception as error:
+            traceback.print_exc()
+            failed.append(f'{name} ({type(error).__name__}: {error})')
         if arguments.out:
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
-            arguments.out.write_text(json.dumps(found, indent=1) + '\n')
-    print(report.table(found))
-    return found
+            arguments.out.write_text(json.dumps(measured, indent=1) + '\n')
+    print(*(f'{name}\n{block}' for name, block in report.blocks(measured).items()), sep='\n')
+    if failed:
+        raise ValueError(f'{len(failed)} sections failed, the others are measured: {"; ".join(failed)}')
 
 
-def kept_file(path: Path | None, described: Mapping[str, Any]) -> dict[str, Any]:
-    """A file that is there already, measured on such a machine; one without sections where there is none.
+def section(name: str, load: Workload) -> Measured:
+    """What is written of a section."""
+    module, function = SECTIONS[name][0].split('.')
+    wall, others = time.monotonic(), others_seconds()
+    rows, facts = getattr(import_module(f'.{module}', __package__), function)(load)
+    share = (others_seconds() - others) / (time.monotonic() - wall) / (os.cpu_count() or 1)
+    stamp = {'commit': commit(), 'date': f'{datetime.now(timezone.utc):%Y-%m-%d}', 'rounds': load.rounds}
+    stamp |= {'others on the cores': rounded(max(share, 0.0)), 'operations': 'counted by torch'}
+    return {'rows': rows, 'facts': facts, 'stamp': stamp | ({'quick': True} if load.quick else {})}
+
+
+def others_seconds() -> float:
+    """Seconds that other processes had on all cores so far."""
+    user, nice, system = map(int, Path('/proc/stat').read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf('SC_CLK_TCK') - processor_seconds()
+
+
+def opened(path: Path | None, load: Workload) -> Measured:
+    """What a file holds already; without sections where there is no file.
 
     Raises:
-        ValueError: it was another kind of machine.
+        ValueError: it is of another kind of machine or another workload.
     """
-    if path is None or not path.is_file():
-        return {'machine': {}, 'sections': {}}
-    found = json.loads(path.read_text())
-    differing = [
-        key for key in ('processor', 'cores', 'device', 'threads') if found['machine'][key] != described[key]
+    names = [
+        line.split(':')[1] for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line
     ]
-    if differing:
-        raise ValueError(f'{path} is of a machine with another {differing[0]}: name another file with --out')
-    return found
-
-
-def sections_of(
-    arguments: argparse.Namespace, subjects: Subjects, clock: Clock, rounds: int
-) -> dict[str, Callable[[], Any]]:
-    """Section name -> what measures it."""
-    quick, photos = arguments.quick, subjects.photos
-    task = {
-        'arch': subjects.arch,
-        'device': str(subjects.device),
-        'threads': arguments.threads,
-        'photos': str(arguments.photos.resolve()) if arguments.photos else None,
+    kind = 'photos of PASCAL VOC 2012 val' if load.folder else 'embedded scenes'
+    setting = {
+        'processor': f'{(names or [" unknown"])[0].strip()}, {torch.backends.cpu.get_cpu_capability()}',
+        'cores': len(os.sched_getaffinity(0)),
+        'threads': torch.get_num_threads(),
+        'device': device_name(load.device),
+        'model': f'{load.arch}, random weights',
+        'images': f'{len(load.files)} {kind}',
     }
-    size, window_batch = ((128, 256), 2) if quick else ((1024, 2048), 16)
-    few = dict(words=4, templates=5) if quick else {}
-    fewer = max(1, min(rounds, 7))
-
-    def scales() -> dict[str, Any]:
-        sides = scaling.SIDES[:2] if quick else scaling.SIDES
-        return {
-            'tokens': scaling.tokens(subjects, clock, fewer, sides),
-            'classes': scaling.classes(subjects, clock, rounds, 128 if quick else 512),
-            'templates': scaling.templates(subjects, clock, fewer, 2 if quick else 19),
-            'batches': [] if quick else scaling.batches(subjects, clock, fewer),
-            'long run': scaling.long_run({**task, 'images': 2 if quick else min(100, len(photos))}),
-        }
-
-    return {
-        'image': lambda: prediction.image(subjects, clock, rounds, 224 if quick else 512),
-        'slide': lambda: prediction.slide(subjects, clock, rounds, 240 if quick else 336),
-        'memory': lambda: memory.section({**task, 'size': size, 'window_batch': window_batch}),
-        'text': lambda: text.section({**task, **few}, clock, rounds),
-        'processes': lambda: processes.section(
-            photos,
-            4 if quick else min(100, len(photos)),
-            arguments.runs or (1 if quick else 5),
-            {'arch': subjects.arch, 'times': 2 if quick else 12},
-        ),
-        'scaling': scales,
-        'loop': lambda: loop.section(
-            subjects,
-            loop.QUICK if quick else loop.LOADS[subjects.device.type],
-            arguments.runs or (1 if quick else 5),
-        ),
-    }
+    found: Measured = (
+        json.loads(path.read_text()) if path and path.is_file() else {'setting': setting, 'sections': {}}
+    )
+    if found['setting'] != setting:
+        raise ValueError(
+            f'{path} was measured with {found["setting"]}, here is {setting}: name another --out'
+        )
+    return {'setting': setting, 'versions': versions(), 'sections': found['sections']}

@@ -1,179 +1,153 @@
-"""Section `scaling`: cost against tokens, classes, templates and images; against processes see `processes`.
+"""Sections on cost against size, on text, and what the machine gives at best.
 
-tokens      whole images of growing size: plain tower, our tower, labels of 59 classes
-classes     the step from grid logits to labels of a 512 x 512 image, for photos and for white noise
-templates   seconds to encode a group of words
-images      batches of 1 to 16 photos, slide protocol; and the memory of a long run in a process of its own
+tokens      whole square images of growing size: plain tower, our tower, labels of 59 classes
+classes     the step from grid logits to labels of a 512 x 512 image, for a photo and for white noise
+batches     1 to 16 photos of 336 x 448 in one call, slide protocol; per image
+templates   19 words times a growing number of templates
+text        words times 85 templates: class by class at full context length (the published loop) against batches cut to
+            their longest text; a round encodes one class by the loop, which takes seconds, and 19 by ours; then all
+            words at once, and in a fresh process from the disk cache (tokenizing, the key over all weights, reading)
 """
 
-import json
-import os
-import sys
-import time
-from typing import Any
+import tempfile
+from collections.abc import Sequence
 
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch
-from mmseg.structures import SegDataSample
+import torch.nn.functional as F
+from torch import Tensor
 
-from . import counts
-from .clock import Clock, Cost, ratios, rounded, summary
-from .counts import Tower
-from .memory import MIB, give_back, in_fresh_process, resident
-from .prediction import SLIDE, slide_counts
-from .subjects import Photos, Subjects, indices, pixels
-from .text import TEMPLATES, averaged, token_ids
+from .measure import Section, cost_of, in_fresh_processes, rounded, summary
+from .published import text_of_class
+from .workload import PLAIN, PROTOCOL, VOC_PHOTO, Workload
 
 SIDES = (224, 320, 448, 512, 640, 768, 896)
 VOCABULARIES = {20: 'voc20', 59: 'context59', 171: 'coco_stuff164k', 459: 'context459', 847: 'ade20k_847'}
-TEMPLATE_COUNTS = (1, 7, 20, 40, 85)
 BATCHES = (1, 2, 4, 8, 16)
-CHECKPOINTS = (1, 10, 30, 100)
+WORDS, TEMPLATES = Vocabulary.read('coco_stuff164k').queries, read_templates('clip_surgery85')
+COUNTS = (1, 7, 20, 40, 85)  # of templates
+GROUP = 19  # of 171 words, nine groups
+BY_CLASS, OURS = 'class by class, full length', 'ours'
 
 
 @torch.inference_mode()
-def tokens(
-    subjects: Subjects, clock: Clock, rounds: int, sides: tuple[int, ...] = SIDES
-) -> list[dict[str, Any]]:
-    """Whole square images."""
-    model = subjects.segmentor('context59')
-    variants, paper = {}, Tower.of(subjects.tower)
-    blocks = subjects.tower.surgery.last_blocks
+def tokens(load: Workload) -> Section:
+    """Seconds of whole images; `wall`, counts and ratio are those of the way to labels."""
+    sides, words, predictor = SIDES[: load.size(7, 2)], load.encoders.text('context59'), load.predictor()
+    variants, rows = {}, {}
     for side in sides:
-        image, plain = subjects.normalised(subjects.photos[0], (side, side)), subjects.plain((side, side))
+        image, plain = load.image(0, (side, side))[None], load.plain((side, side))
         variants |= {
-            f'plain {side}': lambda r, plain=plain, image=image: plain(image[None]),
-            f'tower {side}': lambda r, image=image: subjects.tower(image[None], class_token=False),
-            f'labels {side}': lambda r, image=image: model.predict([image]),
+            f'{side} plain': lambda r, plain=plain, image=image: plain(image),
+            f'{side} tower': lambda r, image=image: load.tower(image, class_token=False),
+            f'{side} labels': lambda r, image=image: predictor.predict(image, words),
         }
-    costs = clock.rounds(variants, rounds, 'tokens')
-    points = []
+    measured = load.measure(variants, load.few)
     for side in sides:
-        size = (side, side)
-        read = paper.surgery(size, blocks)
-        labels = counts.row_chunks((side // paper.patch,) * 2, size, 59)
-        points.append(
-            {
-                'side': side,
-                'tokens': paper.tokens(size),
-                'plain': cost_of(costs[f'plain {side}'], paper.plain(size)),
-                'tower': cost_of(costs[f'tower {side}'], read),
-                'labels': cost_of(costs[f'labels {side}'], read + labels),
-                'ratio': ratios(costs[f'labels {side}'], costs[f'plain {side}']),
-            }
-        )
-    return points
+        plain_row, labels = measured.row(f'{side} plain'), measured.row(f'{side} labels', to=f'{side} plain')
+        seconds = {PLAIN: plain_row['seconds'], 'our tower': measured.row(f'{side} tower')['seconds']}
+        seconds |= {'to labels': labels.pop('seconds'), 'GFLOP of the plain forward': plain_row['GFLOP']}
+        rows[str(side)] = {'tokens': 1 + (side // load.tower.patch) ** 2, **seconds, **labels}
+    return rows, {}
 
 
-def cost_of(costs: list[Cost], count: counts.Count) -> dict[str, Any]:
-    return {
-        'seconds': summary([cost.seconds for cost in costs]),
-        'wall': summary([cost.wall for cost in costs]),
-        'gflop': rounded(count.flop / 1e9),
-        'gbyte': rounded(count.bytes / 1e9),
+@torch.inference_mode()
+def classes(load: Workload) -> Section:
+    """Grid logits to labels, no rules: what a larger vocabulary costs. Counts are those of the photo."""
+    image, variants, rows = load.image(0, (load.size(512, 128),) * 2)[None], {}, {}
+    for count, vocabulary in VOCABULARIES.items():
+        words = load.encoders.text(vocabulary)
+        for name, predictor in {'photo': load.predictor(), 'noise': load.predictor(noise=True)}.items():
+            (logits,), rule = predictor.logits(image, words), predictor.post_process(words)
+            variants[f'{count} {name}'] = lambda r, rule=rule, logits=logits: rule.label_logits(logits)
+    measured = load.measure(variants)
+    for count in VOCABULARIES:
+        photo, noise = (measured.row(f'{count} {name}') for name in ('photo', 'noise'))
+        rows[str(count)] = {'photo': photo.pop('seconds'), 'white noise': noise['seconds'], **photo}
+    return rows, {}
+
+
+@torch.inference_mode()
+def batches(load: Workload) -> Section:
+    """Photos in one call, to labels at the original size."""
+    sizes, words, predictor = (
+        BATCHES[: load.size(5, 2)],
+        load.encoders.text('voc21'),
+        load.predictor(**PROTOCOL),
+    )
+    images = [load.image(i, (336, 448)) for i in range(sizes[-1])]
+    variants = {str(n): lambda r, n=n: predictor.predict(images[:n], words, [VOC_PHOTO] * n) for n in sizes}
+    measured = load.measure(variants, load.few)
+    return {str(n): measured.row(str(n), per=n) for n in sizes}, {}
+
+
+@torch.inference_mode()
+def best(load: Workload) -> Section:
+    """A large matrix product, and a copy too large for any cache."""
+    matrix, source = torch.ones(2048, 2048, device=load.device), torch.ones(64 << 20, device=load.device)
+    target, product, copy = torch.empty_like(source), 'fp32 matrix product, 2048 x 2048', 'copy of 256 MiB'
+    measured = load.measure({product: lambda r: matrix @ matrix, copy: lambda r: target.copy_(source)})
+    return {name: measured.row(name) for name in (product, copy)}, {}
+
+
+@torch.inference_mode()
+def templates(load: Workload) -> Section:
+    """A group of words times templates, neither kept nor cached."""
+    encoder, words, counts = load.encoders.text, WORDS[: load.size(GROUP, 4)], COUNTS[: load.size(5, 2)]
+    ids = {n: token_ids(encoder, words, TEMPLATES[:n]) for n in counts}
+    measured = load.measure({str(n): lambda r, n=n: averaged(encoder, ids[n]) for n in counts}, load.few)
+    return {str(n): measured.row(str(n)) for n in counts}, {}
+
+
+@torch.inference_mode()
+def text(load: Workload) -> Section:
+    """Seconds a class by both ways, then the whole list by ours, then the second start."""
+    words, templates = WORDS[: load.size(171, 4)], TEMPLATES[: load.size(85, 5)]
+    group = min(GROUP, len(words))
+    with tempfile.TemporaryDirectory() as cache:
+        encoder = load.built(templates, cache).text
+        ids = token_ids(encoder, words, templates)
+        groups = [ids[(r * group) % (len(words) - group + 1) :][:group] for r in range(load.rounds)]
+        loop = lambda r: text_of_class(encoder.encode_whole, groups[r][0])  # noqa: E731
+        measured = load.measure({BY_CLASS: loop, OURS: lambda r: averaged(encoder, groups[r])})
+        difference = averaged(encoder, groups[0])[:1] - loop(0)
+        seconds, wall = cost_of(lambda: encoder.embed_words(words), load.device)
+        task = load, words, templates, cache
+        starts = [in_fresh_processes(second_start, task)[0] for _ in range(load.size(3, 1))]
+    return {BY_CLASS: measured.row(BY_CLASS), OURS: measured.row(OURS, per=group)}, {
+        'class by class to ours': measured.ratio(BY_CLASS, OURS, per=group),
+        'largest difference to class by class': rounded(float(difference.abs().max())),
+        'words x templates': f'{len(words)} x {len(templates)}',
+        'tokens of a text, mean': rounded(
+            float((encoder.end_positions(ids.flatten(0, 1)) + 1).float().mean())
+        ),
+        'all words at once, ours, seconds': rounded(seconds),
+        'all words at once, ours, wall': rounded(wall),
+        'second start, wall': summary([wall for wall, _ in starts]),
+        'second start, largest difference': max(difference for _, difference in starts),
     }
 
 
 @torch.inference_mode()
-def classes(subjects: Subjects, clock: Clock, rounds: int, side: int = 512) -> list[dict[str, Any]]:
-    """Grid logits to labels, no rules: what a larger vocabulary costs. The tower's cost stands above."""
-    image = subjects.normalised(subjects.photos[0], (side, side))
-    variants = {}
-    for count, vocabulary in VOCABULARIES.items():
-        for noise in (False, True):
-            model = subjects.segmentor(vocabulary, noise=noise)
-            queries = model.text_encoder.queries
-            predictor = model.predictor
-            logits, rule = predictor.logits([image], queries)[0], predictor.post_process(queries)
-            variants[f'{count} {noise}'] = lambda r, rule=rule, logits=logits: rule.label_logits(logits)
-    costs = clock.rounds(variants, rounds, 'classes')
-    grid = (side // subjects.tower.patch,) * 2
-    return [
-        {
-            'classes': count,
-            'photo': cost_of(costs[f'{count} False'], counts.row_chunks(grid, (side, side), count)),
-            'noise': cost_of(costs[f'{count} True'], counts.row_chunks(grid, (side, side), count)),
-        }
-        for count in VOCABULARIES
-    ]
+def second_start(
+    load: Workload, words: Sequence[str], templates: Sequence[str], cache: str
+) -> tuple[float, float]:
+    """Wall seconds from a built encoder to its cached words; their largest difference to words encoded anew."""
+    encoder = load.built(templates, cache).text
+    wall = cost_of(lambda: encoder.embed_words(words), load.device)[1]
+    anew = averaged(encoder, token_ids(encoder, words[:2], templates))
+    return wall, float((encoder.embed_words(words)[:2] - anew).abs().max())
 
 
-@torch.inference_mode()
-def templates(subjects: Subjects, clock: Clock, rounds: int, words: int = 19) -> list[dict[str, Any]]:
-    """Words times a growing number of templates, neither kept nor cached."""
-    every = read_templates(TEMPLATES)
-    names = Vocabulary.read('coco_stuff164k').queries[:words]
-    variants, on_paper, encoder = {}, {}, subjects.text
-    for count in TEMPLATE_COUNTS:
-        ids = token_ids(encoder, names, every[:count])
-        variants[str(count)] = lambda r, ids=ids: averaged(encoder, ids)
-        on_paper[count] = counts.TextTower.of(encoder).encode(text_batches(encoder, ids))
-    costs = clock.rounds(variants, rounds, 'templates')
-    return [
-        {'templates': count, 'words': words, **cost_of(costs[str(count)], on_paper[count])}
-        for count in TEMPLATE_COUNTS
-    ]
+def token_ids(encoder: OpenCLIPTextEncoder, words: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """Every word in every template: "k t l"."""
+    ids = encoder.tokenizer(encoder.texts(words, templates)).to(encoder.text_device)
+    return ids.unflatten(0, (len(words), -1))
 
 
-def text_batches(encoder: OpenCLIPTextEncoder, ids: torch.Tensor) -> list[tuple[int, int]]:
-    """(texts, tokens of each) of the batches in which token ids "k t l" are encoded."""
-    ends = encoder.end_positions(ids.flatten(0, 1)).sort().values
-    return [(len(ends[part]), int(ends[part].max()) + 1) for part in encoder.batches(ends)]
-
-
-@torch.inference_mode()
-def batches(subjects: Subjects, clock: Clock, rounds: int) -> list[dict[str, Any]]:
-    """Photos of 336 x 448 in one batch of the data loader, to labels at the original size."""
-    photos, model = subjects.photos, subjects.segmentor('voc21', **SLIDE)
-    chosen = [photos[i] for i in indices(photos, max(BATCHES), photos.landscape)]
-    images = [pixels(photo, (336, 448)) for photo in chosen]
-
-    def predict(count: int) -> None:
-        samples = [SegDataSample(metainfo=dict(ori_shape=photo.shape[:2])) for photo in chosen[:count]]
-        model.test_step(dict(inputs=images[:count], data_samples=samples))
-
-    costs = clock.rounds({str(n): lambda r, n=n: predict(n) for n in BATCHES}, rounds, 'images')
-    queries, shape = len(model.text_encoder.queries.embeddings), chosen[0].shape[:2]
-    points = []
-    for n in BATCHES:
-        each = [Cost(one.seconds / n, one.wall / n) for one in costs[str(n)]]
-        windows = (6 * n, 3, 224, 224)
-        paper = slide_counts(subjects, windows, shape, queries, images=n)['labels'].times(1 / n)
-        points.append({'images': n, **cost_of(each, paper)})
-    return points
-
-
-def long_run(task: dict[str, Any]) -> list[dict[str, float]]:
-    """Photos one after the other in a fresh process: processor seconds and peak memory above the weights so far."""
-    return in_fresh_process('benchmarks.scaling', task)['points']
-
-
-@torch.inference_mode()
-def follow(task: dict[str, Any]) -> dict[str, Any]:
-    torch.set_num_threads(task['threads'])
-    subjects = Subjects(task['arch'], torch.device(task['device']), Photos(task['photos']))
-    model = subjects.segmentor('voc21', **SLIDE)
-    give_back()
-    before, begun, points = resident(reset=True), time.process_time(), []
-    for number in range(1, task['images'] + 1):
-        photo = subjects.photos[number - 1]
-        sample = SegDataSample(metainfo=dict(ori_shape=photo.shape[:2]))
-        factor = 336 / min(photo.shape[:2])
-        size = (round(photo.shape[0] * factor), round(photo.shape[1] * factor))
-        model.test_step(dict(inputs=[pixels(photo, size)], data_samples=[sample]))
-        if number in CHECKPOINTS or number == task['images']:
-            points.append(
-                {
-                    'images': number,
-                    'seconds': rounded(time.process_time() - begun),
-                    'peak_mib': rounded((resident() - before) / MIB),
-                }
-            )
-    return {'points': points}
-
-
-if __name__ == '__main__':
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    print(json.dumps(follow(json.loads(sys.argv[1]))))
+def averaged(encoder: OpenCLIPTextEncoder, ids: Tensor) -> Tensor:
+    """Token ids "k t l" -> embeddings "k c", by ours, neither kept nor cached."""
+    encoded = F.normalize(encoder.encode_tokens(ids.flatten(0, 1)), dim=-1)
+    return F.normalize(encoded.unflatten(0, ids.shape[:2]).mean(dim=1), dim=-1)
