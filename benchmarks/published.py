@@ -6,14 +6,11 @@ two streams of all tokens to their end, each with a softmax matrix of its own:
     x = x + O(softmax(s q k^T) v),  x = x + MLP(LN2(x));    y = y + O(softmax(s v v^T) v)
     w = softmax_k(2 <F_0, T_k>) over its mean;   feature (b, n, k, c) = F_i * T_k * w_k
     minus its mean over k, summed over c -> min-max over the tokens -> bilinear to the image -> argmax over k
-
-SCLIP's evaluation loop: one window at a time, logits upsampled to the window and added up at the image's size, divided
-by the number of windows, resized to the original, class scores and both rules over the whole image.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+from mmseg_clipsurgery.affinities import AFFINITIES
 from mmseg_clipsurgery.inference.postprocess import PostProcess
 from mmseg_clipsurgery.inference.precision import TowerRunner
 from mmseg_clipsurgery.inference.windows import windows_of
@@ -22,6 +19,8 @@ from mmseg_clipsurgery.structures import TextQueries
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+EVERY = slice(None)
 
 
 def surgery_tokens(tower: Any, images: Tensor) -> Tensor:
@@ -33,15 +32,10 @@ def surgery_tokens(tower: Any, images: Tensor) -> Tensor:
     y = x
     for block in tower.blocks[-last:]:
         p = block.project(x)
-        y = y + block.output(softmax_matrix(p.v, p.v) @ p.v)
-        x = block.feed_forward(x + block.output(softmax_matrix(p.q, p.k) @ p.v))
+        y = y + block.output(AFFINITIES['vv'].weights(p, EVERY) @ p.v)
+        x = block.feed_forward(x + block.output(AFFINITIES['qk'].weights(p, EVERY) @ p.v))
     cls, patches = tower.project_tokens(x[:, :1], y[:, 1:], grid)
     return F.normalize(torch.cat([cls[:, None], patches.flatten(2).mT], dim=1), dim=-1)
-
-
-def softmax_matrix(q: Tensor, k: Tensor) -> Tensor:
-    """softmax(s q k^T) "b a n n" of q and k "b a n e"."""
-    return (q.shape[-1] ** -0.5 * q @ k.mT).softmax(dim=-1)
 
 
 def feature_surgery(tokens: Tensor, text: Tensor) -> Tensor:
@@ -63,24 +57,26 @@ def labels(tower: Any, images: Tensor, queries: TextQueries) -> Tensor:
 def window_loop(
     tower: Any, image: Tensor, queries: TextQueries, size: tuple[int, int], precision: str = 'fp32'
 ) -> Tensor:
-    """Labels "H W" of an image "3 h w" at the original size (H, W), by SCLIP's settings, windows of 224 every 112."""
-    run = TowerRunner(precision)
-    total, count = (
-        image.new_zeros(len(queries.embeddings), *image.shape[1:]),
-        image.new_zeros(image.shape[1:]),
-    )
-    rows, columns = windows_of(tuple(image.shape[1:]), (224, 224), (112, 112))
-    for row, column in ((slice(*row), slice(*column)) for row in rows for column in columns):
-        window = image[None, :, row, column]
+    """SCLIP's evaluation loop: labels "H W" at the original size (H, W) of an image "3 h w", one window at a time."""
+    run, text = TowerRunner(precision), queries.embeddings
+    total, count = image.new_zeros(len(text), *image.shape[1:]), image.new_zeros(image.shape[1:])
+    for place in places(image):
+        window = image[place][None]
         tokens = F.normalize(run(tower, window, class_token=False).patch_tokens.float(), dim=1)
-        logits = torch.einsum('bchw,qc->bqhw', tokens, queries.embeddings)
-        total[:, row, column] += F.interpolate(logits, size=window.shape[2:], mode='bilinear')[0]
-        count[row, column] += 1
+        logits = torch.einsum('bchw,qc->bqhw', tokens, text)
+        total[place] += F.interpolate(logits, size=window.shape[2:], mode='bilinear')[0]
+        count[place[1:]] += 1
     logits = F.interpolate((total / count)[None], size=size, mode='bilinear')[0]
     rule = PostProcess(queries.class_of, logit_scale=65.0, prob_thd=0.1, area_thd=0.1)
     return rule.label_scores(rule.class_scores(logits.movedim(0, -1)).movedim(-1, 0))
 
 
-def text_of_class(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
-    """Embedding "1 c" of one class from its token ids "t l", at the tower's full context length."""
-    return F.normalize(F.normalize(encode(ids), dim=-1).mean(dim=0, keepdim=True), dim=-1)
+def windows(image: Tensor) -> Tensor:
+    """The windows "b 3 224 224" of an image "3 h w"."""
+    return torch.stack([image[place] for place in places(image)])
+
+
+def places(image: Tensor) -> list[tuple[slice, slice, slice]]:
+    """Where the windows of 224 x 224 lie, every 112 pixels: all channels, rows, columns."""
+    rows, columns = windows_of(tuple(image.shape[1:]), (224, 224), (112, 112))
+    return [(slice(None), slice(*row), slice(*column)) for row in rows for column in columns]

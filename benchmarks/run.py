@@ -1,80 +1,65 @@
-"""Measure the sections and write one file.
+"""Measure sections and write one file.
 
-    {"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "facts": {..}, "stamp": {..}}, ..}}
-
-A section says at which commit and when it was measured, how its operations were counted, and which share of all cores
-other processes took meanwhile. One that fails is named at the end, and the others go on.
+{"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "facts": {..}, "stamp": {..}}, ..}}
 """
 
-import argparse
 import json
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmseg_clipsurgery.environment.mistakes import guarded
 from mmseg_clipsurgery.evaluation.results import commit, device_name, versions
 
 import torch
 
-from . import SECTIONS, report
+from . import SECTIONS
 from .measure import processor_seconds, rounded
 from .workload import Workload
 
-Measured = dict[str, Any]
 
-
-def start(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
-    return guarded(lambda: run(arguments), arguments.debug)
-
-
-def run(arguments: argparse.Namespace, arch: str | Mapping[str, Any] = 'ViT-B-16') -> None:
-    """Measure, or only write the report.
+def measure_all(
+    load: Workload, names: Iterable[str] | None = None, path: Path | None = None
+) -> dict[str, Any]:
+    """Measure sections (None: all) and write each into a file, beside what it holds; all that the file holds then.
 
     Raises:
-        ValueError: no rounds, no such device, a file of another machine or workload; or sections that failed.
-        FileNotFoundError: see `Workload.files`.
+        ValueError: a file of another setting; or sections that failed, after the others were measured.
+        FileNotFoundError: a folder without a list of photos.
     """
-    if arguments.report:
-        return report.write(json.loads(arguments.report.read_text()))
-    if arguments.device != 'cpu' and not torch.cuda.is_available():
-        raise ValueError(
-            f'--device {arguments.device}, but torch finds no CUDA device here; take --device cpu'
-        )
-    rounds = (2 if arguments.quick else 15) if arguments.rounds is None else arguments.rounds
-    if rounds < 1:
-        raise ValueError(f'--rounds must be at least 1, got {rounds}')
-    load = Workload(arch, torch.device(arguments.device), arguments.photos, rounds, arguments.quick)
-    measured, failed = opened(arguments.out, load), []
-    for name in arguments.only or SECTIONS:
+    measured, failed = {'setting': setting(load), 'versions': versions(), 'sections': {}}, []
+    if path and path.is_file():
+        found = json.loads(path.read_text())
+        if found['setting'] != measured['setting']:
+            was, here = found['setting'], measured['setting']
+            raise ValueError(f'{path} was measured with {was}, here is {here}: name another --out')
+        measured['sections'] = found['sections']
+    for name in names or SECTIONS:
         print(name, flush=True)
         try:
             measured['sections'][name] = section(name, load)
         except Exception as error:
             traceback.print_exc()
             failed.append(f'{name} ({type(error).__name__}: {error})')
-        if arguments.out:
-            arguments.out.parent.mkdir(parents=True, exist_ok=True)
-            arguments.out.write_text(json.dumps(measured, indent=1) + '\n')
-    print(*(f'{name}\n{block}' for name, block in report.blocks(measured).items()), sep='\n')
+        if path:
+            path.write_text(json.dumps(measured, indent=1) + '\n')
     if failed:
         raise ValueError(f'{len(failed)} sections failed, the others are measured: {"; ".join(failed)}')
+    return measured
 
 
-def section(name: str, load: Workload) -> Measured:
-    """What is written of a section."""
-    module, function = SECTIONS[name][0].split('.')
+def section(name: str, load: Workload) -> dict[str, Any]:
+    """What is written of a section; its stamp says when and how it was measured."""
     wall, others = time.monotonic(), others_seconds()
-    rows, facts = getattr(import_module(f'.{module}', __package__), function)(load)
+    with torch.inference_mode():
+        rows, facts = getattr(import_module(f'.{SECTIONS[name]}', __package__), name)(load)
     share = (others_seconds() - others) / (time.monotonic() - wall) / (os.cpu_count() or 1)
     stamp = {'commit': commit(), 'date': f'{datetime.now(timezone.utc):%Y-%m-%d}', 'rounds': load.rounds}
-    stamp |= {'others on the cores': rounded(max(share, 0.0)), 'operations': 'counted by torch'}
+    stamp |= {'others, share of the cores': rounded(max(share, 0.0)), 'GFLOP and GB': 'of one call, by torch'}
     return {'rows': rows, 'facts': facts, 'stamp': stamp | ({'quick': True} if load.quick else {})}
 
 
@@ -84,29 +69,15 @@ def others_seconds() -> float:
     return (user + nice + system) / os.sysconf('SC_CLK_TCK') - processor_seconds()
 
 
-def opened(path: Path | None, load: Workload) -> Measured:
-    """What a file holds already; without sections where there is no file.
-
-    Raises:
-        ValueError: it is of another kind of machine or another workload.
-    """
-    names = [
-        line.split(':')[1] for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line
-    ]
-    kind = 'photos of PASCAL VOC 2012 val' if load.folder else 'embedded scenes'
-    setting = {
-        'processor': f'{(names or [" unknown"])[0].strip()}, {torch.backends.cpu.get_cpu_capability()}',
+def setting(load: Workload) -> dict[str, Any]:
+    """What figures can't be compared without: the kind of machine, and the workload."""
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    names = [line.split(': ')[1] for line in lines if line.startswith('model name')]
+    return {
+        'processor': f'{names[0] if names else "unknown"}, {torch.backends.cpu.get_cpu_capability()}',
         'cores': len(os.sched_getaffinity(0)),
         'threads': torch.get_num_threads(),
         'device': device_name(load.device),
         'model': f'{load.arch}, random weights',
-        'images': f'{len(load.files)} {kind}',
+        'images': f'{len(load.files)} {"photos of PASCAL VOC 2012 val" if load.folder else "embedded scenes"}',
     }
-    found: Measured = (
-        json.loads(path.read_text()) if path and path.is_file() else {'setting': setting, 'sections': {}}
-    )
-    if found['setting'] != setting:
-        raise ValueError(
-            f'{path} was measured with {found["setting"]}, here is {setting}: name another --out'
-        )
-    return {'setting': setting, 'versions': versions(), 'sections': found['sections']}

@@ -1,32 +1,28 @@
 """What is measured: one CLIP of random weights, words, photos, and in how many rounds.
 
-CLIP's own weights come from a hub; random ones (seeded) cost the same, and their labels mean nothing. Words are the
-shipped vocabularies, encoded by the text tower of the same weights. Photos are those of a folder in VOC layout, or the
-embedded scenes.
+Random weights (seeded) cost what CLIP's own cost, which come from a hub; the labels mean nothing.
 """
 
 import copy
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmseg_clipsurgery import scenes
 from mmseg_clipsurgery.api.encoders import Encoders
 from mmseg_clipsurgery.api.images import read_image
+from mmseg_clipsurgery.api.input_sizes import with_short_side
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.inference.predictor import Predictor
-from mmseg_clipsurgery.inference.windows import windows_of
 from mmseg_clipsurgery.structures import ImageTokens, TextQueries
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-
-from .measure import Call, Measured, measure
 
 PLAIN = "open_clip's own forward"
 VOC_PHOTO = (375, 500)  # VOC's most frequent size
@@ -35,12 +31,12 @@ PROTOCOL = dict(mode='slide', crop_size=224, stride=112, logit_scale=65.0, prob_
 
 @dataclass(frozen=True)
 class Workload:
-    """Towers, words, photos; what is heavy is made when it is first asked for, in each process anew.
+    """Towers, words, photos; what is heavy is made when it is first asked for.
 
     Args:
         arch: an open_clip model name or a dict in the form of its model JSON.
         device: where everything is.
-        folder: in VOC layout; None: the embedded scenes.
+        folder: of photos, in VOC layout; None: the embedded scenes.
         rounds: of interleaved variants.
         quick: only see whether it runs.
     """
@@ -51,42 +47,43 @@ class Workload:
     rounds: int = 15
     quick: bool = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def size(self, usual: int, quick: int) -> int:
-        """A size, smaller where the run is quick."""
-        return quick if self.quick else usual
+    def __reduce__(self) -> tuple:  # without what is heavy
+        return Workload, (self.arch, self.device, self.folder, self.rounds, self.quick)
 
     @property
     def few(self) -> int:
         """Rounds where one takes minutes."""
         return max(1, self.rounds // 3)
 
-    def measure(self, variants: Mapping[str, Call], rounds: int | None = None) -> Measured:
-        """As `measure.measure`, on the workload's device."""
-        return measure(variants, rounds or self.rounds, self.device)
+    def size(self, usual: int, quick: int) -> int:
+        """A size, smaller where the run is quick."""
+        return quick if self.quick else usual
 
     @functools.cached_property
     def files(self) -> list[Path]:
         """The photos. Raises FileNotFoundError where the folder has no list of them."""
-        root = scenes.ensure() if self.folder is None else self.folder.resolve()
-        listed = root / 'ImageSets' / 'Segmentation' / 'val.txt'
-        if not listed.is_file():
-            raise FileNotFoundError(
-                f'--photos {self.folder} has no {listed.relative_to(root)}; give a VOC folder'
-            )
-        suffix = '.jpg' if self.folder else '.png'
-        return [root / 'JPEGImages' / f'{name}{suffix}' for name in listed.read_text().split()]
+        root, suffix = (self.folder.resolve(), '.jpg') if self.folder else (scenes.ensure(), '.png')
+        listed = 'ImageSets/Segmentation/val.txt'
+        if not (root / listed).is_file():
+            raise FileNotFoundError(f'--photos {self.folder} has no {listed}; give a VOC folder')
+        return [root / 'JPEGImages' / f'{name}{suffix}' for name in (root / listed).read_text().split()]
 
-    def photo(self, number: int, size: tuple[int, int] | None = None) -> np.ndarray:
-        """A photo "H W 3" uint8, resized to (H, W); behind the last one it begins anew."""
-        pixels = read_image(self.files[number % len(self.files)])
-        return pixels if size is None else np.asarray(Image.fromarray(pixels).resize(size[::-1]))
+    def photo(self, number: int) -> np.ndarray:
+        """A photo "H W 3"; behind the last one they begin anew."""
+        return read_image(self.files[number % len(self.files)])
 
     def image(self, number: int, size: tuple[int, int] | None = None) -> Tensor:
-        """A photo as the towers take it: "3 H W", normalised."""
-        return self.encoders.normalized(self.photo(number, size))
+        """A photo as the towers take it, "1 3 H W", of a size (H, W) or, without one, with a short side of 336.
+
+        Number -1 is white noise, the worst of photos.
+        """
+        if number < 0:
+            pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        elif size is None:
+            pixels = with_short_side(self.photo(number), 336)
+        else:
+            pixels = np.asarray(Image.fromarray(self.photo(number)).resize(size[::-1]))
+        return self.encoders.normalized(pixels)[None]
 
     @functools.cached_property
     def encoders(self) -> Encoders:
@@ -120,12 +117,5 @@ class Workload:
 
 def noise_logits(tokens: ImageTokens, queries: TextQueries) -> Tensor:
     """White noise "b q h w" in place of a similarity; it spreads far more than CLIP's cosines."""
-    batch, _, height, width = tokens.patch_tokens.shape
-    shape = batch, len(queries.embeddings), height, width
-    return 0.05 * torch.randn(shape, device=tokens.patch_tokens.device)
-
-
-def windows_cut(image: Tensor) -> Tensor:
-    """The windows "b 3 224 224" of an image "3 H W", every 112 pixels, for the plain tower."""
-    rows, columns = windows_of(tuple(image.shape[1:]), (224, 224), (112, 112))
-    return torch.stack([image[:, slice(*row), slice(*column)] for row in rows for column in columns])
+    batch, _, *grid = tokens.patch_tokens.shape
+    return 0.05 * torch.randn(batch, len(queries.embeddings), *grid, device=tokens.patch_tokens.device)
