@@ -1,7 +1,7 @@
 """Rounds of interleaved variants: every variant in every round, so that ratios survive a busy machine.
 
-A figure is {median, low, high, rounds}: low and high are the two order statistics that hold the true median with at
-least 95 %, whatever the distribution (binomial of n fair coins); below 6 rounds they are the extremes.
+A figure is {median, low, high, rounds}: the order statistics low and high hold the true median with at least 95 %,
+whatever the distribution (binomial of n fair coins); below 6 rounds they are the extremes.
 """
 
 import math
@@ -24,25 +24,22 @@ SPAWN = multiprocessing.get_context('spawn')
 FREE = {'aten::_unsafe_view', 'aten::empty', 'aten::new_empty', 'aten::empty_like', 'aten::detach'}
 FUSED, FUSED_ON_CPU = '_scaled_dot_product_flash_attention', '_scaled_dot_product_flash_attention_for_cpu'
 flop_registry.setdefault(getattr(torch.ops.aten, FUSED_ON_CPU), flop_registry[getattr(torch.ops.aten, FUSED)])
-Columns = dict[str, Any]  # name -> figure, number or text
-Section = tuple[dict[str, Columns], Columns]  # rows, and facts beside them
+Row = dict[str, Any]  # column -> figure, number or text
 
 
 class Measured:
-    """Seconds of variants in turns, and (operations, bytes) of one call of each, which warms it up.
-
-    Args:
-        variants: name -> call; called with the number of the round, so that all can take the same photo.
-        rounds: how many are timed.
-        device: whose seconds count.
-    """
+    """Seconds of variants in turns, called with the number of the round; counts of one call, which warms them up."""
 
     def __init__(self, variants: Mapping[str, Callable[[int], Any]], rounds: int, device: torch.device):
         self.counts = {name: count(call) for name, call in variants.items()}
         timed = {name: lambda r, call=call: cost_of(call, device, r) for name, call in variants.items()}
         self.costs = take_turns(timed, rounds)
 
-    def row(self, name: str, to: str | None = None, per: int = 1) -> Columns:
+    def rows(self, to: str) -> dict[str, Row]:
+        """All variants' columns."""
+        return {name: self.row(name, to) for name in self.costs}
+
+    def row(self, name: str, to: str | None = None, per: int = 1) -> Row:
         """A variant's columns, with the `ratio` to another variant; per: images or words in one call."""
         seconds, wall = zip(*self.costs[name], strict=True)
         row = {'seconds': figure(seconds, per), 'wall': figure(wall, per)}
@@ -50,20 +47,18 @@ class Measured:
         counted = zip(('GFLOP', 'GB'), self.counts[name], strict=True)
         return row | {unit: rounded(amount / per / 1e9) for unit, amount in counted if amount}
 
-    def ratio(self, one: str, other: str, per: int = 1) -> Columns:
+    def ratio(self, one: str, other: str, per: int = 1) -> Row:
         """Seconds of one variant to another's, round by round; per: units in one call of the other."""
         return quotients(*([cost[0] for cost in self.costs[name]] for name in (one, other)), per)
 
 
 def take_turns(calls: Mapping[str, Callable[[int], Any]], rounds: int) -> dict[str, list]:
     """What each call gives in each round; the order turns by one a round."""
-    names, begun = list(calls), time.perf_counter()
-    found: dict[str, list] = {name: [] for name in names}
+    names, found = list(calls), {name: [] for name in calls}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
             found[name].append(calls[name](r))
-        left = (time.perf_counter() - begun) * (rounds - r - 1) / (r + 1)
-        print(f'  round {r + 1}/{rounds}, about {left:.0f} s left', file=sys.stderr)
+        print(f'  round {r + 1} of {rounds}', file=sys.stderr)
     return found
 
 
@@ -91,7 +86,8 @@ class TrafficMode(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if not func.is_view and func._schema.name not in FREE:
-            self.bytes += sum(getattr(leaf, 'nbytes', 0) for leaf in tree_leaves((args, kwargs, out)))
+            sizes = {id(leaf): getattr(leaf, 'nbytes', 0) for leaf in tree_leaves((args, kwargs, out))}
+            self.bytes += sum(sizes.values())
         return out
 
 
@@ -103,7 +99,7 @@ def count(call: Callable[[int], Any]) -> tuple[int, int]:
     return counter.get_total_flops(), traffic.bytes
 
 
-def figure(values: Sequence[float], per: float = 1) -> Columns:
+def figure(values: Sequence[float], per: float = 1) -> Row:
     """The figure of some values, divided by `per`."""
     ordered, n = sorted(value / per for value in values), len(values)
     outside = [2 * sum(math.comb(n, i) for i in range(rank)) / 2**n for rank in range(n // 2 + 1)]
@@ -112,7 +108,7 @@ def figure(values: Sequence[float], per: float = 1) -> Columns:
     return {**{key: rounded(value) for key, value in numbers.items()}, 'rounds': n}
 
 
-def quotients(ones: Sequence[float], others: Sequence[float], per: float = 1) -> Columns:
+def quotients(ones: Sequence[float], others: Sequence[float], per: float = 1) -> Row:
     """The figure of the quotients, round by round, the others divided by `per`."""
     return figure([one / other for one, other in zip(ones, others, strict=True)], 1 / per)
 

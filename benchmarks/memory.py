@@ -1,7 +1,7 @@
 """Sections on memory, each figure measured in a process of its own.
 
-CPU: the high-water mark of resident memory (VmHWM, set back after the model is built, freed memory given back to the
-system before) less the resident memory then. CUDA: the most memory allocated less what was allocated before.
+CPU: the high-water mark of resident memory, set back after the model is built, less the resident memory then. CUDA: the
+most memory allocated less what was allocated before.
 """
 
 import ctypes
@@ -12,66 +12,62 @@ from typing import Any
 
 import torch
 
-from .measure import Columns, Section, in_fresh_processes, processor_seconds, rounded
-from .workload import PROTOCOL, Workload
+from .measure import Row, in_fresh_processes, processor_seconds, rounded
+from .workload import PROTOCOL, VOC_PHOTO, Workload
 
 VOCABULARIES = {21: 'voc21', 171: 'coco_stuff164k', 847: 'ade20k_847'}
 
 
-def memory(load: Workload) -> Section:
+def memory(load: Workload) -> dict[str, Row]:
     """MiB of each vocabulary."""
     size = load.size(1024, 128), load.size(2048, 256)
-    return {f'{k} classes': in_fresh_processes(peaks, (load, k, size))[0] for k in VOCABULARIES}, {}
+    return {f'{k} classes': in_fresh_processes(peaks, (load, k, size))[0] for k in VOCABULARIES}
 
 
 @torch.inference_mode()
-def peaks(load: Workload, k: int, size: tuple[int, int]) -> Columns:
+def peaks(load: Workload, k: int, size: tuple[int, int]) -> Row:
     """MiB of the image tower's weights, and above them of the tower on one window batch and of a prediction."""
     words, image, crop = load.encoders.text(VOCABULARIES[k]), load.image(0, size), min(224, *size)
     predictor = load.predictor(mode='slide', crop_size=crop, stride=crop // 2)
-    windows = image[:, :, :crop, :crop].expand(16, -1, -1, -1).contiguous()
+    batch = image[:, :, :crop, :crop].expand(16, -1, -1, -1).contiguous()
     return {
         'weights': rounded(sum(value.nbytes for value in load.tower.parameters()) / 2**20),
-        'the tower alone on one batch': peak(lambda: load.tower(windows, class_token=False), load.device),
+        'the tower alone on one batch': peak(lambda: load.tower(batch, class_token=False), load.device),
         'to labels': peak(lambda: predictor.predict(image, words), load.device),
         'two full fp32 buffers (on paper)': rounded(8 * k * size[0] * size[1] / 2**20),
     }
 
 
-def long_run(load: Workload) -> Section:
+def long_run(load: Workload) -> dict[str, Row]:
     """Growing numbers of photos one after the other, slide protocol."""
     counts = (1, 10, 30, 100)[: load.size(4, 1)]
-    return {f'{n} images': in_fresh_processes(follow, (load, n))[0] for n in counts}, {}
+    return {f'{n} images': in_fresh_processes(follow, (load, n))[0] for n in counts}
 
 
 @torch.inference_mode()
-def follow(load: Workload, count: int) -> Columns:
+def follow(load: Workload, count: int) -> Row:
     """Processor seconds and MiB above the weights of so many photos, decoding included."""
     words, predictor, begun = load.encoders.text('voc21'), load.predictor(**PROTOCOL), processor_seconds()
-
-    def run() -> None:
-        for i in range(count):
-            predictor.predict(load.image(i), words, [load.photo(i).shape[:2]])
-
-    return {'MiB': peak(run, load.device), 'seconds': rounded(processor_seconds() - begun)}
+    images = (load.image(i) for i in range(count))
+    mib = peak(lambda: [predictor.predict(image, words, [VOC_PHOTO]) for image in images], load.device)
+    return {'seconds': rounded(processor_seconds() - begun), 'MiB': mib}
 
 
 def peak(call: Callable[[], Any], device: torch.device) -> float:
-    """MiB that a call needs at most, above what is held before."""
+    """MiB that a call needs at most, above what is held before: resident, or of the device."""
     gc.collect()
     if device.type == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    else:
+    else:  # give freed memory back to the system, set the high-water mark back
         ctypes.CDLL('libc.so.6').malloc_trim(0)
         Path('/proc/self/clear_refs').write_text('5')
-    before = highest(device)
+    highest = torch.cuda.max_memory_allocated if device.type == 'cuda' else highest_resident
+    before = highest()
     call()
-    return rounded((highest(device) - before) / 2**20)
+    return rounded((highest() - before) / 2**20)
 
 
-def highest(device: torch.device) -> int:
-    """High-water mark in bytes, of the device's memory or of resident memory."""
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device)
+def highest_resident() -> int:
+    """High-water mark of this process's memory, in bytes."""
     return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) << 10

@@ -1,6 +1,5 @@
 """Sections in other processes: starts of Python, and whole evaluations with loader and metrics."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -11,16 +10,16 @@ from unittest import mock
 
 from mmseg_clipsurgery.environment import torchvision_shim
 from mmseg_clipsurgery.evaluation.configs import read_config
-from mmseg_clipsurgery.inference.precision import PRECISIONS
+from mmseg_clipsurgery.inference.precision import TowerRunner
 from mmseg_clipsurgery.leaderboard.processes import evaluate_in_processes
 
 import torch
 
-from .measure import SPAWN, Measured, Section, cost_of, figure, in_fresh_processes, quotients, take_turns
+from .measure import SPAWN, Measured, Row, cost_of, figure, in_fresh_processes, quotients, take_turns
 from .published import window_loop, windows
-from .workload import Workload
+from .workload import VOC_PHOTO, Workload
 
-CPU, IMAGES, OURS = torch.device('cpu'), 'images a second', 'the evaluation'
+CPU, IMAGES = torch.device('cpu'), 'images a second'
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(['mmengine', 'mmcv', 'mmseg'])); "  # as not installed
 SHIM = f'import runpy; runpy.run_path({torchvision_shim.__file__!r})["install"](); '  # its package would import more
 BASE, OWN, HELP = 'import torch, open_clip', 'import mmseg_clipsurgery', 'python -m mmseg_clipsurgery --help'
@@ -29,27 +28,24 @@ COMMANDS = {BASE: ['-c', BLOCKED + SHIM + BASE], OWN: ['-c', BLOCKED + OWN], HEL
 AMOUNTS = {'cpu': (1, 16, 24, 12), 'cuda': (16, 96, 1449, 100), 'quick': (1, 4, 2, 1)}
 
 
-def start(load: Workload) -> Section:
+def start(load: Workload) -> dict[str, Row]:
     """Fresh Pythons, the first with the same torchvision shim."""
     how = dict(cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL, check=True)
-    calls = {name: functools.partial(subprocess.run, [sys.executable, *words], **how) for name, words in COMMANDS.items()}
-    measured = Measured({name: lambda r, call=call: call() for name, call in calls.items()}, load.few, CPU)
-    return {name: measured.row(name, to=BASE) for name in COMMANDS}, {}
+    python = {name: [sys.executable, *words] for name, words in COMMANDS.items()}
+    variants = {name: lambda r, name=name: subprocess.run(python[name], **how) for name in COMMANDS}
+    return Measured(variants, load.few, CPU).rows(to=BASE)
 
 
-def processes(load: Workload) -> Section:
+def processes(load: Workload) -> dict[str, Row]:
     """An evaluation by one process on one core and by two on two, with one thread each."""
-    images, counts = load.size(min(100, len(load.files)), 4), {'1 process': 1, '2 processes': 2}
+    images = load.size(min(100, len(load.files)), 4)
     with tempfile.TemporaryDirectory() as folder:
         evaluation(load, folder, images=2)  # fills the cache of words
-        ways = {name: lambda r, n=n: run(load, folder, images, n) for name, n in counts.items()}
-        runs = take_turns(ways, load.few)
-    columns = {name: {key: [one[key] for one in found] for key in found[0]} for name, found in runs.items()}
-    one, two = columns.values()
-    facts = {f'{key}, two to one': quotients(two[key], one[key]) for key in one}
-    return {
-        name: {key: figure(values) for key, values in found.items()} for name, found in columns.items()
-    }, facts
+        runs = take_turns({n: lambda r, n=n: run(load, folder, images, n) for n in (1, 2)}, load.few)
+    one, two = ({key: [run[key] for run in found] for key in found[0]} for found in runs.values())
+    to_one = {f'{key}, to one': quotients(two[key], one[key]) for key in one}
+    rows = [{key: figure(values) for key, values in found.items()} for found in (one, two)]
+    return {'1 process': rows[0], '2 processes': {**rows[1], **to_one}}
 
 
 def run(load: Workload, folder: str, images: int, count: int) -> dict[str, float]:
@@ -84,14 +80,14 @@ def tower_rate(load: Workload, times: int, meeting: Any) -> float:
     return times / cost_of(lambda: [tower(batch) for _ in range(times)], CPU)[1]
 
 
-def loop(load: Workload) -> Section:
+def loop(load: Workload) -> dict[str, Row]:
     """From photos on disk to figures, against the plain tower on the same windows and one window at a time."""
     batch, window_batch, most, looped = AMOUNTS['quick' if load.quick else load.device.type]
     images = [load.image(i)[0] for i in range(min(most, len(load.files)))]
     precision, words = 'bf16' if load.device.type == 'cuda' else 'fp32', load.encoders.text('voc21')
-    plain = load.plain((224, 224)).to(PRECISIONS[precision] or torch.float32)
+    run = TowerRunner(precision)
+    plain = load.plain((224, 224)).to(run.dtype or torch.float32)
     parts = torch.cat([windows(image) for image in images]).to(plain.proj.dtype).split(window_batch)
-    some = [(load.tower, image, words, load.photo(i).shape[:2], precision) for i, image in enumerate(images[:looped])]
     options = {'model.test_cfg.window_batch': window_batch, 'model.test_cfg.precision': precision}
 
     def evaluated(r: int) -> float:
@@ -102,31 +98,23 @@ def loop(load: Workload) -> Section:
         return len(images) / cost_of(lambda: [plain(part) for part in parts], load.device)[1]
 
     def one_window(r: int) -> float:
-        return len(some) / cost_of(lambda: [window_loop(*task) for task in some], load.device)[1]
+        tasks = [(run, load.tower, image, words, VOC_PHOTO) for image in images[:looped]]
+        return len(tasks) / cost_of(lambda: [window_loop(*task) for task in tasks], load.device)[1]
 
-    ways = {OURS: evaluated, 'the plain tower': towers, 'one window at a time': one_window}
+    ways = {'the evaluation': evaluated, 'the plain tower': towers, 'one window at a time': one_window}
     with tempfile.TemporaryDirectory() as folder:
         take_turns(ways, 1)  # warms up, and fills the cache of words
         rates = take_turns(ways, load.few)
-    facts = {f'the evaluation to {name}': quotients(rates[OURS], rates[name]) for name in list(ways)[1:]}
-    return {name: {IMAGES: figure(values)} for name, values in rates.items()}, facts
+    ours = rates['the evaluation']
+    ratios = {name: {'the evaluation to it': quotients(ours, rate)} for name, rate in rates.items()}
+    return {name: {IMAGES: figure(rate), **ratios[name]} for name, rate in rates.items()}
 
 
-def evaluation(
-    load: Workload, folder: str, images: int, processes: int = 0, **options: Any
-) -> dict[str, Any]:
-    """Results of `configs/clipsurgery_voc.py` with random weights on some photos, scenes as if they were VOC's.
-
-    Args:
-        load: photos and arch.
-        folder: for the cache of words, logs and results.
-        images: how many.
-        processes: with one thread each; 0: one process with all threads.
-        options: further settings, by dotted key.
-    """
-    source = dict(data_root=str(load.files[0].parents[1]), img_suffix=load.files[0].suffix, indices=images)
+def evaluation(load: Workload, folder: str, images: int, processes: int = 0, **options: Any) -> dict:
+    """Results of `clipsurgery_voc` with random weights; processes with one thread each, 0: one with all threads."""
+    root, suffix = str(load.files[0].parents[1]), load.files[0].suffix
     cfg = read_config('clipsurgery_voc', {'randomness.seed': 0, **options})
-    cfg.test_dataloader.dataset.update(source)
+    cfg.test_dataloader.dataset.update(data_root=root, img_suffix=suffix, indices=images)
     for tower in (cfg.model.backbone, cfg.model.text_encoder):
         tower.update(arch=load.arch, pretrained=None)
     cfg.model.text_encoder.text_cache = f'{folder}/words'

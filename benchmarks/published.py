@@ -13,6 +13,7 @@ from typing import Any
 from mmseg_clipsurgery.affinities import AFFINITIES
 from mmseg_clipsurgery.inference.postprocess import PostProcess
 from mmseg_clipsurgery.inference.precision import TowerRunner
+from mmseg_clipsurgery.inference.tiled_logits import Size
 from mmseg_clipsurgery.inference.windows import windows_of
 from mmseg_clipsurgery.structures import TextQueries
 
@@ -54,11 +55,9 @@ def labels(tower: Any, images: Tensor, queries: TextQueries) -> Tensor:
     return F.interpolate(maps, size=images.shape[2:], mode='bilinear').permute(0, 2, 3, 1).argmax(dim=-1)
 
 
-def window_loop(
-    tower: Any, image: Tensor, queries: TextQueries, size: tuple[int, int], precision: str = 'fp32'
-) -> Tensor:
+def window_loop(run: TowerRunner, tower: Any, image: Tensor, queries: TextQueries, size: Size) -> Tensor:
     """SCLIP's evaluation loop: labels "H W" at the original size (H, W) of an image "3 h w", one window at a time."""
-    run, text = TowerRunner(precision), queries.embeddings
+    text = queries.embeddings
     total, count = image.new_zeros(len(text), *image.shape[1:]), image.new_zeros(image.shape[1:])
     for place in places(image):
         window = image[place][None]

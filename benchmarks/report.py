@@ -16,15 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PLOT = ROOT / 'docs' / 'performance.md', 'performance_scaling.svg'
 ON_GPU = ROOT / 'results' / 'performance_cuda.json'
 TARGETS = Path(__file__).with_name('targets.json')
-PACKAGES = ('python', 'torch', 'open_clip', 'mmseg', 'mmengine')
-# Of the plot: section -> what is up, columns.
+# Of the plot: section -> what is up, what is across, columns.
 PANELS = {
-    'tokens': ('processor seconds', 'to labels', "open_clip's own forward"),
-    'classes': ('processor seconds', 'photo', 'white noise'),
-    'memory': ('MiB', 'to labels', 'two full fp32 buffers (on paper)'),
-    'templates': ('processor seconds', 'seconds'),
-    'batches': ('processor seconds an image', 'seconds'),
-    'processes': ('images a second', 'images a second'),
+    'tokens': ('seconds', 'pixels a side', 'to labels', "open_clip's own forward"),
+    'classes': ('seconds', 'classes', 'photo', 'white noise'),
+    'memory': ('MiB', 'classes', 'to labels', 'two full fp32 buffers (on paper)'),
+    'templates': ('seconds', 'templates', 'seconds'),
+    'batches': ('seconds an image', 'images in one call', 'seconds'),
+    'processes': ('images a second', 'processes', 'images a second'),
 }
 Found = Mapping[str, Any]
 
@@ -46,17 +45,14 @@ def filled(page: str, measured: Found) -> str:
 
 def blocks(measured: Found) -> dict[str, str]:
     """Name -> content of the blocks that one file fills."""
-    sections, versions = measured['sections'], measured['versions']
-    packages = ', '.join(f'{name} {versions[name]}' for name in PACKAGES if name in versions)
+    sections, setting = measured['sections'], {**measured['setting'], **measured['versions']}
     found = {
-        'setting': listed({**measured['setting'], 'versions': packages}),
+        'setting': table({name: {'here': value} for name, value in setting.items()}),
         'targets': table(targets(measured)),
         'sections': table({name: section['stamp'] for name, section in sections.items()}),
         **dict.fromkeys(SECTIONS, 'Not measured.\n'),
     }
-    for name, section in sections.items():
-        found[name] = table(section['rows']) + ('\n' if section['facts'] else '') + listed(section['facts'])
-    return found
+    return found | {name: table(section['rows']) for name, section in sections.items()}
 
 
 def targets(measured: Found) -> dict[str, dict[str, str]]:
@@ -65,14 +61,14 @@ def targets(measured: Found) -> dict[str, dict[str, str]]:
     for target in json.loads(TARGETS.read_text()):
         if target.get('device', 'cpu') != device:
             continue
-        section, unit = measured['sections'].get(target['section'], {}), f' {target.get("unit", "")}'.rstrip()
-        row = section.get('rows', {}).get(target['row'], {}) if 'row' in target else section.get('facts', {})
-        limit, sign = target['limit'], 1 if target['at'] == 'most' else -1
-        columns = {'target': f'at {target["at"]} {limit:g}{unit}', 'measured': '', 'verdict': 'not measured'}
-        if target['statistic'] in row:
-            value = median(row[target['statistic']])
-            reached = 'reached' if sign * value <= sign * limit else '**not reached**'
-            columns |= {'measured': f'{value:.4g}{unit}', 'verdict': reached}
+        section, unit = measured['sections'].get(target['section'], {'rows': {}}), target.get('unit', '')
+        found = section['rows'].get(target['row'], {}).get(target['statistic'])
+        columns = {'target': f'at {target["at"]} {target["limit"]:g} {unit}', 'verdict': 'not measured'}
+        if found is not None:
+            over = median(found) - target['limit']
+            reached = over <= 0 if target['at'] == 'most' else over >= 0
+            columns |= {'measured': f'{median(found):.4g} {unit}'}
+            columns |= {'verdict': 'reached' if reached else '**not reached**'}
         rows[target['what']] = columns
     return rows
 
@@ -85,11 +81,6 @@ def table(rows: Found) -> str:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = [[name, *(shown(row.get(column, '')) for column in columns)] for name, row in rows.items()]
     return markdown([''], columns, lines)
-
-
-def listed(facts: Found) -> str:
-    """Facts as a Markdown list."""
-    return ''.join(f'- {name}: {shown(value)}\n' for name, value in facts.items())
 
 
 def shown(value: Any) -> str:
@@ -107,15 +98,15 @@ def median(value: Any) -> float:
 
 def draw(sections: Found, path: Path) -> None:
     """Medians; a section that was not measured leaves its panel empty."""
-    style = {'svg.hashsalt': PLOT, 'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False}
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context({'svg.hashsalt': PLOT, 'font.size': 9}):
         picture = Figure(figsize=(9, 8.6), layout='constrained')
-        for (name, (up, *columns)), axes in zip(PANELS.items(), picture.subplots(3, 2).flat, strict=True):
-            axes.set(title=name, ylabel=up, yscale='log' if up == 'MiB' else 'linear')
-            numbers, units = zip(*(row.split(' ', 1) for row in sections[name]['rows']), strict=True)
-            for column in columns:
-                y = [median(row[column]) for row in sections[name]['rows'].values()]
-                axes.plot([int(number) for number in numbers], y, marker='o', label=column)
-            axes.set_xlabel(units[-1])
-            axes.legend(frameon=False)
+        for (name, (up, across, *columns)), axes in zip(
+            PANELS.items(), picture.subplots(3, 2).flat, strict=True
+        ):
+            rows = sections.get(name, {'rows': {}})['rows']
+            for column in columns if rows else ():
+                x, y = [int(row.split()[0]) for row in rows], [median(row[column]) for row in rows.values()]
+                axes.plot(x, y, marker='o', label=column)
+                axes.legend(frameon=False)
+            axes.set(title=name, xlabel=across, ylabel=up, yscale='log' if up == 'MiB' else 'linear')
         picture.savefig(path, metadata={'Date': None})

@@ -1,6 +1,6 @@
 """Measure sections and write one file.
 
-{"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "facts": {..}, "stamp": {..}}, ..}}
+{"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "stamp": {..}}, ..}}
 """
 
 import json
@@ -22,23 +22,15 @@ from .measure import processor_seconds, rounded
 from .workload import Workload
 
 
-def measure_all(
-    load: Workload, names: Iterable[str] | None = None, path: Path | None = None
-) -> dict[str, Any]:
-    """Measure sections (None: all) and write each into a file, beside what it holds; all that the file holds then.
-
-    Raises:
-        ValueError: a file of another setting; or sections that failed, after the others were measured.
-        FileNotFoundError: a folder without a list of photos.
-    """
+def measure_all(load: Workload, names: Iterable[str], path: Path | None = None) -> dict[str, Any]:
+    """Measure sections, added to a file; ValueError for a file of another setting, and at the end for failures."""
     measured, failed = {'setting': setting(load), 'versions': versions(), 'sections': {}}, []
     if path and path.is_file():
         found = json.loads(path.read_text())
         if found['setting'] != measured['setting']:
-            was, here = found['setting'], measured['setting']
-            raise ValueError(f'{path} was measured with {was}, here is {here}: name another --out')
+            raise ValueError(f'{path} was measured with {found["setting"]}, not as here: name another --out')
         measured['sections'] = found['sections']
-    for name in names or SECTIONS:
+    for name in names:
         print(name, flush=True)
         try:
             measured['sections'][name] = section(name, load)
@@ -56,11 +48,11 @@ def section(name: str, load: Workload) -> dict[str, Any]:
     """What is written of a section; its stamp says when and how it was measured."""
     wall, others = time.monotonic(), others_seconds()
     with torch.inference_mode():
-        rows, facts = getattr(import_module(f'.{SECTIONS[name]}', __package__), name)(load)
+        rows = getattr(import_module(f'.{SECTIONS[name]}', __package__), name)(load)
     share = (others_seconds() - others) / (time.monotonic() - wall) / (os.cpu_count() or 1)
     stamp = {'commit': commit(), 'date': f'{datetime.now(timezone.utc):%Y-%m-%d}', 'rounds': load.rounds}
     stamp |= {'others, share of the cores': rounded(max(share, 0.0)), 'GFLOP and GB': 'of one call, by torch'}
-    return {'rows': rows, 'facts': facts, 'stamp': stamp | ({'quick': True} if load.quick else {})}
+    return {'rows': rows, 'stamp': {**stamp, 'quick': load.quick}}
 
 
 def others_seconds() -> float:

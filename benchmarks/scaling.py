@@ -1,6 +1,7 @@
 """Sections on cost against size, on words times templates, and what the machine gives at best."""
 
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .measure import Measured, Section, cost_of, figure, in_fresh_processes, rounded
+from .measure import Measured, Row, cost_of, figure, in_fresh_processes, rounded
 from .workload import PLAIN, PROTOCOL, VOC_PHOTO, Workload
 
 SIDES = (224, 320, 448, 512, 640, 768, 896)
@@ -17,7 +18,7 @@ VOCABULARIES = {20: 'voc20', 59: 'context59', 171: 'coco_stuff164k', 459: 'conte
 WORDS, TEMPLATES = Vocabulary.read('coco_stuff164k').queries, read_templates('clip_surgery85')
 
 
-def tokens(load: Workload) -> Section:
+def tokens(load: Workload) -> dict[str, Row]:
     """Seconds of whole images; `wall`, counts and ratio are those of the way to labels."""
     words, predictor, variants, rows = load.encoders.text('context59'), load.predictor(), {}, {}
     for side in SIDES[: load.size(7, 2)]:
@@ -33,10 +34,10 @@ def tokens(load: Workload) -> Section:
         plain, labels = measured.row(f'{side} plain'), measured.row(f'{side} labels', to=f'{side} plain')
         row |= {PLAIN: plain['seconds'], 'our tower': measured.row(f'{side} tower')['seconds']}
         row |= {'to labels': labels.pop('seconds'), 'GFLOP of the plain forward': plain['GFLOP'], **labels}
-    return rows, {}
+    return rows
 
 
-def classes(load: Workload) -> Section:
+def classes(load: Workload) -> dict[str, Row]:
     """Grid logits to labels, no rules: what a larger vocabulary costs. Counts are those of the photo."""
     image, variants, rows = load.image(0, (load.size(512, 128),) * 2), {}, {}
     for k, vocabulary in VOCABULARIES.items():
@@ -48,36 +49,38 @@ def classes(load: Workload) -> Section:
     for k in VOCABULARIES:
         photo, noise = measured.row(f'{k} photo'), measured.row(f'{k} noise')
         rows[f'{k} classes'] = {'photo': photo.pop('seconds'), 'white noise': noise['seconds'], **photo}
-    return rows, {}
+    return rows
 
 
-def batches(load: Workload) -> Section:
+def batches(load: Workload) -> dict[str, Row]:
     """Photos in one call, to labels at the original size; per image."""
     sizes, words = (1, 2, 4, 8, 16)[: load.size(5, 2)], load.encoders.text('voc21')
     images, predictor = [load.image(i, (336, 448))[0] for i in range(sizes[-1])], load.predictor(**PROTOCOL)
     variants = {n: lambda r, n=n: predictor.predict(images[:n], words, [VOC_PHOTO] * n) for n in sizes}
     measured = Measured(variants, load.few, load.device)
-    return {f'{n} images': measured.row(n, per=n) for n in sizes}, {}
+    return {f'{n} images': measured.row(n, per=n) for n in sizes}
 
 
-def best(load: Workload) -> Section:
+def best(load: Workload) -> dict[str, Row]:
     """A large matrix product, and a copy too large for any cache."""
     matrix, source = torch.ones(2048, 2048, device=load.device), torch.ones(64 << 20, device=load.device)
     target, product, copy = torch.empty_like(source), 'fp32 matrix product, 2048 x 2048', 'copy of 256 MiB'
     variants = {product: lambda r: matrix @ matrix, copy: lambda r: target.copy_(source)}
     measured = Measured(variants, load.rounds, load.device)
-    return {name: measured.row(name) for name in variants}, {}
+    return {name: measured.row(name) for name in variants}
 
 
-def templates(load: Workload) -> Section:
+def templates(load: Workload) -> dict[str, Row]:
     """19 words times templates, neither kept nor cached."""
     encoder, counts = load.encoders.text, (1, 7, 20, 40, 85)[: load.size(5, 2)]
     ids = {n: token_ids(encoder, WORDS[: load.size(19, 4)], TEMPLATES[:n]) for n in counts}
-    measured = Measured({n: lambda r, n=n: averaged(encoder, ids[n]) for n in ids}, load.few, load.device)
-    return {f'{n} templates': measured.row(n) for n in ids}, {}
+    measured = Measured(
+        {n: lambda r, n=n: averaged(encoder.encode_tokens, ids[n]) for n in ids}, load.few, load.device
+    )
+    return {f'{n} templates': measured.row(n) for n in ids}
 
 
-def text(load: Workload) -> Section:
+def text(load: Workload) -> dict[str, Row]:
     """Seconds a class by the published loop and, 19 classes at once, by ours; a start from the disk cache."""
     words, sentences, group = WORDS[: load.size(171, 4)], TEMPLATES[: load.size(85, 5)], load.size(19, 4)
     with tempfile.TemporaryDirectory() as cache:
@@ -85,33 +88,24 @@ def text(load: Workload) -> Section:
         ids = token_ids(encoder, words, sentences)
         groups = [ids[(r * group) % (len(words) - group + 1) :][:group] for r in range(load.rounds)]
         ways = {
-            'class by class, full length': lambda r: mean(encoder.encode_whole(groups[r][0])[None]),
-            'ours': lambda r: averaged(encoder, groups[r]),
+            'one class, at full length': lambda r: averaged(encoder.encode_whole, groups[r][:1]),
+            'one class of a group, ours': lambda r: averaged(encoder.encode_tokens, groups[r]),
         }
-        measured = Measured(ways, load.rounds, load.device)
-        one, ours = (way(0)[0] for way in ways.values())
+        measured, (loop, ours) = Measured(ways, load.rounds, load.device), ways
+        rows = {loop: measured.row(loop), ours: measured.row(ours, per=group)}
+        rows[loop]['to ours'] = measured.ratio(loop, ours, per=group)
+        rows[loop]['largest difference'] = float((ways[loop](0)[0] - ways[ours](0)[0]).abs().max())
         seconds, wall = cost_of(encoder.embed_words, load.device, words)
+        rows['all words, ours'] = {'seconds': rounded(seconds), 'wall': rounded(wall)}
         task = load, words, sentences, cache
         starts = [in_fresh_processes(second_start, task)[0] for _ in range(load.size(3, 1))]
-    rows = {name: measured.row(name, per=per) for name, per in zip(ways, (1, group), strict=True)}
-    return rows, {
-        'class by class to ours': measured.ratio(*ways, per=group),
-        'largest difference to class by class': rounded(float((ours - one).abs().max())),
-        'tokens of a text, mean': rounded(float(encoder.end_positions(ids.flatten(0, 1)).float().mean() + 1)),
-        'all words at once, ours, seconds': rounded(seconds),
-        'all words at once, ours, wall': rounded(wall),
-        'second start, wall': figure([start[0] for start in starts]),
-        'second start, largest difference': max(start[1] for start in starts),
-    }
+    return {**rows, 'all words, from the disk cache': {'wall': figure(starts)}}
 
 
 @torch.inference_mode()
-def second_start(load: Workload, words: list[str], sentences: list[str], cache: str) -> tuple[float, float]:
-    """Wall seconds from a built encoder to its cached words; their largest difference to words encoded anew."""
-    encoder = load.built(sentences, cache).text
-    wall = cost_of(encoder.embed_words, load.device, words)[1]
-    anew = averaged(encoder, token_ids(encoder, words[:2], sentences))
-    return wall, float((encoder.embed_words(words)[:2] - anew).abs().max())
+def second_start(load: Workload, words: list[str], sentences: list[str], cache: str) -> float:
+    """Wall seconds from a built encoder to its cached words."""
+    return cost_of(load.built(sentences, cache).text.embed_words, load.device, words)[1]
 
 
 def token_ids(encoder: Any, words: list[str], sentences: list[str]) -> Tensor:
@@ -120,11 +114,7 @@ def token_ids(encoder: Any, words: list[str], sentences: list[str]) -> Tensor:
     return ids.to(encoder.text_device).unflatten(0, (len(words), -1))
 
 
-def averaged(encoder: Any, ids: Tensor) -> Tensor:
-    """Token ids "k t l" -> embeddings "k c", by ours, neither kept nor cached."""
-    return mean(encoder.encode_tokens(ids.flatten(0, 1)).unflatten(0, ids.shape[:2]))
-
-
-def mean(texts: Tensor) -> Tensor:
-    """Texts' features "k t c" -> embeddings "k c"."""
-    return F.normalize(F.normalize(texts, dim=-1).mean(dim=1), dim=-1)
+def averaged(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
+    """Token ids "k t l" -> embeddings "k c", neither kept nor cached; encode: ids "t l" -> features "t c"."""
+    encoded = F.normalize(encode(ids.flatten(0, 1)), dim=-1)
+    return F.normalize(encoded.unflatten(0, ids.shape[:2]).mean(dim=1), dim=-1)

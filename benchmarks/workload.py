@@ -1,7 +1,4 @@
-"""What is measured: one CLIP of random weights, words, photos, and in how many rounds.
-
-Random weights (seeded) cost what CLIP's own cost, which come from a hub; the labels mean nothing.
-"""
+"""What is measured: one CLIP of random weights, which cost what its own cost; words, photos; in how many rounds."""
 
 import copy
 import functools
@@ -15,13 +12,12 @@ from mmseg_clipsurgery.api.encoders import Encoders
 from mmseg_clipsurgery.api.images import read_image
 from mmseg_clipsurgery.api.input_sizes import with_short_side
 from mmseg_clipsurgery.api.loading import load
+from mmseg_clipsurgery.api.opencv import resize
 from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.inference.predictor import Predictor
 from mmseg_clipsurgery.structures import ImageTokens, TextQueries
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 PLAIN = "open_clip's own forward"
@@ -31,21 +27,13 @@ PROTOCOL = dict(mode='slide', crop_size=224, stride=112, logit_scale=65.0, prob_
 
 @dataclass(frozen=True)
 class Workload:
-    """Towers, words, photos; what is heavy is made when it is first asked for.
+    """Towers, words, photos; what is heavy is made when it is first asked for."""
 
-    Args:
-        arch: an open_clip model name or a dict in the form of its model JSON.
-        device: where everything is.
-        folder: of photos, in VOC layout; None: the embedded scenes.
-        rounds: of interleaved variants.
-        quick: only see whether it runs.
-    """
-
-    arch: str | Mapping[str, Any]
-    device: torch.device
-    folder: Path | None = None
-    rounds: int = 15
-    quick: bool = False
+    arch: str | Mapping[str, Any]  # an open_clip model name or a dict in the form of its model JSON
+    device: torch.device  # where everything is
+    folder: Path | None = None  # of photos, in VOC layout; None: the embedded scenes
+    rounds: int = 15  # of interleaved variants
+    quick: bool = False  # only see whether it runs
 
     def __reduce__(self) -> tuple:  # without what is heavy
         return Workload, (self.arch, self.device, self.folder, self.rounds, self.quick)
@@ -68,22 +56,10 @@ class Workload:
             raise FileNotFoundError(f'--photos {self.folder} has no {listed}; give a VOC folder')
         return [root / 'JPEGImages' / f'{name}{suffix}' for name in (root / listed).read_text().split()]
 
-    def photo(self, number: int) -> np.ndarray:
-        """A photo "H W 3"; behind the last one they begin anew."""
-        return read_image(self.files[number % len(self.files)])
-
     def image(self, number: int, size: tuple[int, int] | None = None) -> Tensor:
-        """A photo as the towers take it, "1 3 H W", of a size (H, W) or, without one, with a short side of 336.
-
-        Number -1 is white noise, the worst of photos.
-        """
-        if number < 0:
-            pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-        elif size is None:
-            pixels = with_short_side(self.photo(number), 336)
-        else:
-            pixels = np.asarray(Image.fromarray(self.photo(number)).resize(size[::-1]))
-        return self.encoders.normalized(pixels)[None]
+        """A photo as the towers take it, "1 3 H W", of a size (H, W) or, without one, with a short side of 336."""
+        pixels = read_image(self.files[number % len(self.files)])
+        return self.encoders.normalized(resize(pixels, size) if size else with_short_side(pixels, 336))[None]
 
     @functools.cached_property
     def encoders(self) -> Encoders:

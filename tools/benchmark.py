@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: no rounds, or no such device; see `benchmarks.run.measure_all`.
     """
-    from benchmarks import report
+    from benchmarks import SECTIONS, report
     from benchmarks.run import measure_all
     from benchmarks.workload import Workload
 
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     if rounds < 1:
         raise ValueError(f'--rounds must be at least 1, got {rounds}')
     load = Workload('ViT-B-16', torch.device(arguments.device), arguments.photos, rounds, arguments.quick)
-    measured = measure_all(load, arguments.only, arguments.out)
+    measured = measure_all(load, arguments.only or SECTIONS, arguments.out)
     print(*(f'{name}\n{block}' for name, block in report.blocks(measured).items()), sep='\n')
 
 
