@@ -1,134 +1,73 @@
-"""Section `memory`: what a prediction needs above the weights, in a process of its own.
+"""Sections on memory, each figure measured in a process of its own.
 
-    2048 x 1024 (width x height), slide 224 / 112, labels only; 21, 171 and 847 classes
-
-CPU: the high-water mark of resident memory (VmHWM, set back after the model is built, freed memory given back to the
-system before) less the resident memory then. Where the mark cannot be set back, `ru_maxrss` less its value then. CUDA:
-`torch.cuda.max_memory_allocated` less what was allocated.
+CPU: the high-water mark of resident memory, set back after the model is built, less the resident memory then. CUDA: the
+most memory allocated less what was allocated before.
 """
 
-import contextlib
 import ctypes
 import gc
-import json
-import os
-import resource
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmseg_clipsurgery import version  # noqa: F401  before torch: it makes torchvision importable
-
 import torch
 
-from .clock import rounded
-from .subjects import Photos, Subjects
+from .measure import Row, in_fresh_processes, processor_seconds, rounded
+from .workload import PROTOCOL, VOC_PHOTO, Workload
 
-ROOT = Path(__file__).resolve().parents[1]
 VOCABULARIES = {21: 'voc21', 171: 'coco_stuff164k', 847: 'ade20k_847'}
-MIB = 2**20
 
 
-def section(task: dict[str, Any]) -> dict[str, Any]:
-    """Measure in fresh processes, one for each vocabulary.
+def memory(load: Workload) -> dict[str, Row]:
+    """MiB of each vocabulary."""
+    size = load.size(1024, 128), load.size(2048, 256)
+    return {f'{k} classes': in_fresh_processes(peaks, (load, k, size))[0] for k in VOCABULARIES}
 
-    Args:
-        task: as for `measure`, but for the vocabulary; all of it JSON.
-    """
-    found = {}
-    for classes, vocabulary in VOCABULARIES.items():
-        print(f'  memory: {classes} classes', file=sys.stderr)
-        found[str(classes)] = in_fresh_process('benchmarks.memory', {**task, 'vocabulary': vocabulary})
-    height, width = task['size']
-    buffers = {str(k): rounded(2 * 4 * k * height * width / MIB) for k in VOCABULARIES}
+
+@torch.inference_mode()
+def peaks(load: Workload, k: int, size: tuple[int, int]) -> Row:
+    """MiB of the image tower's weights, and above them of the tower on one window batch and of a prediction."""
+    words, image, crop = load.encoders.text(VOCABULARIES[k]), load.image(0, size), min(224, *size)
+    predictor = load.predictor(mode='slide', crop_size=crop, stride=crop // 2)
+    batch = image[:, :, :crop, :crop].expand(16, -1, -1, -1).contiguous()
     return {
-        'size': [height, width],
-        'window batch': task['window_batch'],
-        'classes': found,
-        'two full buffers': buffers,
+        'weights': rounded(sum(value.nbytes for value in load.tower.parameters()) / 2**20),
+        'the tower alone on one batch': peak(lambda: load.tower(batch, class_token=False), load.device),
+        'to labels': peak(lambda: predictor.predict(image, words), load.device),
+        'two full fp32 buffers (on paper)': rounded(8 * k * size[0] * size[1] / 2**20),
     }
 
 
-def in_fresh_process(module: str, task: dict[str, Any]) -> dict[str, Any]:
-    """What a module of this folder prints, as JSON on its last line, when it gets a task."""
-    done = subprocess.run(
-        [sys.executable, '-m', module, json.dumps(task)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def long_run(load: Workload) -> dict[str, Row]:
+    """Growing numbers of photos one after the other, slide protocol."""
+    counts = (1, 10, 30, 100)[: load.size(4, 1)]
+    return {f'{n} images': in_fresh_processes(follow, (load, n))[0] for n in counts}
 
 
-def measure(task: dict[str, Any]) -> dict[str, float]:
-    """MiB above the weights of the plain tower on one window batch and of a whole prediction.
-
-    Args:
-        task: arch, device, threads, photos (folder or None), vocabulary, size (H, W), window_batch.
-    """
-    torch.set_num_threads(task['threads'])
-    device = torch.device(task['device'])
-    subjects = Subjects(task['arch'], device, Photos(task['photos']))
-    batch, size = task['window_batch'], tuple(task['size'])
-    crop = min(224, *size)
-    model = subjects.segmentor(
-        task['vocabulary'], mode='slide', crop_size=crop, stride=crop // 2, window_batch=batch
-    )
-    image = subjects.normalised(subjects.photos[0], size)
-    found: dict[str, float] = {'weights': rounded(weights_mib(model))}
-    with torch.inference_mode():
-        windows = image[None, :, :crop, :crop].expand(batch, -1, -1, -1).contiguous()
-        with peak(device, found, 'tower on one window batch'):
-            subjects.tower(windows, class_token=False)
-        with peak(device, found, 'labels'):
-            model.predict([image])
-    return found
+@torch.inference_mode()
+def follow(load: Workload, count: int) -> Row:
+    """Processor seconds and MiB above the weights of so many photos, decoding included."""
+    words, predictor, begun = load.encoders.text('voc21'), load.predictor(**PROTOCOL), processor_seconds()
+    images = (load.image(i) for i in range(count))
+    mib = peak(lambda: [predictor.predict(image, words, [VOC_PHOTO]) for image in images], load.device)
+    return {'seconds': rounded(processor_seconds() - begun), 'MiB': mib}
 
 
-def weights_mib(model: torch.nn.Module) -> float:
-    """The image tower's parameters."""
-    return sum(value.numel() * value.element_size() for value in model.backbone.parameters()) / MIB
-
-
-@contextlib.contextmanager
-def peak(device: torch.device, found: dict[str, float], name: str) -> Iterator[None]:
-    """Put the MiB that what stands inside needs at most, above what is held before, under a name."""
+def peak(call: Callable[[], Any], device: torch.device) -> float:
+    """MiB that a call needs at most, above what is held before: resident, or of the device."""
     gc.collect()
     if device.type == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        yield
-        found[name] = rounded((torch.cuda.max_memory_allocated(device) - before) / MIB)
-        return
-    give_back()
-    before = resident(reset=True)
-    yield
-    found[name] = rounded((resident() - before) / MIB)
-
-
-def give_back() -> None:
-    """Freed memory that the C library keeps goes back to the system, where it can."""
-    with contextlib.suppress(OSError, AttributeError):
+    else:  # give freed memory back to the system, set the high-water mark back
         ctypes.CDLL('libc.so.6').malloc_trim(0)
+        Path('/proc/self/clear_refs').write_text('5')
+    highest = torch.cuda.max_memory_allocated if device.type == 'cuda' else highest_resident
+    before = highest()
+    call()
+    return rounded((highest() - before) / 2**20)
 
 
-def resident(reset: bool = False) -> int:
-    """High-water mark of resident memory in bytes; reset: set it back to what is resident now."""
-    if reset:
-        with contextlib.suppress(OSError):
-            Path('/proc/self/clear_refs').write_text('5')
-    status = Path('/proc/self/status')
-    if status.is_file():
-        fields = dict(line.split(':', 1) for line in status.read_text().splitlines())
-        return int(fields['VmHWM'].split()[0]) << 10
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == 'darwin' else largest << 10
-
-
-if __name__ == '__main__':
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+def highest_resident() -> int:
+    """High-water mark of this process's memory, in bytes."""
+    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) << 10

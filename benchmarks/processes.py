@@ -1,140 +1,123 @@
-"""Section `processes`: the test tool on whole data sets, one process on one core against two on two.
+"""Sections in other processes: starts of Python, and whole evaluations with loader and metrics."""
 
-The real thing: `mmseg_clipsurgery.test` with its loader, metrics and process group, on `configs/clipsurgery_voc.py`
-with random weights and all photos. Every process is pinned to a core of its own and has one thread. Runs alternate;
-words come from the disk cache, which a short run before has filled. Rates are those of the test loop, first batch
-included, and, for the whole command, of the wall. In the same rounds the plain tower alone shows what two cores give.
-"""
-
-import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from . import yardstick
-from .clock import progress, summary
-from .memory import ROOT
-from .subjects import SEED, Photos
+from mmseg_clipsurgery.environment import torchvision_shim
+from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.inference.precision import TowerRunner
+from mmseg_clipsurgery.leaderboard.processes import evaluate_in_processes
 
-COUNTS = (1, 2)
+import torch
+
+from .measure import SPAWN, Measured, Row, cost_of, figure, in_fresh_processes, quotients, take_turns
+from .published import window_loop, windows
+from .workload import VOC_PHOTO, Workload
+
+CPU, IMAGES = torch.device('cpu'), 'images a second'
+BLOCKED = "import sys; sys.modules.update(dict.fromkeys(['mmengine', 'mmcv', 'mmseg'])); "  # as not installed
+SHIM = f'import runpy; runpy.run_path({torchvision_shim.__file__!r})["install"](); '  # its package would import more
+BASE, OWN, HELP = 'import torch, open_clip', 'import mmseg_clipsurgery', 'python -m mmseg_clipsurgery --help'
+COMMANDS = {BASE: ['-c', BLOCKED + SHIM + BASE], OWN: ['-c', BLOCKED + OWN], HELP: HELP.split()[1:]}
+# Images in a batch of the loader, windows at once, images in all, images read window by window.
+AMOUNTS = {'cpu': (1, 16, 24, 12), 'cuda': (16, 96, 1449, 100), 'quick': (1, 4, 2, 1)}
 
 
-def section(
-    photos: Photos, images: int, rounds: int, task: dict[str, Any], options: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Alternate runs of one and two processes.
+def start(load: Workload) -> dict[str, Row]:
+    """Fresh Pythons, the first with the same torchvision shim."""
+    how = dict(cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL, check=True)
+    python = {name: [sys.executable, *words] for name, words in COMMANDS.items()}
+    variants = {name: lambda r, name=name: subprocess.run(python[name], **how) for name in COMMANDS}
+    return Measured(variants, load.few, CPU).rows(to=BASE)
 
-    Args:
-        photos: the folder; scenes are taken as if they were VOC's.
-        images: how many of them.
-        rounds: runs of each kind.
-        task: of the yardstick.
-        options: further `--cfg-options`.
 
-    Returns:
-        Images a second and seconds of the whole command by number of processes, their ratios, and the mIoU of each run.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < max(COUNTS):
-        return {'left out': f'needs {max(COUNTS)} cores, there are {len(cores)}'}
-    rates: dict[int, list[float]] = {count: [] for count in COUNTS}
-    walls: dict[int, list[float]] = {count: [] for count in COUNTS}
-    towers: dict[int, list[float]] = {count: [] for count in COUNTS}
-    found = set()
+def processes(load: Workload) -> dict[str, Row]:
+    """An evaluation by one process on one core and by two on two, with one thread each."""
+    images = load.size(min(100, len(load.files)), 4)
     with tempfile.TemporaryDirectory() as folder:
-        run(photos, 2, cores[:1], Path(folder), options)
-        begun = time.perf_counter()
-        for number in range(rounds):
-            for count in COUNTS if number % 2 == 0 else COUNTS[::-1]:
-                result, wall = run(photos, images, cores[:count], Path(folder), options)
-                rates[count].append(result['images_per_second'])
-                walls[count].append(wall)
-                found.add(json.dumps(result['metrics'].get('mIoU')))
-                towers[count].append(yardstick.rate(task, cores[:count]))
-            progress('processes', number + 1, rounds, time.perf_counter() - begun)
+        evaluation(load, folder, images=2)  # fills the cache of words
+        runs = take_turns({n: lambda r, n=n: run(load, folder, images, n) for n in (1, 2)}, load.few)
+    one, two = ({key: [run[key] for run in found] for key in found[0]} for found in runs.values())
+    to_one = {f'{key}, to one': quotients(two[key], one[key]) for key in one}
+    rows = [{key: figure(values) for key, values in found.items()} for found in (one, two)]
+    return {'1 process': rows[0], '2 processes': {**rows[1], **to_one}}
+
+
+def run(load: Workload, folder: str, images: int, count: int) -> dict[str, float]:
+    """One evaluation on so many cores; beside it the plain tower alone, which needs nothing but its weights."""
+    cores, found = sorted(os.sched_getaffinity(0)), {}
+    if len(cores) < count:
+        raise ValueError(f'{count} processes with a core each need {count} cores, there are {len(cores)}')
+    os.sched_setaffinity(0, cores[:count])  # of all that is started
+    try:
+        wall = cost_of(lambda: found.update(evaluation(load, folder, images, count)), CPU)[1]
+        with SPAWN.Manager() as manager:
+            tasks = [(load, load.size(12, 2), manager.Barrier(count))] * count
+            limit = sum(in_fresh_processes(tower_rate, *tasks))
+    finally:
+        os.sched_setaffinity(0, cores)
     return {
-        'images': images,
-        'images a second': {str(count): summary(rates[count]) for count in COUNTS},
-        'seconds of the command': {str(count): summary(walls[count]) for count in COUNTS},
-        'faster': summary([two / one for one, two in zip(rates[1], rates[2], strict=True)]),
-        'faster, whole command': summary([one / two for one, two in zip(walls[1], walls[2], strict=True)]),
-        'faster, plain tower alone': summary(
-            [two / one for one, two in zip(towers[1], towers[2], strict=True)]
-        ),
-        'same mIoU in every run': len(found) == 1,
-        'peak memory of a process, MiB': result['peak_memory_mib']['process'],
+        IMAGES: found['images_per_second'],
+        'seconds of the whole run': wall,
+        'plain tower, batches a second': limit,
+        'mIoU': found['metrics']['mIoU'],
+        'MiB of a process': found['peak_memory_mib']['process'],
     }
 
 
-def run(
-    photos: Photos, images: int, cores: Sequence[int | None], folder: Path, options: dict[str, Any] | None
-) -> tuple[dict[str, Any], float]:
-    """One run of the test tool, a process for each core: what its `results.json` holds, and seconds on the wall.
-
-    Args:
-        photos: the folder.
-        images: how many of the list.
-        cores: of the processes; None: a process that is not pinned and has all threads.
-        folder: for the cache of words, logs and results.
-        options: further `--cfg-options`.
-    """
-    settings = {
-        'model.backbone.pretrained': None,
-        'model.text_encoder.pretrained': None,
-        'randomness.seed': SEED,
-        'test_dataloader.dataset.indices': images,
-        'test_dataloader.dataset.data_root': str(photos.root),
-        'test_dataloader.dataset.img_suffix': photos.suffix,
-        **(options or {}),
-    }
-    command = [
-        *(sys.executable, '-m', 'mmseg_clipsurgery.test', 'clipsurgery_voc', '--no-preflight'),
-        *('--work-dir', str(folder / 'run'), '--launcher', 'pytorch' if len(cores) > 1 else 'none'),
-        *('--cfg-options', *(f'{key}={value}' for key, value in settings.items())),
-    ]
-    begun = time.perf_counter()
-    port = free_port()
-    started = [
-        start(
-            command, core, folder, dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=len(cores), MASTER_PORT=port)
-        )
-        for rank, core in enumerate(cores)
-    ]
-    codes = [process.wait() for process in started]
-    wall = time.perf_counter() - begun
-    if any(codes):
-        raise RuntimeError(f'the test tool failed, codes {codes}: {(folder / "log").read_text()[-2000:]}')
-    return json.loads((folder / 'run' / 'results.json').read_text()), wall
+@torch.inference_mode()
+def tower_rate(load: Workload, times: int, meeting: Any) -> float:
+    """Batches of six windows a second, begun when all processes have come to the barrier."""
+    torch.set_num_threads(1)
+    batch, tower = torch.randn(6, 3, 224, 224), load.plain((224, 224))
+    tower(batch)
+    meeting.wait(600)
+    return times / cost_of(lambda: [tower(batch) for _ in range(times)], CPU)[1]
 
 
-def start(command: list[str], core: int | None, folder: Path, variables: dict[str, Any]) -> subprocess.Popen:
-    """One process; on a core it is pinned and has one thread. Its output goes to a file."""
-    environment = {
-        **os.environ,
-        **{key: str(value) for key, value in variables.items()},
-        'MASTER_ADDR': '127.0.0.1',
-        **({} if core is None else {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}),
-        'PYTHONPATH': str(ROOT),
-        'MMSEG_CLIPSURGERY_CACHE': str(folder / 'cache'),
-    }
-    with (folder / 'log').open('a') as log:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
-        )
+def loop(load: Workload) -> dict[str, Row]:
+    """From photos on disk to figures, against the plain tower on the same windows and one window at a time."""
+    batch, window_batch, most, looped = AMOUNTS['quick' if load.quick else load.device.type]
+    images = [load.image(i)[0] for i in range(min(most, len(load.files)))]
+    precision, words = 'bf16' if load.device.type == 'cuda' else 'fp32', load.encoders.text('voc21')
+    run = TowerRunner(precision)
+    plain = load.plain((224, 224)).to(run.dtype or torch.float32)
+    parts = torch.cat([windows(image) for image in images]).to(plain.proj.dtype).split(window_batch)
+    options = {'model.test_cfg.window_batch': window_batch, 'model.test_cfg.precision': precision}
+
+    def evaluated(r: int) -> float:
+        result = evaluation(load, folder, len(images), **options, **{'test_dataloader.batch_size': batch})
+        return result.get('images_per_second_after_first_batch') or result['images_per_second']
+
+    def towers(r: int) -> float:
+        return len(images) / cost_of(lambda: [plain(part) for part in parts], load.device)[1]
+
+    def one_window(r: int) -> float:
+        tasks = [(run, load.tower, image, words, VOC_PHOTO) for image in images[:looped]]
+        return len(tasks) / cost_of(lambda: [window_loop(*task) for task in tasks], load.device)[1]
+
+    ways = {'the evaluation': evaluated, 'the plain tower': towers, 'one window at a time': one_window}
+    with tempfile.TemporaryDirectory() as folder:
+        take_turns(ways, 1)  # warms up, and fills the cache of words
+        rates = take_turns(ways, load.few)
+    ours = rates['the evaluation']
+    ratios = {name: {'the evaluation to it': quotients(ours, rate)} for name, rate in rates.items()}
+    return {name: {IMAGES: figure(rate), **ratios[name]} for name, rate in rates.items()}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+def evaluation(load: Workload, folder: str, images: int, processes: int = 0, **options: Any) -> dict:
+    """Results of `clipsurgery_voc` with random weights; processes with one thread each, 0: one with all threads."""
+    root, suffix = str(load.files[0].parents[1]), load.files[0].suffix
+    cfg = read_config('clipsurgery_voc', {'randomness.seed': 0, **options})
+    cfg.test_dataloader.dataset.update(data_root=root, img_suffix=suffix, indices=images)
+    for tower in (cfg.model.backbone, cfg.model.text_encoder):
+        tower.update(arch=load.arch, pretrained=None)
+    cfg.model.text_encoder.text_cache = f'{folder}/words'
+    threads = str(1 if processes else torch.get_num_threads())
+    with mock.patch.dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads):
+        return evaluate_in_processes(cfg, Path(folder, 'run'), max(processes, 1), preflight=False)

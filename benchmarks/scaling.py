@@ -1,179 +1,120 @@
-"""Section `scaling`: cost against tokens, classes, templates and images; against processes see `processes`.
+"""Sections on cost against size, on words times templates, and what the machine gives at best."""
 
-tokens      whole images of growing size: plain tower, our tower, labels of 59 classes
-classes     the step from grid logits to labels of a 512 x 512 image, for photos and for white noise
-templates   seconds to encode a group of words
-images      batches of 1 to 16 photos, slide protocol; and the memory of a long run in a process of its own
-"""
-
-import json
-import os
-import sys
-import time
+import tempfile
+from collections.abc import Callable
 from typing import Any
 
-from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch
-from mmseg.structures import SegDataSample
+import torch.nn.functional as F
+from torch import Tensor
 
-from . import counts
-from .clock import Clock, Cost, ratios, rounded, summary
-from .counts import Tower
-from .memory import MIB, give_back, in_fresh_process, resident
-from .prediction import SLIDE, slide_counts
-from .subjects import Photos, Subjects, indices, pixels
-from .text import TEMPLATES, averaged, token_ids
+from .measure import Measured, Row, cost_of, figure, in_fresh_processes, rounded
+from .workload import PLAIN, PROTOCOL, VOC_PHOTO, Workload
 
 SIDES = (224, 320, 448, 512, 640, 768, 896)
 VOCABULARIES = {20: 'voc20', 59: 'context59', 171: 'coco_stuff164k', 459: 'context459', 847: 'ade20k_847'}
-TEMPLATE_COUNTS = (1, 7, 20, 40, 85)
-BATCHES = (1, 2, 4, 8, 16)
-CHECKPOINTS = (1, 10, 30, 100)
+WORDS, TEMPLATES = Vocabulary.read('coco_stuff164k').queries, read_templates('clip_surgery85')
 
 
-@torch.inference_mode()
-def tokens(
-    subjects: Subjects, clock: Clock, rounds: int, sides: tuple[int, ...] = SIDES
-) -> list[dict[str, Any]]:
-    """Whole square images."""
-    model = subjects.segmentor('context59')
-    variants, paper = {}, Tower.of(subjects.tower)
-    blocks = subjects.tower.surgery.last_blocks
-    for side in sides:
-        image, plain = subjects.normalised(subjects.photos[0], (side, side)), subjects.plain((side, side))
+def tokens(load: Workload) -> dict[str, Row]:
+    """Seconds of whole images; `wall`, counts and ratio are those of the way to labels."""
+    words, predictor, variants, rows = load.encoders.text('context59'), load.predictor(), {}, {}
+    for side in SIDES[: load.size(7, 2)]:
+        image, plain = load.image(0, (side, side)), load.plain((side, side))
         variants |= {
-            f'plain {side}': lambda r, plain=plain, image=image: plain(image[None]),
-            f'tower {side}': lambda r, image=image: subjects.tower(image[None], class_token=False),
-            f'labels {side}': lambda r, image=image: model.predict([image]),
+            f'{side} plain': lambda r, plain=plain, image=image: plain(image),
+            f'{side} tower': lambda r, image=image: load.tower(image, class_token=False),
+            f'{side} labels': lambda r, image=image: predictor.predict(image, words),
         }
-    costs = clock.rounds(variants, rounds, 'tokens')
-    points = []
-    for side in sides:
-        size = (side, side)
-        read = paper.surgery(size, blocks)
-        labels = counts.row_chunks((side // paper.patch,) * 2, size, 59)
-        points.append(
-            {
-                'side': side,
-                'tokens': paper.tokens(size),
-                'plain': cost_of(costs[f'plain {side}'], paper.plain(size)),
-                'tower': cost_of(costs[f'tower {side}'], read),
-                'labels': cost_of(costs[f'labels {side}'], read + labels),
-                'ratio': ratios(costs[f'labels {side}'], costs[f'plain {side}']),
-            }
-        )
-    return points
+        rows[f'{side} pixels a side'] = {'tokens': 1 + (side // load.tower.patch) ** 2}
+    measured = Measured(variants, load.few, load.device)
+    for side, row in zip(SIDES, rows.values(), strict=False):
+        plain, labels = measured.row(f'{side} plain'), measured.row(f'{side} labels', to=f'{side} plain')
+        row |= {PLAIN: plain['seconds'], 'our tower': measured.row(f'{side} tower')['seconds']}
+        row |= {'to labels': labels.pop('seconds'), 'GFLOP of the plain forward': plain['GFLOP'], **labels}
+    return rows
 
 
-def cost_of(costs: list[Cost], count: counts.Count) -> dict[str, Any]:
-    return {
-        'seconds': summary([cost.seconds for cost in costs]),
-        'wall': summary([cost.wall for cost in costs]),
-        'gflop': rounded(count.flop / 1e9),
-        'gbyte': rounded(count.bytes / 1e9),
-    }
+def classes(load: Workload) -> dict[str, Row]:
+    """Grid logits to labels, no rules: what a larger vocabulary costs. Counts are those of the photo."""
+    image, variants, rows = load.image(0, (load.size(512, 128),) * 2), {}, {}
+    for k, vocabulary in VOCABULARIES.items():
+        words = load.encoders.text(vocabulary)
+        for name, predictor in {'photo': load.predictor(), 'noise': load.predictor(noise=True)}.items():
+            (logits,), rule = predictor.logits(image, words), predictor.post_process(words)
+            variants[f'{k} {name}'] = lambda r, rule=rule, logits=logits: rule.label_logits(logits)
+    measured = Measured(variants, load.rounds, load.device)
+    for k in VOCABULARIES:
+        photo, noise = measured.row(f'{k} photo'), measured.row(f'{k} noise')
+        rows[f'{k} classes'] = {'photo': photo.pop('seconds'), 'white noise': noise['seconds'], **photo}
+    return rows
 
 
-@torch.inference_mode()
-def classes(subjects: Subjects, clock: Clock, rounds: int, side: int = 512) -> list[dict[str, Any]]:
-    """Grid logits to labels, no rules: what a larger vocabulary costs. The tower's cost stands above."""
-    image = subjects.normalised(subjects.photos[0], (side, side))
-    variants = {}
-    for count, vocabulary in VOCABULARIES.items():
-        for noise in (False, True):
-            model = subjects.segmentor(vocabulary, noise=noise)
-            queries = model.text_encoder.queries
-            predictor = model.predictor
-            logits, rule = predictor.logits([image], queries)[0], predictor.post_process(queries)
-            variants[f'{count} {noise}'] = lambda r, rule=rule, logits=logits: rule.label_logits(logits)
-    costs = clock.rounds(variants, rounds, 'classes')
-    grid = (side // subjects.tower.patch,) * 2
-    return [
-        {
-            'classes': count,
-            'photo': cost_of(costs[f'{count} False'], counts.row_chunks(grid, (side, side), count)),
-            'noise': cost_of(costs[f'{count} True'], counts.row_chunks(grid, (side, side), count)),
+def batches(load: Workload) -> dict[str, Row]:
+    """Photos in one call, to labels at the original size; per image."""
+    sizes, words = (1, 2, 4, 8, 16)[: load.size(5, 2)], load.encoders.text('voc21')
+    images, predictor = [load.image(i, (336, 448))[0] for i in range(sizes[-1])], load.predictor(**PROTOCOL)
+    variants = {n: lambda r, n=n: predictor.predict(images[:n], words, [VOC_PHOTO] * n) for n in sizes}
+    measured = Measured(variants, load.few, load.device)
+    return {f'{n} images': measured.row(n, per=n) for n in sizes}
+
+
+def best(load: Workload) -> dict[str, Row]:
+    """A large matrix product, and a copy too large for any cache."""
+    matrix, source = torch.ones(2048, 2048, device=load.device), torch.ones(64 << 20, device=load.device)
+    target, product, copy = torch.empty_like(source), 'fp32 matrix product, 2048 x 2048', 'copy of 256 MiB'
+    variants = {product: lambda r: matrix @ matrix, copy: lambda r: target.copy_(source)}
+    measured = Measured(variants, load.rounds, load.device)
+    return {name: measured.row(name) for name in variants}
+
+
+def templates(load: Workload) -> dict[str, Row]:
+    """19 words times templates, neither kept nor cached."""
+    encoder, counts = load.encoders.text, (1, 7, 20, 40, 85)[: load.size(5, 2)]
+    ids = {n: token_ids(encoder, WORDS[: load.size(19, 4)], TEMPLATES[:n]) for n in counts}
+    measured = Measured(
+        {n: lambda r, n=n: averaged(encoder.encode_tokens, ids[n]) for n in ids}, load.few, load.device
+    )
+    return {f'{n} templates': measured.row(n) for n in ids}
+
+
+def text(load: Workload) -> dict[str, Row]:
+    """Seconds a class by the published loop and, 19 classes at once, by ours; a start from the disk cache."""
+    words, sentences, group = WORDS[: load.size(171, 4)], TEMPLATES[: load.size(85, 5)], load.size(19, 4)
+    with tempfile.TemporaryDirectory() as cache:
+        encoder = load.built(sentences, cache).text
+        ids = token_ids(encoder, words, sentences)
+        groups = [ids[(r * group) % (len(words) - group + 1) :][:group] for r in range(load.rounds)]
+        ways = {
+            'one class, at full length': lambda r: averaged(encoder.encode_whole, groups[r][:1]),
+            'one class of a group, ours': lambda r: averaged(encoder.encode_tokens, groups[r]),
         }
-        for count in VOCABULARIES
-    ]
+        measured, (loop, ours) = Measured(ways, load.rounds, load.device), ways
+        rows = {loop: measured.row(loop), ours: measured.row(ours, per=group)}
+        rows[loop]['to ours'] = measured.ratio(loop, ours, per=group)
+        rows[loop]['largest difference'] = float((ways[loop](0)[0] - ways[ours](0)[0]).abs().max())
+        seconds, wall = cost_of(encoder.embed_words, load.device, words)
+        rows['all words, ours'] = {'seconds': rounded(seconds), 'wall': rounded(wall)}
+        task = load, words, sentences, cache
+        starts = [in_fresh_processes(second_start, task)[0] for _ in range(load.size(3, 1))]
+    return {**rows, 'all words, from the disk cache': {'wall': figure(starts)}}
 
 
 @torch.inference_mode()
-def templates(subjects: Subjects, clock: Clock, rounds: int, words: int = 19) -> list[dict[str, Any]]:
-    """Words times a growing number of templates, neither kept nor cached."""
-    every = read_templates(TEMPLATES)
-    names = Vocabulary.read('coco_stuff164k').queries[:words]
-    variants, on_paper, encoder = {}, {}, subjects.text
-    for count in TEMPLATE_COUNTS:
-        ids = token_ids(encoder, names, every[:count])
-        variants[str(count)] = lambda r, ids=ids: averaged(encoder, ids)
-        on_paper[count] = counts.TextTower.of(encoder).encode(text_batches(encoder, ids))
-    costs = clock.rounds(variants, rounds, 'templates')
-    return [
-        {'templates': count, 'words': words, **cost_of(costs[str(count)], on_paper[count])}
-        for count in TEMPLATE_COUNTS
-    ]
+def second_start(load: Workload, words: list[str], sentences: list[str], cache: str) -> float:
+    """Wall seconds from a built encoder to its cached words."""
+    return cost_of(load.built(sentences, cache).text.embed_words, load.device, words)[1]
 
 
-def text_batches(encoder: OpenCLIPTextEncoder, ids: torch.Tensor) -> list[tuple[int, int]]:
-    """(texts, tokens of each) of the batches in which token ids "k t l" are encoded."""
-    ends = encoder.end_positions(ids.flatten(0, 1)).sort().values
-    return [(len(ends[part]), int(ends[part].max()) + 1) for part in encoder.batches(ends)]
+def token_ids(encoder: Any, words: list[str], sentences: list[str]) -> Tensor:
+    """Every word in every template: "k t l"."""
+    ids = encoder.tokenizer(encoder.texts(words, sentences))
+    return ids.to(encoder.text_device).unflatten(0, (len(words), -1))
 
 
-@torch.inference_mode()
-def batches(subjects: Subjects, clock: Clock, rounds: int) -> list[dict[str, Any]]:
-    """Photos of 336 x 448 in one batch of the data loader, to labels at the original size."""
-    photos, model = subjects.photos, subjects.segmentor('voc21', **SLIDE)
-    chosen = [photos[i] for i in indices(photos, max(BATCHES), photos.landscape)]
-    images = [pixels(photo, (336, 448)) for photo in chosen]
-
-    def predict(count: int) -> None:
-        samples = [SegDataSample(metainfo=dict(ori_shape=photo.shape[:2])) for photo in chosen[:count]]
-        model.test_step(dict(inputs=images[:count], data_samples=samples))
-
-    costs = clock.rounds({str(n): lambda r, n=n: predict(n) for n in BATCHES}, rounds, 'images')
-    queries, shape = len(model.text_encoder.queries.embeddings), chosen[0].shape[:2]
-    points = []
-    for n in BATCHES:
-        each = [Cost(one.seconds / n, one.wall / n) for one in costs[str(n)]]
-        windows = (6 * n, 3, 224, 224)
-        paper = slide_counts(subjects, windows, shape, queries, images=n)['labels'].times(1 / n)
-        points.append({'images': n, **cost_of(each, paper)})
-    return points
-
-
-def long_run(task: dict[str, Any]) -> list[dict[str, float]]:
-    """Photos one after the other in a fresh process: processor seconds and peak memory above the weights so far."""
-    return in_fresh_process('benchmarks.scaling', task)['points']
-
-
-@torch.inference_mode()
-def follow(task: dict[str, Any]) -> dict[str, Any]:
-    torch.set_num_threads(task['threads'])
-    subjects = Subjects(task['arch'], torch.device(task['device']), Photos(task['photos']))
-    model = subjects.segmentor('voc21', **SLIDE)
-    give_back()
-    before, begun, points = resident(reset=True), time.process_time(), []
-    for number in range(1, task['images'] + 1):
-        photo = subjects.photos[number - 1]
-        sample = SegDataSample(metainfo=dict(ori_shape=photo.shape[:2]))
-        factor = 336 / min(photo.shape[:2])
-        size = (round(photo.shape[0] * factor), round(photo.shape[1] * factor))
-        model.test_step(dict(inputs=[pixels(photo, size)], data_samples=[sample]))
-        if number in CHECKPOINTS or number == task['images']:
-            points.append(
-                {
-                    'images': number,
-                    'seconds': rounded(time.process_time() - begun),
-                    'peak_mib': rounded((resident() - before) / MIB),
-                }
-            )
-    return {'points': points}
-
-
-if __name__ == '__main__':
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    print(json.dumps(follow(json.loads(sys.argv[1]))))
+def averaged(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
+    """Token ids "k t l" -> embeddings "k c", neither kept nor cached; encode: ids "t l" -> features "t c"."""
+    encoded = F.normalize(encode(ids.flatten(0, 1)), dim=-1)
+    return F.normalize(encoded.unflatten(0, ids.shape[:2]).mean(dim=1), dim=-1)
