@@ -172,8 +172,6 @@ def report(outcome: Outcome, out: Path, skipped: Sequence[Path]) -> None:
     print(f'{outcome.answered} answered in {out}{again}{before}')
     if skipped:
         first = ', '.join(map(str, skipped[:NAMED])) + (', ...' if len(skipped) > NAMED else '')
-        print(
-            f'{len(skipped)} files were skipped, which are no photos by their names: {first}', file=sys.stderr
-        )
+        print(f'skipped, no photos by their names ({len(skipped)}): {first}', file=sys.stderr)
     for path, reason in outcome.failures:
         print('not answered:', reason if str(path) in reason else f'{path}: {reason}', file=sys.stderr)

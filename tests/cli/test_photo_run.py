@@ -579,4 +579,4 @@ def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch
 def test_skipped_files_are_named(ask, folder, capsys):
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f'1 files were skipped, which are no photos by their names: {folder / "notes.txt"}'
+    assert last == f'skipped, no photos by their names (1): {folder / "notes.txt"}'
