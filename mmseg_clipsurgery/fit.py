@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from .affinities import AFFINITIES
 from .surgery import Surgery
 from .token_maps import PATH_STEPS
 from .trace_store import block_numbers
@@ -77,6 +78,30 @@ def check_blocks(surgery: Surgery, traces: Sequence[str], depth: int, label: str
     if derived and surgery.last_blocks > 1:
         raise ValueError(
             f'{derived[0]!r} is known when the last block is read, so give last_blocks=1, got {surgery.last_blocks}'
+        )
+
+
+def check_feedback(feedback: object | None, surgery: Surgery) -> None:
+    """Refuse feedback, whatever it is, for a surgery whose attention takes none. Raises ValueError."""
+    takes = surgery.last_blocks == 1 and all(AFFINITIES[name].takes_feedback for name in surgery.affinities())
+    if feedback is not None and not takes:
+        known = ', '.join(name for name, row in AFFINITIES.items() if row.takes_feedback)
+        raise ValueError(
+            f'{surgery.name!r} takes no feedback; surgeries with last_blocks=1 and one of the affinities {known} do'
+        )
+
+
+def reads_guide(surgery: Surgery) -> bool:
+    """Whether a surgery needs the features of a second tower."""
+    return 'guide' in surgery.traces()
+
+
+def check_has_guide(guide: object | None, surgery: Surgery) -> None:
+    """Refuse a surgery that reads a second tower where there is none. Raises ValueError."""
+    if guide is None and reads_guide(surgery):
+        raise ValueError(
+            f'{surgery.name!r} reads the features of a second tower; give '
+            "guide=dict(type='DINOViT', arch='vitb8', pretrained=FILE)"
         )
 
 

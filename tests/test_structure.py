@@ -64,6 +64,7 @@ DOORS = {
     'environment.torchvision_shim': {'torch'},
     'datasets.converters.ade20k_847': {'cv2'},
     'datasets.converters.context': {'scipy'},
+    'guides.weights': {'huggingface_hub'},
     'leaderboard.charts': {'matplotlib'},
     'api.opencv': {'cv2'},
     'api.sam': {'transformers'},

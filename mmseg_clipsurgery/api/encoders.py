@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..clip.checkpoints import own_logit_scale
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..clip.tower import ImageTower
+from ..fit import check_has_guide, reads_guide
 from ..inference.normalization import Statistics, normalize_image, tower_statistics
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Predictor
@@ -36,9 +37,10 @@ class Encoders:
         surgery: one that the tower accepts.
         sizes: how large photos are given to the tower.
         batch: photos of one size, or windows, that the tower takes at once.
+        guide: a second tower, for surgeries that read its features.
 
     Raises:
-        ValueError: `batch` below one.
+        ValueError: `batch` below one, or a surgery that reads a second tower where there is none.
     """
 
     tower: ImageTower
@@ -46,10 +48,12 @@ class Encoders:
     surgery: Surgery
     sizes: InputSizes
     batch: int
+    guide: nn.Module | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ValueError(f'batch must be at least 1, got {self.batch}')
+        check_has_guide(self.guide, self.surgery)
 
     def with_surgery(self, surgery: str | Mapping | Surgery) -> 'Encoders':
         """The same towers under another surgery. Raises ValueError for one that the image tower does not accept."""
@@ -86,7 +90,9 @@ class Encoders:
             for start in range(0, len(same_size), self.batch):
                 part = same_size[start : start + self.batch]
                 images = torch.stack([self.normalized(fitted[index]) for index in part])
-                tokens = self.tower(images, surgery=self.surgery)
+                guide = self.guide if reads_guide(self.surgery) else None
+                features = None if guide is None else TowerRunner().guide_features(guide, self.tower, images)
+                tokens = self.tower(images, surgery=self.surgery, guide=features)
                 assert tokens.cls_token is not None
                 for row, index in enumerate(part):
                     found[index] = ImageTokens(tokens.cls_token[row, None], tokens.patch_tokens[row, None])
@@ -105,4 +111,6 @@ class Encoders:
         windows = {**self.sizes.inference(), 'window_batch': self.batch}
         checked = InferenceSettings.read({**windows, **settings}, self.tower.patch)
         runner = TowerRunner(checked.precision, checked.compiled)
-        return Predictor(self.tower, grid_logits, checked, runner, threshold, surgery=self.surgery)
+        return Predictor(
+            self.tower, grid_logits, checked, runner, threshold, surgery=self.surgery, guide=self.guide
+        )

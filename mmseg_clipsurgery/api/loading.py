@@ -7,6 +7,8 @@ from typing import Any
 from ..clip.families import build_tower
 from ..clip.sources import named_arch
 from ..clip.text_encoder import OpenCLIPTextEncoder
+from ..fit import check_has_guide
+from ..guides import build_guide
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec, read_templates
 from .encoders import Encoders
@@ -20,6 +22,7 @@ def load(
     pretrained: str | Path | None = None,
     surgery: str | Mapping | Surgery = 'clip_surgery',
     *,
+    guide: Mapping | None = None,
     templates: TemplatesSpec = 'auto',
     quick_gelu: bool | None = None,
     checksum: str | None = None,
@@ -40,6 +43,8 @@ def load(
         arch, pretrained, quick_gelu, checksum, cache_dir: which CLIP, as for `CLIPSurgeryViT`: 'ViT-B-16' and
             'openai', a folder, 'scenes' (the embedded model), ...
         surgery: a name of `SURGERIES`, a dict of fields or a `Surgery`.
+        guide: a second tower for surgeries that read its features (`proxyclip`), such as
+            dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
         templates: sentences around each word, see `read_templates`; 'auto': 'bare' for 'scenes', else 'imagenet80'.
         text_cache: folder of the disk cache of embedded words; None: the default one; False: none.
         short_side, window, stride: how large `segment` takes a photo, in pixels; `input_sizes` says what 'auto' is.
@@ -54,6 +59,7 @@ def load(
     if templates == 'auto':
         templates = 'bare' if named_arch(arch) == 'scenes' else 'imagenet80'
     templates = read_templates(templates)  # a mistake here must not wait for a download
+    check_has_guide(guide, Surgery.read(surgery))
     source: dict[str, Any] = dict(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
     )
@@ -62,4 +68,6 @@ def load(
     sides = dict(
         segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
     )
-    return SurgeryModel(Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch), reading)
+    second = None if guide is None else build_guide(guide)
+    encoders = Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch, second)
+    return SurgeryModel(encoders, reading)

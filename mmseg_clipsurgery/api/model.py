@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .. import explain
-from ..inference.settings import check_thresholds
+from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores, word_presence
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
@@ -62,6 +62,8 @@ class SurgeryModel:
                 check_device(device)
         self.encoders.tower.to(*args, **kwargs)
         self.encoders.text.to(*args, **kwargs)
+        if self.encoders.guide is not None:
+            self.encoders.guide.to(*args, **kwargs)
         return self
 
     @property
@@ -84,6 +86,7 @@ class SurgeryModel:
         area_thd: float | None = None,
         threshold: float = 0.0,
         pamr: Mapping | None = None,
+        feedback: Mapping | None = None,
         scores: bool = False,
         min_presence: float | None = None,
     ) -> Segmentation | list[Segmentation]:
@@ -91,8 +94,8 @@ class SurgeryModel:
 
         Args:
             images, words: see the module's head; the words in label order. One word alone gives labels 0 and 1.
-            logit_scale, prob_thd, area_thd, pamr: as in the segmentor's `test_cfg`; the two thresholds need a first
-                class 'background'.
+            logit_scale, prob_thd, area_thd, pamr, feedback: as in the segmentor's `test_cfg`; the two thresholds need a
+                first class 'background', feedback (of `resclip`) two words or more.
             threshold: what a pixel's similarity must exceed for one word alone.
             scores: also give class scores.
             min_presence: drop words that the class token finds absent: those whose probability against the empty
@@ -103,12 +106,19 @@ class SurgeryModel:
             ValueError, FileNotFoundError: no words, no photo, or settings out of range.
         """
         predictor = self.encoders.predictor(
-            threshold, logit_scale=logit_scale, prob_thd=prob_thd, area_thd=area_thd, pamr=pamr, scores=scores
+            threshold,
+            logit_scale=logit_scale,
+            prob_thd=prob_thd,
+            area_thd=area_thd,
+            pamr=pamr,
+            feedback=feedback,
+            scores=scores,
         )
         short_side = self.encoders.sizes.segment
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Segmentation]:
             check_thresholds(predictor.settings, vocabulary)
+            check_feedback_words(predictor.settings, vocabulary)
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
             keep = [None if classes is None else classes[queries.class_of] for classes in kept]
             resized = [

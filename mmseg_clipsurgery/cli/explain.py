@@ -15,7 +15,7 @@ from pathlib import Path
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
-from ..protocols.settings import table
+from ..protocols.settings import methods_of_any_tower
 from .common import add_debug_option, add_import_option
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='explain', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--data-set', choices=('scenes', 'voc'), default='scenes')
-    parser.add_argument('--methods', nargs='+', default=list(table()['methods']), metavar='METHOD')
+    parser.add_argument('--methods', nargs='+', default=methods_of_any_tower(), metavar='METHOD')
     parser.add_argument('--data-root', help="in place of the config's")
     parser.add_argument('--out', type=Path, default=Path('results/explain'), help='folder of results')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/explain'), help='folder of logs')

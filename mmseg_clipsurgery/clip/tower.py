@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..affinities import AFFINITIES
 from ..attention import Projections
-from ..fit import check_surgery, walk_key
+from ..fit import check_feedback, check_surgery, walk_key
 from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
@@ -261,16 +260,6 @@ def check_guide(guide: Tensor | None, images: Tensor, surgeries: Iterable[Surger
         raise ValueError(
             f'guide must be "b c h w" in floating point for {len(images)} images, got {guide.dtype} of shape '
             f'{tuple(guide.shape)}'
-        )
-
-
-def check_feedback(feedback: FeedbackRule | None, surgery: Surgery) -> None:
-    """Refuse feedback for a surgery whose attention takes none. Raises ValueError."""
-    takes = surgery.last_blocks == 1 and all(AFFINITIES[name].takes_feedback for name in surgery.affinities())
-    if feedback is not None and not takes:
-        known = ', '.join(name for name, row in AFFINITIES.items() if row.takes_feedback)
-        raise ValueError(
-            f'{surgery.name!r} takes no feedback; surgeries with last_blocks=1 and one of the affinities {known} do'
         )
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..clip.checkpoints import listed, read_weights
 from ..clip.position_table import resize_position_table
+from .weights import weights_path
 
 # ImageNet's, for RGB values in [0, 1].
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -93,7 +94,8 @@ class DINOViT(nn.Module):
     Args:
         arch: a name of `ARCHS`, or a dict of width, layers, heads, patch and image_size (pixels, of the square images
             that it was trained on).
-        pretrained: a weights file: a state dict or safetensors, of DINO's names; None: random weights.
+        pretrained: a weights file (a state dict or safetensors, of DINO's names), 'timm:NAME' or 'hf-hub:ORG/NAME'
+            (see `weights`); None: random weights.
         checksum: SHA-256 the file must have.
 
     Attributes:
@@ -123,7 +125,7 @@ class DINOViT(nn.Module):
         self.blocks = nn.ModuleList(DINOBlock(width, sizes['heads']) for _ in range(sizes['layers']))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
         if pretrained is not None:
-            load_guide(self, read_weights(pretrained, checksum), str(pretrained))
+            load_guide(self, read_weights(weights_path(pretrained), checksum), str(pretrained))
         self.eval()
 
     def train(self, mode: bool = True):
@@ -135,8 +137,7 @@ class DINOViT(nn.Module):
 
         Args:
             images: "b 3 H W", normalised by `mean` and `std`, at least one patch high and wide; a remainder at
-            right and
-                bottom that fills no patch is not seen.
+            right and bottom that fills no patch is not seen.
 
         Returns:
             "b d h w".
@@ -199,12 +200,3 @@ def load_guide(guide: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
         if not torch.isfinite(value).all():
             raise ValueError(f'{source}: {name} holds NaN or infinite values; fetch the file again')
     guide.load_state_dict(dict(tensors))
-
-
-def renormalised(images: Tensor, tower: Any, guide: Any) -> Tensor:
-    """Images "b 3 H W" normalised for one tower, normalised for another; both have `mean` and `std`."""
-    mean, std, other_mean, other_std = (
-        torch.tensor(values, dtype=images.dtype, device=images.device).view(-1, 1, 1)
-        for values in (tower.mean, tower.std, guide.mean, guide.std)
-    )
-    return (images * std + mean - other_mean) / other_std

@@ -33,3 +33,12 @@ def normalize_image(image: Tensor, statistics: Statistics) -> Tensor:
     """One RGB image "3 H W" in grey levels, uint8 or floating point -> normalised "3 H W", fp32."""
     mean, std = (values.to(image.device) for values in statistics)
     return (image.float() - mean) / std
+
+
+def renormalised(images: Tensor, tower: Any, guide: Any) -> Tensor:
+    """Images "b 3 H W" normalised for one tower, normalised for another; both have `mean` and `std`."""
+    mean, std, other_mean, other_std = (
+        torch.tensor(values, dtype=images.dtype, device=images.device).view(-1, 1, 1)
+        for values in (tower.mean, tower.std, guide.mean, guide.std)
+    )
+    return (images * std + mean - other_mean) / other_std

@@ -24,6 +24,7 @@ OWN_SETTINGS = (
     'prob_thd',
     'area_thd',
     'pamr',
+    'feedback',
 )  # of `test_cfg`, that predictors of a pass may differ in
 
 
@@ -66,14 +67,19 @@ def logits_together(
     first = check_shared(predictors)
     tower, settings = first.tower, first.settings
     surgeries = {name: one.surgery or tower.surgery for name, one in predictors.items()}
-    class_token = any(one.class_token for one in predictors.values())
+    whole = {name: one.whole_class_tokens(images) for name, one in predictors.items()}
+    class_token = any(one.class_token and whole[name] is None for name, one in predictors.items())
+    rules = {name: rule for name, one in predictors.items() if (rule := one.feedback(queries))}
 
-    def grids_of(windows: Tensor) -> list[Tensor]:
-        tokens = first.runner.read_many(tower, windows, surgeries, class_token)
-        return [one.similarity(tokens[name], queries) for name, one in predictors.items()]
+    def grids_of(windows: Tensor, of: list[int]) -> list[Tensor]:
+        features = (one.guide_features(windows) for one in predictors.values())
+        guide = next((found for found in features if found is not None), None)
+        tokens = first.runner.read_many(tower, windows, surgeries, class_token, guide, rules)
+        views = {name: None if found is None else found[of] for name, found in whole.items()}
+        return [one.grid_logits(tokens[name], queries, views[name]) for name, one in predictors.items()]
 
     crop, stride = settings.windows
-    pad_to = tower.patch if settings.pad_windows else None
+    pad_to = settings.pad_to(tower.patch)
     by_image = window_logits_of_many(images, grids_of, crop, stride, settings.window_batch, pad_to)
     found = {name: [logits[place] for logits in by_image] for place, name in enumerate(predictors)}
     return found if keep is None else {name: without_dropped(one, keep) for name, one in found.items()}
@@ -89,7 +95,7 @@ def check_shared(predictors: Mapping[str, Predictor]) -> Predictor:
         raise ValueError('got no predictor; give at least one')
     (first_name, first), *others = predictors.items()
     for name, one in others:
-        if one.tower is not first.tower or one.runner is not first.runner:
+        if (one.tower, one.runner, one.guide) != (first.tower, first.runner, first.guide):
             raise ValueError(f'{first_name} and {name} have towers of their own, so they can share no pass')
         if shared_settings(one.settings) != shared_settings(first.settings):
             raise ValueError(

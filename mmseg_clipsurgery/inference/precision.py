@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
+from .normalization import renormalised
 
 PRECISIONS = {'fp32': None, 'tf32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -50,7 +52,13 @@ class TowerRunner:
         self._version: tuple = ()
 
     def __call__(
-        self, tower: nn.Module, images: Tensor, class_token: bool, surgery: Surgery | None = None
+        self,
+        tower: nn.Module,
+        images: Tensor,
+        class_token: bool,
+        surgery: Surgery | None = None,
+        guide: Tensor | None = None,
+        feedback: FeedbackRule | None = None,
     ) -> ImageTokens:
         """The tower's tokens of images "b 3 H W".
 
@@ -59,19 +67,36 @@ class TowerRunner:
             images: normalised.
             class_token: whether the class token is wanted.
             surgery: another than the tower's own.
+            guide: "b c h w", a second tower's features of the same images.
+            feedback: for a surgery that is read twice.
         """
-        return self._run(tower, 'forward', images, class_token=class_token, surgery=surgery)
+        extras = given(guide=guide, feedback=feedback)
+        return self._run(tower, 'forward', images, class_token=class_token, surgery=surgery, **extras)
 
     def read_many(
-        self, tower: nn.Module, images: Tensor, surgeries: Mapping[str, Surgery], class_token: bool
+        self,
+        tower: nn.Module,
+        images: Tensor,
+        surgeries: Mapping[str, Surgery],
+        class_token: bool,
+        guide: Tensor | None = None,
+        feedback: Mapping[str, FeedbackRule] | None = None,
     ) -> dict[str, ImageTokens]:
         """The tower's tokens of images "b 3 H W" under many surgeries, CLIP read once.
 
         Args:
-            tower, images, class_token: as for one surgery.
+            tower, images, class_token, guide: as for one surgery.
             surgeries: by names of the caller's.
+            feedback: by these names, for those that are read twice.
         """
-        return self._run(tower, 'read_many', images, surgeries=surgeries, class_token=class_token)
+        extras = given(guide=guide, feedback=feedback or None)
+        return self._run(tower, 'read_many', images, surgeries=surgeries, class_token=class_token, **extras)
+
+    def guide_features(self, guide: nn.Module, tower: nn.Module, images: Tensor) -> Tensor:
+        """A second tower's features "b c h w" of images "b 3 H W" that are normalised for the first one."""
+        dtype = next(guide.parameters()).dtype
+        with self.context(images.device.type):
+            return guide(renormalised(images.float(), tower, guide).to(dtype))
 
     def _run(self, tower: nn.Module, method: str, images: Tensor, **options: Any) -> Any:
         """What a method of the tower gives, in the precision."""
@@ -109,6 +134,11 @@ class TowerRunner:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             logger.warning('torch.compile does not work here (%s); going on without it', reason)
             return tokens
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def plain_method(tower: nn.Module, method: str) -> Callable[..., Any]:

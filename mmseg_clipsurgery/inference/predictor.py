@@ -1,6 +1,6 @@
 """From images and text queries to labels, class scores and class maps: a recipe over the other files of this folder.
 
-    images -> windows -> tower -> similarity (x text queries) -> tiled logits, one an image
+    images -> windows -> tower [-> tower again, with feedback] -> similarity (x text queries) -> tiled logits, one an image
     -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
 
 The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested. A predictor only
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..environment.numbers import check_number
+from ..fit import reads_guide
+from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -23,7 +25,7 @@ from .postprocess import PostProcess
 from .precision import TowerRunner, without_autocast
 from .settings import InferenceSettings
 from .tiled_logits import DenseLogits, Size, TiledLogits
-from .windows import window_logits
+from .windows import window_logits_of_many
 
 DROPPED = -1e4  # logit of a dropped query: zero after a softmax, and finite in half precision
 
@@ -56,6 +58,8 @@ class Predictor:
         threshold: what a pixel's similarity must exceed where there is one word.
         class_token: whether the similarity uses the class token.
         surgery: another than the tower's own.
+        guide: a second tower, for surgeries that read its features.
+        whole_image: the class token that the similarity sees is that of the whole image, not of the window.
 
     Raises:
         ValueError: the threshold is no finite number.
@@ -68,6 +72,8 @@ class Predictor:
     threshold: float = 0.0
     class_token: bool = False
     surgery: Surgery | None = None
+    guide: nn.Module | None = None
+    whole_image: bool = False
 
     def __post_init__(self) -> None:
         check_number('threshold', self.threshold)
@@ -119,15 +125,16 @@ class Predictor:
         self, images: Sequence[Tensor], queries: TextQueries, keep: Sequence[Tensor | None] | None = None
     ) -> list[TiledLogits]:
         """Logits of each image at its own size, averaged over windows; arguments as `predict`."""
+        whole, feedback = self.whole_class_tokens(images), self.feedback(queries)
+
+        def grids_of(windows: Tensor, of: list[int]) -> list[Tensor]:
+            guide, class_token = self.guide_features(windows), self.class_token and whole is None
+            tokens = self.runner(self.tower, windows, class_token, self.surgery, guide, feedback)
+            return [self.grid_logits(tokens, queries, None if whole is None else whole[of])]
+
         crop, stride = self.settings.windows
-        found = window_logits(
-            images,
-            self._grid_logits(queries),
-            crop,
-            stride,
-            self.settings.window_batch,
-            self.tower.patch if self.settings.pad_windows else None,
-        )
+        batch, pad_to = self.settings.window_batch, self.settings.pad_to(self.tower.patch)
+        found = [logits for (logits,) in window_logits_of_many(images, grids_of, crop, stride, batch, pad_to)]
         return found if keep is None else without_dropped(found, keep)
 
     @torch.no_grad()
@@ -137,13 +144,31 @@ class Predictor:
         with without_autocast(queries.class_of.device.type):
             return [logits.full() for logits in found]
 
-    def _grid_logits(self, queries: TextQueries) -> Callable[[Tensor], Tensor]:
-        """Windows "b 3 h w" -> logits on the patch grid "b q gh gw", as a function."""
+    def grid_logits(self, tokens: ImageTokens, queries: TextQueries, whole: Tensor | None) -> Tensor:
+        """Logits "b q gh gw" of windows' tokens; whole: class tokens "b c" in place of the windows' own."""
+        return self.similarity(tokens if whole is None else tokens._replace(cls_token=whole), queries)
 
-        def grid_logits(windows: Tensor) -> Tensor:
-            return self.similarity(self.runner(self.tower, windows, self.class_token, self.surgery), queries)
+    def guide_features(self, windows: Tensor) -> Tensor | None:
+        """The second tower's features "b c h w" of windows "b 3 H W"; None where the surgery reads none."""
+        if self.guide is None or not reads_guide(self.surgery or self.tower.surgery):
+            return None
+        return self.runner.guide_features(self.guide, self.tower, windows)
 
-        return grid_logits
+    def feedback(self, queries: TextQueries) -> SameLabelFeedback | None:
+        """What makes a second reading's bias of a first one; None where windows are read once."""
+        if self.settings.feedback is None:
+            return None
+        return SameLabelFeedback(queries.embeddings, self.settings.logit_scale, **self.settings.feedback)
+
+    def whole_class_tokens(self, images: Sequence[Tensor]) -> Tensor | None:
+        """Class tokens "i c" of whole images; None where the windows' own serve, or the windows are the images."""
+        if not self.whole_image or self.settings.windows[0] is None or not images:
+            return None
+        found = []
+        for image in images:
+            guide = self.guide_features(image[None])
+            found.append(self.runner(self.tower, image[None], True, self.surgery, guide).cls_token)
+        return torch.cat(found)
 
     def _original(
         self, tiled: TiledLogits, image: Tensor, size: Size, flip: tuple[int, ...]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from ..environment.numbers import check_count, check_number, check_positive, check_switch
+from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
 from ..vocabulary import Vocabulary
 from .precision import PRECISIONS
@@ -26,8 +27,11 @@ class InferenceSettings:
         prob_thd: pixels whose best class score is below it become background.
         area_thd: share of the foreground's area that a class must exceed to be kept.
         window_batch: windows that the tower takes at once.
-        pad_windows: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder.
+        pad_windows: True: pad windows to a multiple of the patch (ClearCLIP) instead of losing the remainder; a number:
+            to a multiple of so many pixels (ProxyCLIP: 56).
         pamr: None, or dict(iterations=10, dilations=(8, 16)): refine logits at the original size.
+        feedback: None, or dict(scale=1.8, share=0.7, floor=0.25): read each window twice, the second time with a bias
+            made of the first reading's labels (ResCLIP's SFR, see `methods.same_label`); needs two words or more.
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
         maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
             explainability; `decode_head.similarity` says which similarity).
@@ -46,8 +50,9 @@ class InferenceSettings:
     prob_thd: float | None = None
     area_thd: float | None = None
     window_batch: int = 16
-    pad_windows: bool = False
+    pad_windows: bool | int = False
     pamr: Mapping | None = None
+    feedback: Mapping | None = None
     scores: bool = False
     maps: bool = False
     precision: str = 'fp32'
@@ -60,6 +65,10 @@ class InferenceSettings:
         if self.mode == 'whole' or self.crop_size is None or self.stride is None:
             return None, None
         return pair(self.crop_size), pair(self.stride)
+
+    def pad_to(self, patch: int) -> int | None:
+        """Pixels that a padded window's sides are multiples of, for a tower's patch size; None: windows stay."""
+        return (patch if self.pad_windows is True else self.pad_windows) or None
 
     @classmethod
     def read(cls, test_cfg: Mapping | None, patch: int) -> 'InferenceSettings':
@@ -80,6 +89,8 @@ class InferenceSettings:
             )
         if settings.pamr is not None:
             try_pamr(settings.pamr)
+        if settings.feedback is not None:
+            try_feedback(settings.feedback)
         return settings if settings.mode == 'whole' else settings.with_windows(patch)
 
     def check_numbers(self) -> None:
@@ -91,7 +102,11 @@ class InferenceSettings:
                 check_number(f'test_cfg.{name}', getattr(self, name), 0, 1)
         if self.chunk_memory is not None:
             check_count('test_cfg.chunk_memory', self.chunk_memory)
-        for name in ('pad_windows', 'scores', 'maps', 'compiled'):
+        if type(self.pad_windows) not in (bool, int) or self.pad_windows < 0:
+            raise ValueError(
+                f'test_cfg.pad_windows must be True, False or a number of pixels, got {self.pad_windows!r}'
+            )
+        for name in ('scores', 'maps', 'compiled'):
             check_switch(f'test_cfg.{name}', getattr(self, name))
 
     def with_windows(self, patch: int) -> 'InferenceSettings':
@@ -129,6 +144,16 @@ def try_pamr(settings: Mapping) -> None:
         ) from error
 
 
+def try_feedback(settings: Mapping) -> None:
+    """Refuse settings that `SameLabelFeedback` would refuse later. Raises ValueError that names them."""
+    try:
+        SameLabelFeedback(torch.zeros(2, 1), 1.0, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'test_cfg.feedback must be like dict(scale=1.8, share=0.7, floor=0.25), got {dict(settings)}: {error}'
+        ) from error
+
+
 def pair(value: int | Sequence[int], name: str = 'a size') -> tuple[int, int]:
     """One number or two, as a config gives them, as (height, width). Raises ValueError for anything else."""
     numbers = tuple(value) if isinstance(value, list | tuple) else (value, value)
@@ -150,6 +175,15 @@ def check_thresholds(settings: InferenceSettings, vocabulary: Vocabulary) -> Non
         raise ValueError(
             f'test_cfg.{used[0]} gives pixels to class 0, which is {vocabulary.classes[0]!r} here; it needs a '
             f"vocabulary whose class 0 is 'background', so set it to None{written_without_name(vocabulary)}"
+        )
+
+
+def check_feedback_words(settings: InferenceSettings, vocabulary: Vocabulary) -> None:
+    """Refuse feedback where there is one word alone: every patch would have its label. Raises ValueError."""
+    if settings.feedback is not None and len(vocabulary.queries) < 2:
+        raise ValueError(
+            f'test_cfg.feedback labels patches by the words, and there is {vocabulary.queries[0]!r} alone; give two '
+            'words or more, or leave feedback out'
         )
 
 

@@ -65,14 +65,14 @@ def window_logits(
         One for each image.
     """
     found = window_logits_of_many(
-        images, lambda pixels: [grid_logits_of(pixels)], crop, stride, window_batch, pad_to
+        images, lambda pixels, _: [grid_logits_of(pixels)], crop, stride, window_batch, pad_to
     )
     return [logits for (logits,) in found]
 
 
 def window_logits_of_many(
     images: Sequence[Tensor],
-    grids_of: Callable[[Tensor], Sequence[Tensor]],
+    grids_of: Callable[[Tensor, list[int]], Sequence[Tensor]],
     crop: Size | None = None,
     stride: Size | None = None,
     window_batch: int = 16,
@@ -81,7 +81,8 @@ def window_logits_of_many(
     """As `window_logits` for many predictors that see the same windows: each window is cut once for all of them.
 
     Args:
-        grids_of: windows "b 3 h w" -> logits on the patch grid "b q gh gw" by each predictor; grids may differ.
+        grids_of: (windows "b 3 h w", the image that each of them is of) -> logits on the patch grid "b q gh gw" by each
+            predictor; grids may differ.
         images, crop, stride, window_batch, pad_to: as `window_logits`.
 
     Returns:
@@ -91,7 +92,7 @@ def window_logits_of_many(
     grids: list[list[list[list[Tensor]]]] = [[[[]] * len(w.columns) for _ in w.rows] for w in windows]
     for batch in window_batches(windows, window_batch):
         pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
-        by_window = zip(*grids_of(padded(pixels, pad_to)), strict=True)
+        by_window = zip(*grids_of(padded(pixels, pad_to), [place.image for place in batch]), strict=True)
         for place, logits in zip(batch, by_window, strict=True):
             grids[place.image][place.row][place.column] = [one.permute(1, 2, 0) for one in logits]
     found = []

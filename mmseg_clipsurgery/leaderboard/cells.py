@@ -105,8 +105,8 @@ def run_config(cell: Cell, options: Mapping[str, Any] | None = None, data_root: 
     facts, own = entry('data_sets', cell.data_set), cell.data_set in OWN_DATA_SETS
     cfg = base_config(facts) if own else read_config(config_folder() / f'clipsurgery_{facts["config"]}.py')
     changes = settings(cell.method, cell.data_set, cell.protocol)
-    for part in ('backbone', 'text_encoder', 'test_cfg'):
-        cfg.model[part].update(changes['model'][part])
+    for part, stated in changes['model'].items():
+        cfg.model[part] = {**cfg.model.get(part, {}), **stated}
     cfg.test_pipeline, cfg.tta_pipeline = changes['test_pipeline'], changes['tta_pipeline']
     if own:
         cfg.test_dataloader.setdefault('num_workers', changes['test_dataloader']['num_workers'])

@@ -16,7 +16,7 @@ from ..environment.files import atomic_write
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..evaluation.runner import evaluate
-from ..protocols.settings import entry
+from ..protocols.settings import method_settings
 from ..resources import config_folder
 from .cells import shared_protocol
 from .keys import key_of
@@ -66,7 +66,10 @@ def run_config(method: str, similarity: str, data_set: str, data_root: str | Non
         ValueError: an unknown method.
     """
     cfg = read_config(config_folder() / 'explain' / f'clipsurgery_{data_set}.py')
-    cfg.model.backbone.surgery = dict(name=entry('methods', method)['surgery'])
+    own = method_settings(method, data_set)
+    cfg.model.backbone.surgery = own['surgery']
+    if 'guide' in own:
+        cfg.model.guide = own['guide']
     cfg.model.decode_head.similarity = similarity
     if data_root:
         cfg.test_dataloader.dataset.data_root = data_root

@@ -90,11 +90,12 @@ class SameLabelFeedback:
             patch_tokens: "b c h w", the first reading, not normalised.
             patch: pixels per patch side.
         """
-        unit = F.normalize(patch_tokens.float(), dim=1)
-        logits = torch.einsum('bchw,qc->bqhw', unit, self.queries.to(unit))
-        scores = query_scores(images.float(), logits, self.logit_scale)
         grid = (patch_tokens.shape[2], patch_tokens.shape[3])
-        similarity = same_label_map(patch_labels(scores, grid, patch, self.floor))
+        with torch.autocast(images.device.type, enabled=False):
+            unit = F.normalize(patch_tokens.float(), dim=1)
+            logits = torch.einsum('bchw,qc->bqhw', unit, self.queries.to(unit))
+            scores = query_scores(images.float(), logits, self.logit_scale)
+            similarity = same_label_map(patch_labels(scores, grid, patch, self.floor))
         return Feedback(halved_bias(similarity, self.share).to(patch_tokens.dtype), self.scale, self.share)
 
 

@@ -16,7 +16,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..structures import ImageTokens, TextQueries
+
 NEAREST = 2  # patches
+
+
+def prior_logits(
+    tokens: ImageTokens,
+    queries: TextQueries,
+    share: float,
+    clusters: Tensor | None = None,
+    shift: float = 0.0,
+) -> Tensor:
+    """Similarity of every patch with every query, with what the whole image says; in fp32 also under autocast.
+
+    Args:
+        tokens: patch tokens "b c h w" and class tokens "b c" of the whole images, not normalised.
+        queries: embeddings "q c", L2-normalised.
+        share: weight of the whole image, in [0, 1].
+        clusters: "q", from `complete_linkage`; None: no query moves.
+        shift: how far the likeliest query of each cluster moves, in [0, 1].
+
+    Returns:
+        "b q h w", fp32.
+    """
+    assert tokens.cls_token is not None
+    grid = tokens.patch_tokens.shape[2:]
+    with torch.autocast(tokens.patch_tokens.device.type, enabled=False):
+        text = queries.embeddings.float()
+        patches = F.normalize(tokens.patch_tokens.float().flatten(2).mT, dim=-1)
+        similarity = F.normalize(tokens.cls_token.float(), dim=-1) @ text.mT
+        if clusters is not None:
+            text = shifted_queries(text, patches, similarity, clusters, shift)
+        logits = global_logits(patches, text, similarity, share)
+    return logits.mT.unflatten(2, grid)
 
 
 def complete_linkage(queries: Tensor, height: float) -> Tensor:

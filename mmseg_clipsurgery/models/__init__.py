@@ -1,4 +1,4 @@
-"""What MMSeg registers: towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation."""
+"""What MMSeg registers: towers, guides, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation."""
 
 from ..environment.stack import mmseg_installed
 
@@ -10,11 +10,12 @@ if mmseg_installed():
 
     from ..clip.families import FAMILIES
     from ..clip.text_encoder import OpenCLIPTextEncoder
+    from ..guides import GUIDES
     from . import head, preprocessor, recogniser, segmentor, tta  # noqa: F401
 
     def register_towers() -> None:
-        """Register the towers of all families, those that were added since the last call, too."""
-        for tower in FAMILIES.values():
+        """Register the towers of all families and all guides, those that were added since the last call, too."""
+        for tower in (*FAMILIES.values(), *GUIDES.values()):
             if tower.__name__ not in MODELS.module_dict:
                 MODELS.register_module(module=tower)
 

@@ -51,7 +51,7 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
         queries = self.text_encoder()
         images = unpadded(inputs, [sample.metainfo for sample in data_samples])
         for image, sample in zip(images, data_samples, strict=True):
-            cls = self.backbone(image[None]).cls_token
+            cls = self.extract_feat(image[None]).cls_token
             scores = recognition_scores(cls, queries, self.form, self.logit_scale)
             sample.set_data({'class_scores': scores[0]})
         return data_samples

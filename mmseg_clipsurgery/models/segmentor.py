@@ -16,10 +16,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..clip.checkpoints import listed, no_weight
+from ..fit import check_feedback, check_has_guide
+from ..guides import build_guide
 from ..inference.one_pass import predict_together
-from ..inference.precision import TowerRunner
+from ..inference.precision import TowerRunner, given
 from ..inference.predictor import Prediction, Predictor
-from ..inference.settings import InferenceSettings, check_thresholds
+from ..inference.settings import InferenceSettings, check_feedback_words, check_thresholds
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
 from .padding import unpadded
@@ -38,6 +40,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
         test_cfg: see `InferenceSettings`.
         pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
+        guide: config of a second tower for surgeries that read its features (ProxyCLIP), such as
+            dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
         variants: name -> dict(surgery=..., test_cfg=...): many surgeries, predicted in one pass over the pixels in
             place of the backbone's; see `variants`. `evaluation.evaluate` gives each its own results.
         train_cfg: must stay None: nothing is trained.
@@ -54,6 +58,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         data_preprocessor: Mapping | None = None,
         test_cfg: Mapping | None = None,
         pretrained: str | None = None,
+        guide: Mapping | None = None,
         variants: Mapping[str, Mapping] | None = None,
         train_cfg: Mapping | None = None,
         init_cfg: Mapping | None = None,
@@ -68,11 +73,16 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         self.backbone = tower
         self.text_encoder = MODELS.build({**text_encoder, **weights})
         self.decode_head = MODELS.build(decode_head or dict(type='SurgeryHead'))
+        self.guide = None if guide is None else build_guide(guide)
         self.settings = InferenceSettings.read(test_cfg, tower.patch)
         self.test_cfg = test_cfg
         self.variants = read_variants(variants, test_cfg, tower)
         self.tower_runner = TowerRunner(self.settings.precision, self.settings.compiled)
         self._palette: Sequence | None = None
+        for one in self.predictors.values() or [self.predictor]:
+            surgery = one.surgery or tower.surgery
+            check_has_guide(self.guide, surgery)
+            check_feedback(one.settings.feedback, surgery)
         if self.vocabulary is not None:
             self._fit_vocabulary(self.vocabulary)
         self.eval()
@@ -101,8 +111,14 @@ class CLIPSurgerySegmentor(BaseSegmentor):
                 f'decode_head.num_classes is {head.num_classes}, the vocabulary has {count} classes; leave it out'
             )
         head.num_classes, head.one_word = count, vocabulary.num_classes == 1
+        if head.one_word and head.has_prior:
+            raise ValueError(
+                'global_share and prompt_shift weigh words against each other, and the vocabulary is one word; give '
+                'more words or leave them out'
+            )
         for settings in (self.settings, *(one.settings for one in self.predictors.values())):
             check_thresholds(settings, vocabulary)
+            check_feedback_words(settings, vocabulary)
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -142,7 +158,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
 
     def extract_feat(self, inputs: Tensor):
         """Images "b 3 H W" -> `ImageTokens`."""
-        return self.backbone(inputs)
+        return self.backbone(inputs, **given(guide=self.predictor.guide_features(inputs)))
 
     def encode_decode(self, inputs, batch_data_samples=None) -> list[Tensor]:
         """Averaged logits of each image at its own size, each "q H W"; inputs "b 3 H W" or a list of "3 H W"."""
@@ -159,7 +175,14 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         """What predicts, made of the segmentor's parts as they are now; no part of the state."""
         head = self.decode_head
         return Predictor(
-            self.backbone, head, self.settings, self.tower_runner, head.threshold, head.needs_class_token
+            self.backbone,
+            head,
+            self.settings,
+            self.tower_runner,
+            head.threshold,
+            head.needs_class_token,
+            guide=self.guide,
+            whole_image=head.needs_whole_image,
         )
 
     @property

@@ -2,7 +2,9 @@
 
     resources/protocols.json     protocols   settings of a test run by default, and where a data set asks for others
                             data_sets   titles, words, the shipped config, the depth of their masks
-                            methods     the surgery, and the protocol whose settings its authors use
+                            methods     the surgery, the protocol whose settings its authors use, the towers that it is
+                                        for where not every tower will do, and parts of the model's config that are
+                                        its own, by default and for data sets: constants, feedback, head, guide
 
 A setting is looked up in the protocol for the data set, then in its default, then in the protocol it is `like`. A
 config is one line over a model file and a data set file:
@@ -54,6 +56,11 @@ def entries(kind: str) -> dict[str, Mapping[str, Any]]:
     return {**table()[kind], **own}
 
 
+def methods_of_any_tower() -> list[str]:
+    """The table's methods that every tower can be read by."""
+    return [name for name, stated in table()['methods'].items() if 'towers' not in stated]
+
+
 def own_method(name: str) -> dict[str, str]:
     """What the table would say of a user's own method."""
     return {'title': name, 'surgery': name, 'protocol': OWN_PROTOCOL}
@@ -92,11 +99,24 @@ def protocol_settings(protocol: str, data_set: str) -> dict[str, Any]:
     return {**inherited, **stated['default'], **stated.get(data_set, {})}
 
 
+def method_settings(method: str, data_set: str) -> dict[str, Any]:
+    """Parts of the model's config that are a method's own on a data set: `surgery`, `test_cfg`, `decode_head`, `guide`."""
+    stated = entry('methods', method)
+    inherited = method_settings(stated['like'], data_set) if 'like' in stated else {}
+    own = stated.get('settings', {})
+    found = {**inherited, **own.get('default', {}), **own.get(data_set, {})}
+    return {
+        **found,
+        'surgery': {'name': stated['surgery'], **stated.get('fields', {}), **found.get('surgery', {})},
+    }
+
+
 def settings(method: str, data_set: str, protocol: str | None = None) -> dict[str, Any]:
     """Everything a config adds to its model file and data set file.
 
     Args:
-        method: one of the methods; its surgery is set in the backbone, as a dict that fields can be merged into.
+        method: one of the methods; its surgery is set in the backbone, as a dict that fields can be merged into, and
+            what else is its own (`method_settings`) beside it.
         data_set: one of the data sets.
         protocol: one of the protocols; None: that of `protocol_of`.
 
@@ -108,15 +128,16 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
         ValueError: an unknown name.
     """
     found = protocol_settings(protocol or protocol_of(method, data_set), data_set)
-    facts = entry('data_sets', data_set)
+    facts, own = entry('data_sets', data_set), method_settings(method, data_set)
     loader = dict(type='LoadDeepAnnotations' if facts.get('deep_labels') else 'LoadAnnotations')
     pipelines = test_pipelines(found['resize'], loader)
     split = {'ann_file': facts['split']} if 'split' in facts else {}
     return dict(
         model=dict(
-            backbone=dict(surgery=dict(name=entry('methods', method)['surgery'])),
+            backbone=dict(surgery=own.pop('surgery')),
             text_encoder=dict(vocabulary=words(data_set, found['words']), templates=found['templates']),
-            test_cfg=test_cfg(found),
+            test_cfg={**test_cfg(found), **own.pop('test_cfg', {})},
+            **own,
         ),
         **pipelines,
         test_dataloader=dict(
@@ -131,7 +152,8 @@ def words(data_set: str, kind: str) -> Any:
 
     Args:
         data_set: one of the data sets.
-        kind: 'leaderboard' (SCLIP's words), 'plain' (ClearCLIP's: no synonyms) or 'names' (the literal class names).
+        kind: 'leaderboard' (SCLIP's words), 'people' (SFP's), 'plain' (ClearCLIP's: no synonyms) or 'names' (the literal
+            class names).
     """
     given = entry('data_sets', data_set)['words']
     if kind == 'names' and kind not in given:

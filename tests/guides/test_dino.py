@@ -3,7 +3,8 @@
 import golden_weights
 import tiny
 from mmseg_clipsurgery.guides import build_guide
-from mmseg_clipsurgery.guides.dino import ARCHS, DINOViT, renormalised
+from mmseg_clipsurgery.guides.dino import ARCHS, DINOViT
+from mmseg_clipsurgery.inference.normalization import renormalised
 
 import pytest
 import torch

@@ -22,6 +22,7 @@ import golden
 import golden_weights
 import tiny
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
+from mmseg_clipsurgery.guides.dino import DINOViT
 
 import numpy as np
 import torch
@@ -86,7 +87,12 @@ def weights(tower: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def vit(tower: Mapping[str, Any], surgery: Any) -> CLIPSurgeryViT:
     """The `tower` of some settings, read by a surgery."""
-    return CLIPSurgeryViT(arch(tower), _weights_file(json.dumps(tower)), surgery)
+    return CLIPSurgeryViT(arch(tower), weights_file(tower), surgery)
+
+
+def weights_file(tower: Mapping[str, Any]) -> Path:
+    """A state dict file with the weights of the `tower` of some settings; made once."""
+    return _weights_file(json.dumps(tower))
 
 
 @cache
@@ -108,6 +114,19 @@ def image(settings: Mapping[str, Any], key: str = 'image') -> Tensor:
     cell = ((y[..., None] - points[:, 0]) ** 2 + (x[..., None] - points[:, 1]) ** 2).argmin(-1)
     pixels = 1.2 * tiles[cell, :, y % tile, x % tile].transpose(2, 0, 1) + 0.5 * noise
     return torch.from_numpy(pixels.astype(np.float32))[None]
+
+
+def dino_config(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`guide` of a segmentor for the `dino` of some settings, its weights in a file; None where there is none."""
+    if 'dino' not in settings:
+        return None
+    sizes = dict(settings['dino'])
+    seed, image_size = sizes.pop('seed'), sizes.pop('res')
+    sizes['image_size'] = image_size
+    shapes = {name: tuple(value.shape) for name, value in DINOViT(sizes).state_dict().items()}
+    path = tiny.folder() / f'dino-{seed}-{image_size}.pth'
+    torch.save(dino_tensors(shapes, seed), path)
+    return dict(type='DINOViT', arch=sizes, pretrained=str(path))
 
 
 def dino_tensors(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import golden
 import tiny
 from mmseg_clipsurgery.models.segmentor import CLIPSurgerySegmentor
 from mmseg_clipsurgery.structures import ImageTokens, TextQueries
+from mmseg_clipsurgery.surgery import SURGERIES
 from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import torch
@@ -35,7 +36,7 @@ class PixelTower(BaseModule):
 
     def __init__(self, patch: int = 1):
         super().__init__()
-        self.patch = patch
+        self.patch, self.surgery = patch, SURGERIES['clip']
         self.batches: list[Tensor] = []
 
     def forward(self, images: Tensor, class_token: bool = True, surgery: Any = None) -> ImageTokens:

@@ -30,7 +30,7 @@ def test_counts(name, value):
         InferenceSettings.read({name: value}, patch=4)
 
 
-@pytest.mark.parametrize('name', ['scores', 'maps', 'pad_windows', 'compiled'])
+@pytest.mark.parametrize('name', ['scores', 'maps', 'compiled'])
 @pytest.mark.parametrize('value', [1, 'yes', None, math.nan], ids=repr)
 def test_switches(name, value):
     with pytest.raises(ValueError, match=f'test_cfg.{name} must be True or False'):

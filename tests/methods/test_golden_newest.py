@@ -6,7 +6,8 @@ from typing import Any
 
 import golden
 import golden_newest
-from mmseg_clipsurgery.guides.dino import DINOViT, renormalised
+from mmseg_clipsurgery.guides.dino import DINOViT
+from mmseg_clipsurgery.inference.normalization import renormalised
 from mmseg_clipsurgery.inference.postprocess import PostProcess
 from mmseg_clipsurgery.inference.windows import window_logits
 from mmseg_clipsurgery.methods import same_label, word_prior

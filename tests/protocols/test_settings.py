@@ -6,14 +6,25 @@ import os
 import re
 from pathlib import Path
 
+from mmseg_clipsurgery.fit import check_feedback, reads_guide
+from mmseg_clipsurgery.inference.settings import InferenceSettings
 from mmseg_clipsurgery.leaderboard.published import published_data_sets, published_rows
-from mmseg_clipsurgery.protocols.settings import entry, protocol_of, protocol_settings, settings, table
+from mmseg_clipsurgery.protocols.settings import (
+    entry,
+    method_settings,
+    protocol_of,
+    protocol_settings,
+    settings,
+    table,
+    words,
+)
 from mmseg_clipsurgery.resources import config
-from mmseg_clipsurgery.surgery import SURGERIES
+from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import pytest
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
 pytestmark = pytest.mark.mmseg
 
@@ -66,6 +77,18 @@ def stated(method: str, data_set: str) -> tuple:
             (448, 'slide', 448, 224, 50, 0.4, None, True, False, 'coco_object_names'),
         ),
         ('clearclip', 'cityscapes', (448, 'slide', 224, 224, 50, None, None, True, False, 'cityscapes')),
+        ('scclip', 'voc21', (336, 'slide', 224, 112, 50, 0.15, 0.1, False, False, 'voc21')),
+        ('scclip', 'coco_object', (336, 'slide', 224, 112, 55, 0.35, None, False, False, 'coco_object')),
+        ('sfp', 'voc21', (336, 'slide', 224, 112, 50, 0.15, 0.1, False, False, 'voc21_people')),
+        ('sfp', 'ade20k', (384, 'slide', 224, 112, 40, None, None, False, False, 'ade20k')),
+        ('sfp', 'cityscapes', (560, 'slide', 224, 112, 40, None, None, False, False, 'cityscapes_people')),
+        ('resclip', 'voc20', (336, 'whole', None, None, 40, None, None, False, False, 'voc20')),
+        ('resclip', 'context60', (336, 'slide', 224, 112, 40, 0.1, None, False, False, 'context60')),
+        ('rfclip', 'voc21', (336, 'whole', None, None, 40, 0.1, None, False, False, 'voc21')),
+        ('rfclip', 'voc20', (336, 'slide', 224, 112, 40, None, None, False, False, 'voc20')),
+        ('proxyclip', 'voc21', (336, 'slide', 336, 112, 40, 0.2, None, 56, False, 'voc21')),
+        ('proxyclip', 'cityscapes', (448, 'slide', 224, 112, 40, None, None, 56, False, 'cityscapes')),
+        ('proxyclip', 'ade20k', (448, 'slide', 336, 112, 40, None, None, 56, False, 'ade20k')),
     ],
 )
 def test_settings_of_methods(method, data_set, expected):
@@ -79,23 +102,23 @@ def test_pamr_is_that_of_the_protocol():
 
 
 @pytest.mark.parametrize(
-    ('protocol', 'size', 'templates', 'words'),
+    ('protocol', 'size', 'templates', 'vocabulary'),
     [('clip_surgery_paper', 512, 85, 'voc21_names'), ('gem', 448, 1, 'voc21_names')],
 )
-def test_protocols_of_papers(protocol, size, templates, words):
+def test_protocols_of_papers(protocol, size, templates, vocabulary):
     found = settings('clip_surgery', 'voc21', protocol)
     resize = dict(scale=(size, size), keep_ratio=False, interpolation='bicubic', backend='pillow')
     assert found['test_pipeline'][1] == dict(type='Resize', **resize)
     text = found['model']['text_encoder']
-    assert (text['vocabulary'], len(read_templates(text['templates']))) == (words, templates)
+    assert (text['vocabulary'], len(read_templates(text['templates']))) == (vocabulary, templates)
     test_cfg = found['model']['test_cfg']
     assert (test_cfg['mode'], test_cfg['prob_thd'], test_cfg['area_thd']) == ('whole', None, None)
 
 
 def test_literal_names_where_no_list_of_them_is_shipped():
-    words = settings('gem', 'cityscapes', 'gem')['model']['text_encoder']['vocabulary']
-    assert words == list(Vocabulary.read('cityscapes').classes)
-    assert 'traffic light' in words
+    found = settings('gem', 'cityscapes', 'gem')['model']['text_encoder']['vocabulary']
+    assert found == list(Vocabulary.read('cityscapes').classes)
+    assert 'traffic light' in found
 
 
 @pytest.mark.parametrize('method', ['sclip', 'naclip', 'clearclip'])
@@ -133,7 +156,83 @@ def test_published_rows_name_what_is_there():
 
 
 def test_methods_are_the_surgeries():
-    assert {entry('methods', name)['surgery'] for name in METHODS} == set(METHODS) <= set(SURGERIES)
+    rows = {name: entry('methods', name)['surgery'] for name in METHODS}
+    assert set(rows.values()) == set(SURGERIES)
+    assert {name for name, row in rows.items() if name != row} == {'resclip_clearclip', 'resclip_sclip'}
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('data_set', DATA_SETS)
+def test_what_is_a_methods_own_is_legal(method, data_set):
+    own = method_settings(method, data_set)
+    surgery = Surgery.read(own['surgery'])
+    assert set(own) <= {'surgery', 'test_cfg', 'decode_head', 'guide'}
+    assert ('guide' in own) is reads_guide(surgery)
+    MODELS.build(dict(type='SurgeryHead', **own.get('decode_head', {})))
+    feedback = own.get('test_cfg', {}).get('feedback')
+    check_feedback(feedback, surgery)
+    InferenceSettings.read(dict(feedback=feedback), patch=16)
+
+
+@pytest.mark.parametrize(
+    ('data_set', 'cross', 'feedback'),
+    [
+        ('voc21', (2.0, 0.3), (2.2, 0.7, 0.5)),
+        ('context60', (2.0, 0.3), (1.8, 0.7, 0.3)),
+        ('coco_object', (2.0, 0.4), (1.8, 0.7, 0.11)),
+        ('voc20', (2.0, 0.6), (2.1, 0.6, 0.1)),
+        ('context59', (2.0, 0.4), (1.8, 0.7, 0.25)),
+        ('coco_stuff164k', (2.0, 0.4), (1.8, 0.7, 0.11)),
+        ('cityscapes', (2.0, 0.2), (2.1, 0.6, 0.1)),
+        ('ade20k', (2.0, 0.3), (2.1, 0.7, 0.25)),
+    ],
+)
+@pytest.mark.parametrize(
+    ('method', 'affinity', 'residual'),
+    [
+        ('resclip', 'kk+gauss&cross', False),
+        ('resclip_clearclip', 'qq&cross', False),
+        ('resclip_sclip', 'qq+kk&cross', True),
+    ],
+)
+def test_resclip_on_its_bases(method, affinity, residual, data_set, cross, feedback):
+    model = settings(method, data_set)['model']
+    row = Surgery.read(model['backbone']['surgery'])
+    assert (row.affinity, row.residual, row.ffn, row.constants['cross']) == (
+        affinity,
+        residual,
+        residual,
+        cross,
+    )
+    assert tuple(model['test_cfg']['feedback'].values()) == feedback
+
+
+@pytest.mark.parametrize(
+    ('data_set', 'share', 'shift', 'height', 'view'),
+    [
+        ('voc21', 0.1, 0.03, 0.1, 'window'),
+        ('context60', 0.25, 0.04, 0.09, 'image'),
+        ('coco_object', 0.25, 0.01, 0.1, 'image'),
+        ('voc20', 0.4, 0.02, 0.1, 'image'),
+        ('context59', 0.25, 0.04, 0.09, 'image'),
+        ('coco_stuff164k', 0.2, 0.02, 0.02, 'image'),
+        ('cityscapes', 0.1, 0.03, 0.14, 'window'),
+        ('ade20k', 0.3, 0.05, 0.06, 'image'),
+    ],
+)
+def test_text_side_of_rfclip(data_set, share, shift, height, view):
+    head = settings('rfclip', data_set)['model']['decode_head']
+    assert (head['global_share'], head['prompt_shift']) == (share, dict(share=shift, height=height))
+    assert head.get('global_view', 'image') == view
+
+
+def test_people_stand_where_sfp_asks_for_them():
+    for data_set in ('voc21', 'voc20', 'cityscapes'):
+        mine, usual = (Vocabulary.read(words(data_set, kind)) for kind in ('people', 'leaderboard'))
+        assert mine.classes == usual.classes
+        differing = [pair for pair in zip(mine.queries, usual.queries, strict=True) if pair[0] != pair[1]]
+        assert differing == [('people', 'person')]
+    assert settings('sfp', 'ade20k')['model']['text_encoder']['vocabulary'] == 'ade20k'
 
 
 @pytest.mark.parametrize('protocol', PROTOCOLS)
@@ -167,7 +266,8 @@ def test_a_data_sets_own_protocol_wins():
 
 @pytest.mark.parametrize(
     ('method', 'data_set', 'protocol'),
-    [('naclip', 'voc21', None), ('clearclip', 'coco_object', None), ('gem', 'ade20k', 'gem')],
+    [('naclip', 'voc21', None), ('clearclip', 'coco_object', None), ('gem', 'ade20k', 'gem')]
+    + [('resclip', 'voc21', None), ('rfclip', 'ade20k', 'rfclip_pamr'), ('proxyclip', 'voc20', None)],
 )
 def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, protocol):
     base = config(f'clipsurgery_{entry("data_sets", data_set)["config"]}')
@@ -181,7 +281,7 @@ def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, pr
     mine = Config.fromfile(tmp_path / 'mine.py')
     expected = run_config(Cell(method, data_set, protocol or protocol_of(method, data_set)))
     assert mine.to_dict() == expected.to_dict()
-    assert mine.model.backbone.surgery == dict(name=method)
+    assert mine.model.backbone.surgery == method_settings(method, data_set)['surgery']
 
 
 @pytest.mark.parametrize('data_set', DATA_SETS)
