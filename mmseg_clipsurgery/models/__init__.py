@@ -1,4 +1,4 @@
-"""What MMSeg registers: towers, guides, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation."""
+"""What MMSeg registers: towers, guides, text encoder, head, preprocessor, segmentor, recogniser, augmentation."""
 
 from ..environment.stack import mmseg_installed
 

@@ -100,7 +100,7 @@ def protocol_settings(protocol: str, data_set: str) -> dict[str, Any]:
 
 
 def method_settings(method: str, data_set: str) -> dict[str, Any]:
-    """Parts of the model's config that are a method's own on a data set: `surgery`, `test_cfg`, `decode_head`, `guide`."""
+    """A method's own parts of the model's config on a data set: `surgery`, `test_cfg`, `decode_head`, `guide`."""
     stated = entry('methods', method)
     inherited = method_settings(stated['like'], data_set) if 'like' in stated else {}
     own = stated.get('settings', {})
@@ -152,8 +152,8 @@ def words(data_set: str, kind: str) -> Any:
 
     Args:
         data_set: one of the data sets.
-        kind: 'leaderboard' (SCLIP's words), 'people' (SFP's), 'plain' (ClearCLIP's: no synonyms) or 'names' (the literal
-            class names).
+        kind: 'leaderboard' (SCLIP's words), 'people' (SFP's), 'plain' (ClearCLIP's: no synonyms) or 'names' (the
+            literal class names).
     """
     given = entry('data_sets', data_set)['words']
     if kind == 'names' and kind not in given:

@@ -1,4 +1,4 @@
-"""The newer methods through the segmentor: the authors' whole predictions, batches, and parts that do not go together."""
+"""The newer methods through the segmentor: the authors' predictions, batches, and parts that do not go together."""
 
 from typing import Any
 

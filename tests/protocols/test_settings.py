@@ -266,8 +266,14 @@ def test_a_data_sets_own_protocol_wins():
 
 @pytest.mark.parametrize(
     ('method', 'data_set', 'protocol'),
-    [('naclip', 'voc21', None), ('clearclip', 'coco_object', None), ('gem', 'ade20k', 'gem')]
-    + [('resclip', 'voc21', None), ('rfclip', 'ade20k', 'rfclip_pamr'), ('proxyclip', 'voc20', None)],
+    [
+        ('naclip', 'voc21', None),
+        ('clearclip', 'coco_object', None),
+        ('gem', 'ade20k', 'gem'),
+        ('resclip', 'voc21', None),
+        ('rfclip', 'ade20k', 'rfclip_pamr'),
+        ('proxyclip', 'voc20', None),
+    ],
 )
 def test_another_method_and_protocol_are_one_line(tmp_path, method, data_set, protocol):
     base = config(f'clipsurgery_{entry("data_sets", data_set)["config"]}')
