@@ -42,6 +42,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
     """
     settings = cfg.model.get('module', cfg.model)
     backbone, text = settings.get('backbone', {}), settings.get('text_encoder', {})
+    head = settings.get('decode_head') or {}
     segmentor = unwrap(model)
     inference = vars(segmentor.settings) if hasattr(segmentor, 'settings') else settings.get('test_cfg') or {}
     surgery = stated_surgery(
@@ -71,6 +72,10 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
         'area threshold': inference.get('area_thd'),
         'padded windows': inference.get('pad_windows'),
         'PAMR': _named(inference.get('pamr')),
+        'feedback': _named(inference.get('feedback')),
+        'global share': head.get('global_share') or None,
+        'prompt shift': _named(head.get('prompt_shift')),
+        'guide': _named(settings.get('guide')),
         'test-time augmentation': cfg.model is not settings,
         'surgery': surgery,
         'arch': stated_arch(backbone.get('arch')),

@@ -1,7 +1,8 @@
 """From images and text queries to labels, class scores and class maps: a recipe over the other files of this folder.
 
     images -> windows -> tower [-> once more, with feedback] -> similarity (x text queries)
-    -> tiled logits, one an image -> flip undone -> resized to the original -> PAMR -> class scores -> thresholds -> labels "1 H W"
+    -> tiled logits, one an image -> flip undone -> resized to the original -> PAMR
+    -> class scores -> thresholds -> labels "1 H W"
 
 The order is that of the public leaderboard (SCLIP's evaluation code and its heirs); it is tested. A predictor only
 refers to its parts: it copies nothing, owns no weights and is cheap to make.

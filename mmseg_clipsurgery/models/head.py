@@ -37,8 +37,8 @@ class SurgeryHead(BaseModule):
             own.
 
     Raises:
-        ValueError: unknown similarity or view, a threshold that is no finite number, align_corners=True, a share or height
-            out of range, or a similarity that these two do not go with.
+        ValueError: unknown similarity or view, a threshold that is no finite number, align_corners=True, a share or
+            height out of range, or a similarity that these two do not go with.
     """
 
     def __init__(
