@@ -37,7 +37,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         decode_head: config of `SurgeryHead`.
         data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
         test_cfg: see `InferenceSettings`.
-        pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
+        pretrained: where given, the weights of both towers (as the towers' own `pretrained`; 'random' for none); None:
+            the towers' own settings stay.
         variants: name -> dict(surgery=..., test_cfg=...): many surgeries, predicted in one pass over the pixels in
             place of the backbone's; see `variants`. `evaluation.evaluate` gives each its own results.
         train_cfg: must stay None: nothing is trained.
