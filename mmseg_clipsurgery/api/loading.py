@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..clip.families import build_tower
-from ..clip.sources import named_arch
+from ..clip.sources import named_arch, require_weights
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..fit import check_has_guide
 from ..guides import build_guide
@@ -41,7 +41,7 @@ def load(
 
     Args:
         arch, pretrained, quick_gelu, checksum, cache_dir: which CLIP, as for `CLIPSurgeryViT`: 'ViT-B-16' and
-            'openai', a folder, 'scenes' (the embedded model), ...
+            'openai', a folder, 'scenes' (the embedded model), ... Random weights only where pretrained is 'random'.
         surgery: a name of `SURGERIES`, a dict of fields or a `Surgery`.
         guide: a second tower for surgeries that read its features (`proxyclip`), such as
             dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
@@ -63,6 +63,7 @@ def load(
     source: dict[str, Any] = dict(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
     )
+    require_weights(arch, pretrained, cache_dir)
     tower = build_tower(surgery=surgery, **source)
     text = OpenCLIPTextEncoder(templates=templates, text_cache=text_cache, **source)
     sides = dict(

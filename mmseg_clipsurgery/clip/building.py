@@ -65,7 +65,7 @@ def build(
 def load(tower: nn.Module, which: str, source: Source) -> nn.Module:
     """The tower with its weights ('visual' or 'text' of the file), in eval mode."""
     if source.weights is None:
-        logger.warning('%s: the %s tower has random weights (pretrained=None)', source.label, which)
+        logger.warning('%s: the %s tower has random weights', source.label, which)
     else:
         load_tower(tower, read_weights(source.weights, source.checksum), which, str(source.weights))
     return tower.eval()

@@ -3,8 +3,8 @@
     arch         an open_clip model name | a folder in open_clip's local-dir form | 'scenes' (the embedded model) |
                  'hf-hub:org/model' | a dict in the form of open_clip's model JSON | dict(name=one of these, ...), with
                  fields of its config that are replaced
-    pretrained   an open_clip tag | a file | 'local-dir:FOLDER' | 'hf-hub:org/model' | 'scenes' | None (a folder's own
-                 weights where arch is one, else random weights, with a warning)
+    pretrained   an open_clip tag | a file | 'local-dir:FOLDER' | 'hf-hub:org/model' | 'scenes' | 'random' | None (a
+                 folder's own weights where arch is one, else random weights, with a warning)
 
 The towers and the tokenizer are built from a `Source`. The activation is never guessed (see `activation`). Only
 open_clip's tables of models and tags and its download functions are used.
@@ -30,6 +30,7 @@ from .checkpoints import shown_activation
 from .remote_code import refuse_code, refuse_code_in
 
 SCENES = RESOURCES / 'scenes'
+RANDOM = 'random'
 CONFIG_NAME = 'open_clip_config.json'
 WEIGHT_NAMES = (
     'open_clip_model.safetensors',
@@ -283,6 +284,8 @@ def find_weights(
     arch, pretrained, folder: Path | None, cache_dir: str | None
 ) -> tuple[Path | None, dict | None]:
     """`pretrained` -> (file or None, settings that come with it: mean, std, quick_gelu)."""
+    if pretrained == RANDOM:
+        return None, None
     if pretrained is None:
         return (folder_weights(folder) if folder else None), None
     name = str(arch).replace('/', '-') if isinstance(arch, str | Path) and not folder else ''
@@ -303,6 +306,24 @@ def find_weights(
     raise kind(
         f'pretrained={str(pretrained)!r} is neither an existing file nor a tag of {name or "this arch"}; its '
         f'tags: {", ".join(tags) or "none"}'
+    )
+
+
+def require_weights(
+    arch: str | Path | Mapping, pretrained: str | Path | None, cache_dir: str | None = None
+) -> None:
+    """Refuse an arch without weights, where random ones would be no use and no tag is the obvious one.
+
+    Raises:
+        ValueError: `pretrained` is None and `arch` is no folder with weights of its own; the message names its tags.
+    """
+    if pretrained is not None or read_arch(arch, cache_dir)[1] is not None:
+        return
+    name = named_arch(arch)
+    tags = open_clip.list_pretrained_tags_by_model(str(name).replace('/', '-')) if name else []
+    raise ValueError(
+        f'{label_of(arch)} alone names no weights: give pretrained, a file or one of its tags '
+        f'({", ".join(tags) or "it has none"}), or {RANDOM!r} for random weights'
     )
 
 

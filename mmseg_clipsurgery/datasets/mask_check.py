@@ -78,12 +78,14 @@ class Pair:
         mask: its path; None: there is none, or nobody asks for it.
         kind: class of its data set, such as 'COCOStuffDataset'.
         rules: which labels the mask may hold.
+        upright: whether the pipeline turns images by their EXIF orientation, as MMSeg's loader does by default.
     """
 
     image: str
     mask: str | None
     kind: str
     rules: MaskEncoding
+    upright: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def examine(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[Findin
 def finding_of(pair: Pair) -> Finding:
     """What one image and its mask show."""
     try:
-        size = image_size(pair.image)
+        size = image_size(pair.image, pair.upright)
     except Exception as error:
         return Finding(f'{pair.image} cannot be decoded ({error})')
     if pair.mask is None:
@@ -173,6 +175,12 @@ def finding_of(pair: Pair) -> Finding:
     if labels.ndim != 2:
         return Finding(
             f'{pair.mask} has {labels.shape[2]} channels and a mask has one: colours are no labels'
+        )
+    if labels.shape != size and labels.shape == image_size(pair.image, not pair.upright):
+        return Finding(
+            f'{pair.mask} is {_by(labels.shape)} (height x width) and its image {_by(size)}, by the EXIF orientation '
+            f'that the pipeline {"follows" if pair.upright else "ignores"}: set color_type of LoadImageFromFile to '
+            f'{"color_ignore_orientation" if pair.upright else "color"!r}, or turn the masks'
         )
     if labels.shape != size:
         return Finding(f'{pair.mask} is {_by(labels.shape)} and its image {_by(size)} (height x width)')
@@ -257,11 +265,16 @@ def _encoding(other: Encoding | None) -> str:
     return f'these look like {other.name}; {other.remedy}'
 
 
-def image_size(path: str) -> tuple[int, int]:
-    """(height, width) of an image as loaded, after decoding all of it, at reduced size where the format allows."""
+def image_size(path: str, upright: bool = True) -> tuple[int, int]:
+    """(height, width) of an image as loaded, after decoding all of it, at reduced size where the format allows.
+
+    Args:
+        path: the image.
+        upright: whether the loader turns it by its EXIF orientation.
+    """
     with Image.open(path) as image:
         width, height = image.size
-        sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
+        sideways = upright and image.getexif().get(ORIENTATION) in SIDEWAYS
         image.draft('L', (width // 8, height // 8))
         image.load()
     return (width, height) if sideways else (height, width)

@@ -51,13 +51,21 @@ def build_dataset(source: Mapping[str, Any]) -> Any:
     return DATASETS.build(source)
 
 
-def pairs_of(dataset: Any, ignore_index: int, needs_masks: bool) -> Iterator[Pair]:
+def loads_upright(pipeline: Sequence[Any]) -> bool:
+    """Whether a pipeline's loader turns images by their EXIF orientation."""
+    loaders = [step for step in pipeline if 'LoadImage' in str(step.get('type'))]
+    ways = [str(step.get('color_type', 'color')) for step in loaders]
+    return not any('ignore_orientation' in way or way == 'unchanged' for way in ways)
+
+
+def pairs_of(dataset: Any, ignore_index: int, needs_masks: bool, upright: bool = True) -> Iterator[Pair]:
     """The images of one data set that reads files, each with its mask.
 
     Args:
         dataset: a built data set, no wrapper.
         ignore_index: the label that the evaluator leaves out.
         needs_masks: whether masks are looked at.
+        upright: see `loads_upright`.
     """
     kind = type(dataset).__name__
     names = () if dataset.label_map else tuple(dataset.metainfo['classes'])
@@ -71,7 +79,7 @@ def pairs_of(dataset: Any, ignore_index: int, needs_masks: bool) -> Iterator[Pai
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         mask = info.get('seg_map_path') if needs_masks else None
-        yield Pair(info['img_path'], mask, kind, rules)
+        yield Pair(info['img_path'], mask, kind, rules, upright)
 
 
 def count_notes(pairs: Sequence[Pair]) -> list[str]:

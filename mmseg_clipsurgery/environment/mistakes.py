@@ -1,8 +1,9 @@
 """How every command tells a mistake: one sentence.
 
 A user's mistake (ValueError, FileNotFoundError) ends in `error: ...` and exit code 1, and so does a requirement that is
-not met: an ImportError with a sentence of its own (those of the import system name a module). `--debug` or
-MMSEG_CLIPSURGERY_DEBUG=1 shows the traceback instead. Any other exception is a bug and always prints its traceback.
+not met: an ImportError with a sentence of its own (those of the import system name a module). An interrupt (Ctrl+C)
+ends in a sentence and exit code 130. `--debug` or MMSEG_CLIPSURGERY_DEBUG=1 shows the traceback instead. Any other
+exception is a bug and always prints its traceback.
 """
 
 import os
@@ -10,18 +11,30 @@ import re
 import sys
 from collections.abc import Callable
 
+INTERRUPTED = 130  # a shell's exit code for SIGINT
+
 
 def guarded(action: Callable[[], object], debug: bool = False) -> int:
     """Run a command; its exit code."""
     try:
         action()
+    except KeyboardInterrupt:
+        if shows_traceback(debug):
+            raise
+        print('stopped by an interrupt; nothing that was written whole is lost', file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, FileNotFoundError, ImportError) as error:
         is_bug = isinstance(error, ImportError) and error.name is not None
-        if is_bug or debug or os.environ.get('MMSEG_CLIPSURGERY_DEBUG', '0') not in ('', '0'):
+        if is_bug or shows_traceback(debug):
             raise
         print(f'error: {sentence(error)}', file=sys.stderr)
         return 1
     return 0
+
+
+def shows_traceback(debug: bool) -> bool:
+    """Whether a traceback was asked for, on the command line or in the environment."""
+    return debug or os.environ.get('MMSEG_CLIPSURGERY_DEBUG', '0') not in ('', '0')
 
 
 def sentence(error: Exception) -> str:

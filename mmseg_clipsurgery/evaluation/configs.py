@@ -29,6 +29,11 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
     """
     cfg = deepcopy(given) if isinstance(given, Config) else config_of(config_path(str(given)))
     names_to_dicts(cfg)
+    if options and options.get('model.pretrained', '') is None:
+        raise ValueError(
+            "model.pretrained=None changes nothing, the towers' own pretrained stays: write model.pretrained=random "
+            'for random weights'
+        )
     if options:
         try:
             cfg.merge_from_dict(deepcopy(dict(options)))

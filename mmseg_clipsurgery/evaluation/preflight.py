@@ -14,7 +14,7 @@ from ..clip.families import tower_class
 from ..clip.sources import named_arch, read_arch
 from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files
-from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
+from ..datasets.on_disk import build_dataset, check_folders, count_notes, loads_upright, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..models.variants import parts
 from ..surgery import Surgery
@@ -47,7 +47,11 @@ def check(
     needs_masks = any(not one.get('format_only', False) for one in evaluators(cfg))
     check_classes(cfg, dataset)
     files = [
-        pair for leaf in base_datasets(dataset) for pair in pairs_of(leaf, ignore_index_of(cfg), needs_masks)
+        pair
+        for base, config in zip(base_datasets(dataset), dataset_configs(source), strict=True)
+        for pair in pairs_of(
+            base, ignore_index_of(cfg), needs_masks, loads_upright(config.get('pipeline') or [])
+        )
     ]
     if not files:
         raise ValueError(f'the split {source.get("ann_file")} of {source.get("data_root")} lists no image')

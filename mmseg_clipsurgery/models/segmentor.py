@@ -39,7 +39,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         decode_head: config of `SurgeryHead`.
         data_preprocessor: config; None: `CLIPSurgeryDataPreProcessor` with the tower's mean and std, BGR input.
         test_cfg: see `InferenceSettings`.
-        pretrained: where given, the weights of both towers (as the towers' own `pretrained`).
+        pretrained: where given, the weights of both towers (as the towers' own `pretrained`; 'random' for none); None:
+            the towers' own settings stay.
         guide: config of a second tower for surgeries that read its features (ProxyCLIP), such as
             dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
         variants: name -> dict(surgery=..., test_cfg=...): many surgeries, predicted in one pass over the pixels in

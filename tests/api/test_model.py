@@ -155,7 +155,9 @@ def golden_model(monkeypatch, name: str):
     monkeypatch.setattr(
         model.encoders.text,
         'embed_words',
-        lambda words: torch.cat([empty if word == '' else texts[int(word), None] for word in words]),
+        lambda words, groups=None: torch.cat(
+            [empty if word == '' else texts[int(word), None] for word in words]
+        ),
     )
     count = len(golden.load(name)['similarity'])
     noise = golden_weights.image((count, 3, *size), seed)
@@ -196,7 +198,9 @@ def test_points_encode_each_text_once(monkeypatch):
     model, encoded = photos.model(), []
     encode = model.encoders.text.embed_words
     monkeypatch.setattr(
-        model.encoders.text, 'embed_words', lambda words: encoded.append(tuple(words)) or encode(words)
+        model.encoders.text,
+        'embed_words',
+        lambda words, groups=None: encoded.append(tuple(words)) or encode(words, groups),
     )
     pictures, words = [photos.photo(seed=seed) for seed in range(3)], ['a', 'b', 'c', 'd']
     among = model.points(pictures, ['b', 'x+a', 'x'], among=words)
@@ -370,12 +374,15 @@ ERRORS = {
     'too many lists': (lambda m: m.segment([PHOTO], [['cat'], ['dog']]), '2 lists of words for 1 photos'),
     'no image': (lambda m: m.segment(None, WORDS), 'type NoneType; give a path'),
     'no images': (lambda m: m.segment([], WORDS), 'empty list of images'),
-    'scale': (lambda m: m.segment(PHOTO, WORDS, logit_scale=0), 'logit_scale > 0'),
+    'scale': (lambda m: m.segment(PHOTO, WORDS, logit_scale=0), 'logit_scale must be above 0, got 0'),
     'threshold without background': (
         lambda m: m.segment(PHOTO, WORDS, prob_thd=0.1),
         'needs a vocabulary whose',
     ),
-    'presence': (lambda m: m.segment(PHOTO, WORDS, min_presence=50), r'a probability, in \[0, 1\], got 50'),
+    'presence': (
+        lambda m: m.segment(PHOTO, WORDS, min_presence=50),
+        'min_presence must lie between 0 and 1, got 50',
+    ),
     'form': (lambda m: m.heatmaps(PHOTO, WORDS, form='best'), "got 'best'"),
     'recognition scale': (lambda m: m.recognise(PHOTO, WORDS, logit_scale=-1), 'above 0, got -1'),
     'empty part': (lambda m: m.points(PHOTO, 'cat+'), "got the text 'cat\\+'"),

@@ -1,5 +1,6 @@
 """What arch and pretrained may name, which activation that decides, and where weights come from without a network."""
 
+import gzip
 import hashlib
 import json
 import logging
@@ -188,7 +189,7 @@ def test_the_log_says_the_activation(named, caplog):
 
 def test_random_weights_are_warned_of(caplog):
     CLIPSurgeryViT(tiny.SMALL, surgery='clip')
-    assert 'the arch dict: the visual tower has random weights (pretrained=None)' in caplog.text
+    assert 'the arch dict: the visual tower has random weights' in caplog.text
 
 
 def assert_small_clip(source) -> None:
@@ -467,3 +468,64 @@ def test_a_hugging_face_text_tower(tmp_path):
 
 def test_golden_arch_dicts_are_read_as_they_are():
     assert resolve(golden.ARCHITECTURES['vit_dev']).config == golden.ARCHITECTURES['vit_dev']
+
+
+def test_random_weights_that_are_asked_for(named, folder):
+    for arch in ('tiny', PLAIN, folder):
+        assert resolve(arch, 'random').weights is None
+
+
+def test_an_arch_alone_names_no_weights(named, folder):
+    for arch in ('tiny', PLAIN, {'name': 'tiny', 'quick_gelu': True}):
+        with pytest.raises(
+            ValueError, match=r"names no weights: give pretrained, .*or 'random' for random weights"
+        ):
+            pretrained.require_weights(arch, None)
+    with pytest.raises(ValueError, match=r'one of its tags .openai, laion, '):
+        pretrained.require_weights('tiny', None)
+    for arch, weights in (
+        ('tiny', 'openai'),
+        ('tiny', 'random'),
+        (folder, None),
+        ({'name': str(folder)}, None),
+    ):
+        pretrained.require_weights(arch, weights)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([], 'holds a list'),
+        ({'model_cfg': []}, 'has no "model_cfg"'),
+        ({'model_cfg': {'embed_dim': 12}}, 'has no vision_cfg'),
+        ({'model_cfg': {**PLAIN, 'embed_dim': 'x'}}, "embed_dim must be a whole number above 0, got 'x'"),
+        ({'model_cfg': {**PLAIN, 'vision_cfg': 3}}, 'vision_cfg must hold names and values, got 3'),
+        ({'model_cfg': {**PLAIN, 'text_cfg': None}}, 'text_cfg must hold names and values, got None'),
+        ({'model_cfg': {**PLAIN, 'text_cfg': {'tokenizer_kwargs': 3}}}, 'tokenizer_kwargs must hold'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': 3}, 'preprocess_cfg must hold'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': 3}}, 'mean must be three numbers'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [1, 2]}}, 'mean must be three numbers'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'std': [1, 'a', 2]}}, 'std must be three numbers'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'std': [1, 0, 1]}}, 'std must be above 0'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [float('nan')] * 3}}, 'mean must be three numbers'),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else '',
+)
+def test_a_folders_config_of_other_types(content, message, folder):
+    (folder / 'open_clip_config.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f'open_clip_config.json.*{message}'):
+        resolve(folder)
+
+
+@pytest.mark.parametrize(
+    'content', [b'no gzip', gzip.compress(b'\xff\xfe'), gzip.compress(b'a b')[:-9]], ids=str
+)
+def test_damaged_merges_end_in_a_sentence(content, tmp_path):
+    (tmp_path / 'merges.txt.gz').write_bytes(content)
+    with pytest.raises(ValueError, match=r"merges\.txt\.gz is not a readable file of a tokenizer's merges"):
+        Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'merges.txt.gz')))))
+
+
+def test_missing_merges(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'merges file .*no\.gz. of .* does not exist'):
+        Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'no.gz')))))

@@ -58,3 +58,11 @@ def test_options_within_test_time_augmentation():
     cfg.model = dict(type='CLIPSurgeryTTAModel', module=cfg.model)
     read = read_config(cfg, {'model.module.backbone.surgery.last_blocks': 1})
     assert read.model.module.backbone.surgery == dict(name='clip_surgery', last_blocks=1)
+
+
+def test_no_weights_as_an_option_is_refused():
+    """It would leave the towers' own as they are."""
+    with pytest.raises(
+        ValueError, match=r'model\.pretrained=None changes nothing.*write model.pretrained=random'
+    ):
+        read_config('clipsurgery_voc', {'model.pretrained': None})

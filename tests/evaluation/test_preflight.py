@@ -181,6 +181,23 @@ def test_a_photo_held_sideways_has_the_size_it_is_loaded_with(voc):
     check(mini_voc.config(voc))
 
 
+def test_a_pipeline_that_ignores_orientation_is_checked_by_what_it_loads(voc):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    mini_voc.write_image(voc, NAME, np.zeros((26, 27, 3), np.uint8), exif=exif)
+    config = mini_voc.config(voc)
+    with pytest.raises(
+        ValueError, match=r"EXIF orientation that the pipeline follows.*'color_ignore_orientation'"
+    ):
+        check(config)
+    config.test_dataloader.dataset.pipeline[0].color_type = 'color_ignore_orientation'
+    check(config)
+
+
+def test_a_config_without_a_default_scope(voc):
+    check(mini_voc.config(voc, default_scope=None))
+
+
 @pytest.mark.parametrize(
     ('arch', 'expected'),
     [
