@@ -132,7 +132,7 @@ class ImageTower(nn.Module):
             guide: as for `forward`.
 
         Raises:
-            ValueError: a block that the tower does not have or the surgery does not read.
+            ValueError: a block that the tower does not have or the surgery does not read, or see `check_guide`.
         """
         raise NotImplementedError
 

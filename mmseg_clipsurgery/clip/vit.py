@@ -16,7 +16,7 @@ from ..structures import ImageTokens
 from ..surgery import Surgery
 from .blocks import TransformerBlock, unknown_parameters
 from .position_table import resize_position_table
-from .tower import ImageTower
+from .tower import ImageTower, check_guide
 
 
 class CLIPSurgeryViT(ImageTower):
@@ -81,6 +81,7 @@ class CLIPSurgeryViT(ImageTower):
         blocks = surgery.last_blocks or self.depth
         if not -blocks <= block <= -1:
             raise ValueError(f'block counts from the end, -1 to -{blocks} under this surgery, got {block}')
+        check_guide(guide, images, [surgery])
         grid = self.grid_of((images.shape[2], images.shape[3]))
         x = self.patch_embedding(images, grid, surgery.position)
         return projections_at(self.blocks, x, grid, surgery, self.depth + block + 1, given(guide))

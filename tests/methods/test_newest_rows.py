@@ -333,6 +333,8 @@ def test_guides_that_do_not_fit(guide, message):
         tower(IMAGES, guide=guide)
     with pytest.raises(ValueError, match=message):
         tower.read_many(IMAGES, ['clip', 'proxyclip'], guide=guide)
+    with pytest.raises(ValueError, match=message):
+        tower.projections(IMAGES, tower.surgery, guide=guide)
 
 
 @pytest.mark.parametrize('surgery', ['clip', 'maskclip', 'clip_surgery', 'gem'])
