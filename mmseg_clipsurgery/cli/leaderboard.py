@@ -44,7 +44,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='leaderboard', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = ', '.join(table()['data_sets'])
-    parser.add_argument('--methods', nargs='+', default=list(table()['methods']), metavar='METHOD[:PROTOCOL]')
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=[],
+        metavar='METHOD[:PROTOCOL]',
+        help=f'of {", ".join(table()["methods"])}, or your own; default: all, on the embedded model those that '
+        'any tower can be read by',
+    )
     parser.add_argument(
         '--data-sets',
         nargs='+',

@@ -21,7 +21,7 @@ from mmengine.config import Config
 from ..clip.families import tower_class
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
-from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table
+from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table, usual_methods
 from ..resources import config_folder
 from .keys import Key
 from .own_data_sets import base_config, keep_own_settings
@@ -78,7 +78,7 @@ def cells(methods: Sequence[str], data_sets: Sequence[str], backbones: Sequence[
     """The whole grid, data set by data set.
 
     Args:
-        methods: names, or 'METHOD:PROTOCOL' for another protocol than the method's usual one.
+        methods: names, or 'METHOD:PROTOCOL' for another protocol than the method's usual one; none: `usual_methods`.
         data_sets: names.
         backbones: as `Cell.backbone`.
 
@@ -88,7 +88,7 @@ def cells(methods: Sequence[str], data_sets: Sequence[str], backbones: Sequence[
     grid = []
     for data_set in data_sets:
         for backbone in backbones:
-            for given in methods:
+            for given in methods or usual_methods(data_set, backbone):
                 method, _, protocol = given.partition(':')
                 grid.append(Cell(method, data_set, protocol or protocol_of(method, data_set), backbone))
     return list(dict.fromkeys(grid))

@@ -47,7 +47,7 @@ def plan(
     """The runs of a grid.
 
     Args:
-        methods: names, or 'METHOD:PROTOCOL'.
+        methods: names, or 'METHOD:PROTOCOL'; none: the table's.
         data_sets: names, or config files of the user's own data sets.
         backbones: as `Cell.backbone`.
         options: changes of every config, by dotted key.

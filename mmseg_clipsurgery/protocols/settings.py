@@ -1,7 +1,8 @@
 """Protocols as data: what a protocol, a data set and a method say, stated once and combined into a config.
 
     resources/protocols.json     protocols   settings of a test run by default, and where a data set asks for others
-                            data_sets   titles, words, the shipped config, the depth of their masks
+                            data_sets   titles, words, the shipped config (and its tower where that is the embedded
+                                        one), the depth of their masks
                             methods     the surgery, the protocol whose settings its authors use, the towers that it is
                                         for where not every tower will do, and parts of the model's config that are
                                         its own, by default and for data sets: constants, feedback, head, guide
@@ -59,6 +60,17 @@ def entries(kind: str) -> dict[str, Mapping[str, Any]]:
 def methods_of_any_tower() -> list[str]:
     """The table's methods that every tower can be read by."""
     return [name for name, stated in table()['methods'].items() if 'towers' not in stated]
+
+
+def usual_methods(data_set: str, backbone: str = '') -> list[str]:
+    """The table's methods that are run where none is named.
+
+    Args:
+        data_set: one whose shipped config has a tower of its own, the embedded one, is run by those of any tower.
+        backbone: another than the shipped config's; '': that one.
+    """
+    own = 'tower' in entry('data_sets', data_set) and not backbone
+    return methods_of_any_tower() if own else list(table()['methods'])
 
 
 def own_method(name: str) -> dict[str, str]:

@@ -147,3 +147,33 @@ def test_no_such_file(tmp_path):
 def test_images_smaller_than_a_patch():
     with pytest.raises(ValueError, match='at least 4 x 4 pixels, one patch of the guide, got shape'):
         DINOViT(SIZES)(tiny.images(1, 3, 3, 12))
+
+
+def test_hub_names(monkeypatch, tmp_path):
+    """'timm:NAME' is a repository of timm's; a name that is not there, a sentence."""
+    import huggingface_hub
+
+    asked = []
+
+    def download(repository, name):
+        asked.append((repository, name))
+        raise ConnectionError('no network')
+
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', download)
+    for given, repository in (
+        ('timm:vit_base_patch8_224.dino', 'timm/vit_base_patch8_224.dino'),
+        ('hf-hub:a/b', 'a/b'),
+    ):
+        with pytest.raises(FileNotFoundError, match=f'{given} could not be fetched .*or give a file'):
+            DINOViT(SIZES, given)
+        assert asked[-1] == (repository, 'model.safetensors')
+
+
+def test_a_model_of_the_hub(monkeypatch, tmp_path):
+    import huggingface_hub
+    from safetensors.torch import save_file
+
+    save_file(weights(), str(tmp_path / 'model.safetensors'))
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', lambda repository, name: str(tmp_path / name))
+    found = DINOViT(SIZES, 'timm:vit_tiny').state_dict()
+    assert all(torch.equal(found[name], value) for name, value in weights().items())

@@ -16,6 +16,7 @@ from mmseg_clipsurgery.protocols.settings import (
     protocol_settings,
     settings,
     table,
+    usual_methods,
     words,
 )
 from mmseg_clipsurgery.resources import config
@@ -316,3 +317,16 @@ def test_figures_in_config_headers_are_the_published_ones(data_set):
     # The paper does not say which PASCAL Context its figure is of.
     unsaid = {29.3} if data_set == 'context59' else set()
     assert stated == published | unsaid
+
+
+@pytest.mark.parametrize(
+    ('data_set', 'backbone', 'every'),
+    [('voc21', '', True), ('scenes', '', False), ('scenes', 'ViT-B-16:openai', True)],
+)
+def test_methods_where_none_is_named(data_set, backbone, every):
+    found = usual_methods(data_set, backbone)
+    assert found == (
+        METHODS if every else [name for name in METHODS if 'towers' not in entry('methods', name)]
+    )
+    embedded = ['clip', 'maskclip', 'clip_surgery', 'sclip', 'clearclip', 'naclip', 'gem']
+    assert every or found == embedded
