@@ -42,9 +42,17 @@ def load_models(arguments: argparse.Namespace, size: str) -> dict[str, SurgeryMo
     first, *others = arguments.surgery
     gelu = None if arguments.quick_gelu is None else arguments.quick_gelu == 'yes'
     sizes = {} if arguments.short_side == 'auto' else {size: arguments.short_side}
-    model = load(arch, weights, first, templates=arguments.templates, quick_gelu=gelu, **sizes)
+    guide = guide_of(arguments)
+    model = load(arch, weights, first, guide=guide, templates=arguments.templates, quick_gelu=gelu, **sizes)
     model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
+
+
+def guide_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Config of the second tower that was asked for, if one was."""
+    if arguments.guide is None:
+        return None
+    return dict(type='DINOViT', arch=arguments.guide_arch, pretrained=arguments.guide)
 
 
 def device_of(arguments: argparse.Namespace) -> str:
@@ -76,6 +84,7 @@ def settings_of(
         'weights': weights_sha256(file, before),
         UNCOMPARED: file,
         'surgery': {name: surgery_settings(name, model.encoders.surgery) for name, model in models.items()},
+        **({'guide': guide_of(arguments)} if arguments.guide else {}),
         'templates': encoders.text.templates,
         'short_side': vars(encoders.sizes),
     }

@@ -46,7 +46,7 @@ def test_a_list_of_photos_equals_single_photos(name, guide):
         alone = loaded.segment(photo, WORDS, scores=True)
         assert found.labels.shape == photo.shape[:2]
         np.testing.assert_allclose(found.scores, alone.scores, atol=2e-6)
-    assert loaded.heatmaps(every[0], WORDS).maps.shape[0] == len(WORDS)
+    assert len(loaded.heatmaps(every[0], WORDS).similarity) == len(WORDS)
 
 
 def test_the_guide_is_what_proxyclip_reads(guide):
@@ -72,7 +72,7 @@ def test_feedback_is_a_setting_of_a_call():
         (lambda: model('clip').with_surgery('proxyclip'), "'proxyclip' reads the features of a second tower"),
         (lambda: model('clip', guide=dict(type='DINO')), 'whose type is one of DINOViT'),
         (
-            lambda: model(rows.fitted('resclip')).segment(photos.photo(), 'cat', feedback=FEEDBACK),
+            lambda: model(rows.fitted('resclip')).segment(photos.photo(), ['cat'], feedback=FEEDBACK),
             "test_cfg.feedback labels patches by the words, and there is 'cat' alone",
         ),
         (
