@@ -15,7 +15,6 @@ from .options import add_common, check_photos
 from .task import Task
 
 UNANSWERED = 3
-STOPPED = 130
 
 
 def run(task: Task, arguments: Sequence[str]) -> int:
@@ -36,11 +35,8 @@ def run(task: Task, arguments: Sequence[str]) -> int:
         failures.extend(process_photos(task, parsed).failures)
 
     try:
-        code = guarded(action, parsed.debug)
+        code = guarded(action, parsed.debug, stopped='stopped; the same command goes on from here')
     except OSError as error:  # no place to write to
         print(f'error: {sentence(error)}', file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print('\nstopped; the same command goes on from here', file=sys.stderr)
-        return STOPPED
     return code or (UNANSWERED if failures else 0)

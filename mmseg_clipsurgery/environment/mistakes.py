@@ -12,16 +12,23 @@ import sys
 from collections.abc import Callable
 
 INTERRUPTED = 130  # a shell's exit code for SIGINT
+STOPPED = 'stopped by an interrupt; nothing that was written whole is lost'
 
 
-def guarded(action: Callable[[], object], debug: bool = False) -> int:
-    """Run a command; its exit code."""
+def guarded(action: Callable[[], object], debug: bool = False, stopped: str = STOPPED) -> int:
+    """Run a command; its exit code.
+
+    Args:
+        action: what the command does.
+        debug: show tracebacks.
+        stopped: what is printed at an interrupt.
+    """
     try:
         action()
     except KeyboardInterrupt:
         if shows_traceback(debug):
             raise
-        print('stopped by an interrupt; nothing that was written whole is lost', file=sys.stderr)
+        print(f'\n{stopped}', file=sys.stderr)
         return INTERRUPTED
     except (ValueError, FileNotFoundError, ImportError) as error:
         is_bug = isinstance(error, ImportError) and error.name is not None

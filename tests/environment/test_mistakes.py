@@ -12,7 +12,7 @@ def interrupted() -> None:
 def test_an_interrupt_ends_in_a_sentence_and_130(capsys, monkeypatch):
     monkeypatch.delenv('MMSEG_CLIPSURGERY_DEBUG', raising=False)
     assert guarded(interrupted) == 130
-    assert capsys.readouterr().err.startswith('stopped by an interrupt')
+    assert capsys.readouterr().err.strip().startswith('stopped by an interrupt')
 
 
 def test_an_interrupt_shows_where_it_came_in_if_asked():
