@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,13 @@ def stated_surgery(given: Any, built: Any) -> dict[str, Any] | None:
     if in_effect is None:
         return None
     name = given if isinstance(given, str) else given.get('name') if isinstance(given, Mapping) else None
-    fields = asdict(Surgery.read(in_effect))
+    fields = surgery_fields(Surgery.read(in_effect))
     return {'name': name, **fields} if name else fields
+
+
+def surgery_fields(surgery: Surgery) -> dict[str, Any]:
+    """The fields of a surgery; those that may be left out and are not set are left out."""
+    return {name: value for name, value in asdict(surgery).items() if value not in (None, (), {})}
 
 
 def stated_arch(arch: Any) -> Any:
@@ -179,6 +185,12 @@ def commit() -> str | None:
         return None
 
 
+@cache
+def provenance() -> dict[str, Any]:
+    """Versions and commit of this process, looked up once: the code that was imported stays what it is."""
+    return {'versions': versions(), 'commit': commit()}
+
+
 def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any]:
     """Write a results file with versions, commit and date (UTC); what it holds.
 
@@ -186,8 +198,7 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any
     """
     stamped = {
         **results,
-        'versions': versions(),
-        'commit': commit(),
+        **provenance(),
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
     }
     plain = _plain(stamped)

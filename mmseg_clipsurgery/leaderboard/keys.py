@@ -21,6 +21,7 @@ from .. import scenes
 from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.on_disk import build_dataset, check_folders
 from ..environment.extensions import digest_of
+from ..evaluation.results import surgery_fields
 from ..resources import RESOURCES
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary
@@ -64,7 +65,7 @@ def settings_key(cfg: Config) -> str:
     stated: dict[str, Any] = {part: cfg[part] for part in PARTS}
     stated['dataset'] = without_roots(cfg.test_dataloader.dataset)
     stated['words'] = None if vocabulary is None else asdict(vocabulary)
-    stated['surgery'] = asdict(surgery)
+    stated['surgery'] = surgery_fields(surgery)
     name = backbone.surgery if isinstance(backbone.surgery, str) else backbone.surgery.get('name', '')
     sources = digest_of('surgery', name), digest_of('affinity', surgery.affinity)
     stated['sources'] = [source for source in sources if source]
