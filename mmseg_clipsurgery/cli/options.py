@@ -37,7 +37,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar='WEIGHTS',
         help='second tower of proxyclip: a file of a DINO ViT, or timm:vit_base_patch8_224.dino',
     )
-    model.add_argument('--guide-arch', default='vitb8', help='its arch, such as vits16 (default: %(default)s)')
+    model.add_argument(
+        '--guide-arch', default='vitb8', help='its arch, such as vits16 (default: %(default)s)'
+    )
     model.add_argument(
         '--templates', default='auto', help='sentences around each word: a name, a file, or auto'
     )

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,12 @@ def commit() -> str | None:
         return None
 
 
+@cache
+def provenance() -> dict[str, Any]:
+    """Versions and commit of this process, looked up once: the code that was imported stays what it is."""
+    return {'versions': versions(), 'commit': commit()}
+
+
 def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any]:
     """Write a results file with versions, commit and date (UTC); what it holds.
 
@@ -190,8 +197,7 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any
     """
     stamped = {
         **results,
-        'versions': versions(),
-        'commit': commit(),
+        **provenance(),
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
     }
     plain = _plain(stamped)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import mini_datasets
+import own_files
 import tiny
 from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.leaderboard import cells as grid
@@ -376,6 +377,33 @@ def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
     assert set(result['metrics']) >= {'mIoU', 'mIoU_objects', 'mIoU_grounds'}
     # Words were embedded once for all methods.
     assert len(list((tmp_path / 'cache/text').iterdir())) == 1
+
+
+BROKEN = """
+from mmseg_clipsurgery import SURGERIES, Surgery
+from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
+
+
+def broken(p, rows):
+    raise ValueError('my affinity has a mistake')
+
+
+AFFINITIES['broken'] = Affinity('kv', weights=broken)
+SURGERIES['broken'] = Surgery(1, 'broken')
+"""
+
+
+def test_a_surgery_that_raises_does_not_take_its_group_along(tmp_path, tiny_clip, monkeypatch, capsys):
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
+    root = mini_datasets.make('scenes', tmp_path / 'data')
+    method = own_files.write(tmp_path / 'my_broken.py', BROKEN)
+    arguments = ['--data-sets', 'scenes', '--data-root', f'scenes={root}', '--out', str(tmp_path / 'results')]
+    arguments += ['--methods', 'clip', 'sclip', 'broken', '--import', str(method)]
+    arguments += ['--work-dir', str(tmp_path / 'work'), '--cfg-options', *tiny_clip]
+    with own_files.forgotten():
+        assert leaderboard.main(arguments) == 1
+    assert capsys.readouterr().err.endswith('failed: broken on scenes: my affinity has a mistake\n')
+    assert sorted(path.stem for path in (tmp_path / 'results/scenes').iterdir()) == ['clip', 'sclip']
 
 
 @pytest.mark.slow

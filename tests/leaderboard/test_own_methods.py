@@ -282,7 +282,7 @@ def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
     assert list(drawn[0])[-2:] == ['Scenes', 'My data']
     assert list(drawn[0]['My data']) == ['CLIP', 'NACLIP + PAMR', 'mine', 'zeta']
     lines = written['leaderboard.md'].splitlines()
-    assert lines[0].endswith('| COCO-Stuff | My data |')
+    assert lines[0].endswith('| Context459 | My data |')
     ours = [line.split(' | ')[0].strip('| ') for line in lines if line.endswith('| 12.50 |')]
     assert ours == ['CLIP', 'NACLIP', 'mine', 'zeta']
     assert [line.split('|')[1].strip() for line in written['scenes.md'].splitlines()[2:]] == [
@@ -296,7 +296,7 @@ def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
 def test_check_names_a_method_it_does_not_know(method, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(charts, 'draw', lambda panels, path: None)
     metrics = {'mIoU': 1.0, 'mIoU_objects': 1.0, 'mIoU_grounds': 1.0}
-    monkeypatch.setattr(suites, 'run_cell', lambda run, *_: {'metrics': metrics, 'protocol': {}})
+    monkeypatch.setattr(suites, 'run_group', lambda group, *_: [{'metrics': metrics, 'protocol': {}}])
     out = ['--out', str(tmp_path / 'out')]
     with own_files.forgotten():
         run = ['--import', str(method), '--methods', 'mine', '--data-sets', 'scenes']
