@@ -1,8 +1,4 @@
-"""Sections on memory, each figure measured in a process of its own.
-
-CPU: the high-water mark of resident memory, set back after the model is built, less the resident memory then. CUDA: the
-most memory allocated less what was allocated before.
-"""
+"""Sections on memory, in processes of their own: MiB at the high-water mark, above what was held before."""
 
 import ctypes
 import gc

@@ -57,12 +57,12 @@ def labels(tower: Any, images: Tensor, queries: TextQueries) -> Tensor:
 
 def window_loop(run: TowerRunner, tower: Any, image: Tensor, queries: TextQueries, size: Size) -> Tensor:
     """SCLIP's evaluation loop: labels "H W" at the original size (H, W) of an image "3 h w", one window at a time."""
-    text = queries.embeddings
-    total, count = image.new_zeros(len(text), *image.shape[1:]), image.new_zeros(image.shape[1:])
+    total = image.new_zeros(len(queries.embeddings), *image.shape[1:])
+    count = image.new_zeros(image.shape[1:])
     for place in places(image):
         window = image[place][None]
         tokens = F.normalize(run(tower, window, class_token=False).patch_tokens.float(), dim=1)
-        logits = torch.einsum('bchw,qc->bqhw', tokens, text)
+        logits = torch.einsum('bchw,qc->bqhw', tokens, queries.embeddings)
         total[place] += F.interpolate(logits, size=window.shape[2:], mode='bilinear')[0]
         count[place[1:]] += 1
     logits = F.interpolate((total / count)[None], size=size, mode='bilinear')[0]

@@ -63,13 +63,13 @@ def targets(measured: Found) -> dict[str, dict[str, str]]:
             continue
         section, unit = measured['sections'].get(target['section'], {'rows': {}}), target.get('unit', '')
         found = section['rows'].get(target['row'], {}).get(target['statistic'])
-        columns = {'target': f'at {target["at"]} {target["limit"]:g} {unit}', 'verdict': 'not measured'}
+        value, verdict = '', 'not measured'
         if found is not None:
             over = median(found) - target['limit']
             reached = over <= 0 if target['at'] == 'most' else over >= 0
-            columns |= {'measured': f'{median(found):.4g} {unit}'}
-            columns |= {'verdict': 'reached' if reached else '**not reached**'}
-        rows[target['what']] = columns
+            value, verdict = f'{median(found):.4g} {unit}', 'reached' if reached else '**not reached**'
+        limit = f'at {target["at"]} {target["limit"]:g} {unit}'
+        rows[target['what']] = {'target': limit, 'measured': value, 'verdict': verdict}
     return rows
 
 
@@ -88,7 +88,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return f'{shown(value["median"])} ({shown(value["low"])} to {shown(value["high"])})'
     if not isinstance(value, float):
-        return str(value)
+        return str(value).strip()
     return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
 
 
@@ -99,14 +99,15 @@ def median(value: Any) -> float:
 def draw(sections: Found, path: Path) -> None:
     """Medians; a section that was not measured leaves its panel empty."""
     with matplotlib.rc_context({'svg.hashsalt': PLOT, 'font.size': 9}):
-        picture = Figure(figsize=(9, 8.6), layout='constrained')
-        for (name, (up, across, *columns)), axes in zip(
-            PANELS.items(), picture.subplots(3, 2).flat, strict=True
+        plot = Figure(figsize=(9, 8.6), layout='constrained')
+        for axes, (name, (up, across, *columns)) in zip(
+            plot.subplots(3, 2).flat, PANELS.items(), strict=True
         ):
             rows = sections.get(name, {'rows': {}})['rows']
             for column in columns if rows else ():
-                x, y = [int(row.split()[0]) for row in rows], [median(row[column]) for row in rows.values()]
-                axes.plot(x, y, marker='o', label=column)
+                y = [median(row[column]) for row in rows.values()]
+                axes.plot([int(row.split()[0]) for row in rows], y, marker='o', label=column)
                 axes.legend(frameon=False)
-            axes.set(title=name, xlabel=across, ylabel=up, yscale='log' if up == 'MiB' else 'linear')
-        picture.savefig(path, metadata={'Date': None})
+            scale = dict(yscale='log') if up == 'MiB' else dict(ylim=(0, None))
+            axes.set(title=name, xlabel=across, ylabel=up, **scale)
+        plot.savefig(path, metadata={'Date': None})

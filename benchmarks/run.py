@@ -1,7 +1,4 @@
-"""Measure sections and write one file.
-
-{"setting": {..}, "versions": {..}, "sections": {"image": {"rows": {..}, "stamp": {..}}, ..}}
-"""
+"""Measure sections and write one file: the setting, versions, and of each section its rows and its stamp."""
 
 import json
 import os
@@ -68,6 +65,7 @@ def setting(load: Workload) -> dict[str, Any]:
     return {
         'processor': f'{names[0] if names else "unknown"}, {torch.backends.cpu.get_cpu_capability()}',
         'cores': len(os.sched_getaffinity(0)),
+        'memory': f'{os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30:.0f} GiB',
         'threads': torch.get_num_threads(),
         'device': device_name(load.device),
         'model': f'{load.arch}, random weights',

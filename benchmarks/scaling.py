@@ -74,9 +74,8 @@ def templates(load: Workload) -> dict[str, Row]:
     """19 words times templates, neither kept nor cached."""
     encoder, counts = load.encoders.text, (1, 7, 20, 40, 85)[: load.size(5, 2)]
     ids = {n: token_ids(encoder, WORDS[: load.size(19, 4)], TEMPLATES[:n]) for n in counts}
-    measured = Measured(
-        {n: lambda r, n=n: averaged(encoder.encode_tokens, ids[n]) for n in ids}, load.few, load.device
-    )
+    variants = {n: lambda r, n=n: averaged(encoder.encode_tokens, ids[n]) for n in ids}
+    measured = Measured(variants, load.few, load.device)
     return {f'{n} templates': measured.row(n) for n in ids}
 
 
@@ -97,8 +96,8 @@ def text(load: Workload) -> dict[str, Row]:
         rows[loop]['largest difference'] = float((ways[loop](0)[0] - ways[ours](0)[0]).abs().max())
         seconds, wall = cost_of(encoder.embed_words, load.device, words)
         rows['all words, ours'] = {'seconds': rounded(seconds), 'wall': rounded(wall)}
-        task = load, words, sentences, cache
-        starts = [in_fresh_processes(second_start, task)[0] for _ in range(load.size(3, 1))]
+        tasks = [(load, words, sentences, cache)] * load.size(3, 1)
+        starts = [in_fresh_processes(second_start, task)[0] for task in tasks]
     return {**rows, 'all words, from the disk cache': {'wall': figure(starts)}}
 
 

@@ -59,18 +59,19 @@ class Workload:
     def image(self, number: int, size: tuple[int, int] | None = None) -> Tensor:
         """A photo as the towers take it, "1 3 H W", of a size (H, W) or, without one, with a short side of 336."""
         pixels = read_image(self.files[number % len(self.files)])
-        return self.encoders.normalized(resize(pixels, size) if size else with_short_side(pixels, 336))[None]
+        pixels = resize(pixels, size) if size else with_short_side(pixels, 336, self.tower.patch)
+        return self.encoders.normalized(pixels)[None]
 
     @functools.cached_property
     def encoders(self) -> Encoders:
         """Both towers, as the Python interface holds them."""
-        return self.built('photo', text_cache=False)
+        return self.built('photo', cache=False)
 
-    def built(self, templates: str | Sequence[str], text_cache: str | bool) -> Encoders:
+    def built(self, templates: str | Sequence[str], cache: str | bool) -> Encoders:
         """Both towers anew, with the same weights in every process."""
         torch.manual_seed(0)
         with torch.inference_mode(False):
-            model = load(self.arch, templates=templates, text_cache=text_cache, batch=16)
+            model = load(self.arch, 'random', templates=templates, text_cache=cache, batch=16)
             return model.to(self.device).encoders
 
     @property
