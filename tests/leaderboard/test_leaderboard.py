@@ -122,8 +122,7 @@ def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, run
     assert board(*GRID, out='whole') == 0
     all_cells, runs.asked = runs.asked, []
     runs.broken = {all_cells[stop]: KeyboardInterrupt()}
-    with pytest.raises(KeyboardInterrupt):
-        board(*GRID)
+    assert board(*GRID) == 130
     runs.broken, runs.asked = {}, []
     assert board(*GRID) == 0
     assert runs.asked == all_cells[lost:]
