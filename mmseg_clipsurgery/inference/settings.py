@@ -35,7 +35,7 @@ class InferenceSettings:
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
         maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
             explainability; `decode_head.similarity` says which similarity).
-        precision: 'fp32', 'bf16' or 'fp16': the tower's autocast.
+        precision: 'fp32', 'bf16' or 'fp16': the tower's autocast; 'tf32': fp32 whose products may be TF32 on a GPU.
         compiled: run the tower through torch.compile, where that works.
         chunk_memory: bytes for the logits of one chunk of rows; None: what suits the device.
 
