@@ -54,6 +54,7 @@ def in_one_word(*names: str) -> dict[str, list[str]]:
 
 
 # Vocabulary -> the words of the leaderboard protocol that are not the class name.
+PEOPLE = ['people', *VOC['person'][1:]]  # SFP's
 WORDS = {
     'voc21': {'background': BACKGROUND, **VOC},
     'voc21_names': {},
@@ -87,6 +88,9 @@ WORDS = {
         ),
         *('traffic light', 'crt screen', 'bulletin board'),
     ),
+    'voc21_people': {'background': BACKGROUND, **VOC, 'person': PEOPLE},
+    'voc20_people': {**VOC, 'person': PEOPLE},
+    'cityscapes_people': {**in_one_word('traffic light', 'traffic sign'), 'person': ['people']},
     'scenes': {},
     'voc21_plain': {'boat': ['ship'], 'diningtable': ['table']},
     'voc20_plain': {'boat': ['ship'], 'diningtable': ['table']},
@@ -100,6 +104,9 @@ DATA_SETS = {
     'voc21': ('PascalVOCDataset', 21, 56, True),
     'voc21_names': ('PascalVOCDataset', 21, 21, True),
     'voc20': ('PascalVOC20Dataset', 20, 30, False),
+    'voc21_people': ('PascalVOCDataset', 21, 56, True),
+    'voc20_people': ('PascalVOC20Dataset', 20, 30, False),
+    'cityscapes_people': ('CityscapesDataset', 19, 19, False),
     'context59': ('PascalContextDataset59', 59, 59, False),
     'context60': ('PascalContextDataset', 60, 60, True),
     'coco_object': ('COCOObjectDataset', 81, 113, True),

@@ -17,7 +17,7 @@ def test_a_device_that_is_not_here_is_refused(device):
     if device == 'mps' and torch.backends.mps.is_available():
         pytest.skip('it is here')
     with pytest.raises(
-        ValueError, match=r'the device .* (is not available \(.*\); give another|does not compute)'
+        ValueError, match=r'the device .* (is not available \(.*\); give another|holds shapes)'
     ):
         check_device(device)
 

@@ -372,7 +372,7 @@ def test_feature_surgery_is_a_switch():
             dict(pamr=dict(iterations=10, dilations=(0,))),
             'pamr must be like .*dilations must be a whole number >= 1, got 0',
         ),
-        (dict(precision='fp8'), "precision must be one of fp32, bf16, fp16, got 'fp8'"),
+        (dict(precision='fp8'), "precision must be one of fp32, tf32, bf16, fp16, got 'fp8'"),
     ],
     ids=lambda value: ' '.join(f'{k}={v}' for k, v in value.items()) if isinstance(value, dict) else '',
 )
