@@ -36,6 +36,7 @@ def test_many_surgeries_equal_one_by_one_to_the_bit(kind, size, class_token):
             assert_same(tokens, TOWERS[kind](surgery)(images, class_token))
 
 
+@pytest.mark.slow
 @given(names=st.lists(st.sampled_from(rows.ANY_TOWER), min_size=1, unique=True))
 @settings(max_examples=25, deadline=None)
 def test_neither_order_nor_company_changes_a_surgery(names):

@@ -135,6 +135,7 @@ def test_feedback():
     torch.testing.assert_close(on_cpu(found), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_and_cached(tmp_path):
     config = segmentors.word_config()
     config['text_encoder']['text_cache'] = str(tmp_path)
@@ -221,6 +222,7 @@ def waits_of(model, sizes, metas) -> int:
         return len(gpu.waits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('rules', [{}, RULES], ids=['no rules', 'rules'])
 def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
     """Whatever the number of images, windows, row chunks and queries."""
@@ -233,11 +235,13 @@ def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
     assert waits_of(many, [(24, 32)], [big]) == 2
 
 
+@pytest.mark.slow
 def test_row_chunks_wait_once_an_image_for_the_area_rule():
     model = segmentors.word_segmentor(**RULES, chunk_memory=4000)
     assert waits_of(model, [(24, 32)] * 3, [dict(ori_shape=(40, 60))] * 3) == 2 + 3
 
 
+@pytest.mark.slow
 def test_the_metric_waits_now_and_then():
     model, metric = segmentors.word_segmentor(), SegmentationMetric()
     metric.dataset_meta = dict(classes=list(model.class_names))

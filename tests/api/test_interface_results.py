@@ -64,6 +64,7 @@ def is_within(row: np.ndarray, picture: np.ndarray) -> bool:
     return any((window == row.T).all() for window in windows[starts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('shape', SHAPES.values(), ids=SHAPES.keys())
 def test_every_answer_draws_the_photo_at_every_size(shape):
     for name, answer in answers(*shape).items():
@@ -87,6 +88,7 @@ def test_comparing_one_answer_is_drawing_it():
         compare({})
 
 
+@pytest.mark.slow
 def test_the_method_says_what_is_saved_and_the_ending_in_which_format(tmp_path):
     for name, answer in answers(60, 80).items():
         stem = tmp_path / 'new folder' / name.replace(' ', '_')

@@ -71,6 +71,7 @@ def test_a_photo_under_a_surgery_of_ones_own(method, tmp_path):
     assert set(found['surgeries']) == {'mine', 'maskclip'}
 
 
+@pytest.mark.slow
 def test_a_config_that_names_it_is_run_and_exported(method, tmp_path):
     cfg = mini_voc.tiny_config(mini_voc.make(tmp_path / 'voc', mini_voc.NAMES[:2]))
     cfg.model.backbone.surgery = 'mine'

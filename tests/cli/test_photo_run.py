@@ -79,6 +79,7 @@ def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
     assert '3/3 images' in captured.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_json_and_figures_are_a_choice(ask, folder, tmp_path, task):
     assert ask(task, folder / 'a.jpg', *TASKS[task]) == 0
@@ -174,6 +175,7 @@ def test_a_photo_too_small_for_the_question_is_named(ask, folder, capsys):
     assert 'small.png: pixel (x, y) = (10, 20) lies outside' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(ask, folder, tmp_path, capsys):
     out = tmp_path / 'out'
     words = ['segment', folder, *TASKS['segment'], '--json']
@@ -305,6 +307,7 @@ def test_an_interrupted_overwrite_leaves_no_result_of_the_old_question(
     assert '(3 with results of other settings: answered again)' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_photos_of_one_name_are_kept_apart(ask, folder, tmp_path, capsys):
     photos.save(folder / 'a.png', photos.photo(20, 20))
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0

@@ -61,6 +61,7 @@ def test_golden_text_features(name):
     golden.assert_close(found, golden.load(name)['text_features'])
 
 
+@pytest.mark.slow
 @given(count=st.integers(1, 9), seed=st.integers(0, 2**31), batch_tokens=st.sampled_from([1, 13, 40, 8192]))
 @settings(max_examples=25, deadline=None)
 def test_cut_texts_are_as_good_as_long_ones(count, seed, batch_tokens):

@@ -103,6 +103,7 @@ def test_golden_maps_and_points_from_images_on(name):
             assert torch.equal(labels, reference[f'labels{index}'].to(labels))
 
 
+@pytest.mark.slow
 @given(surgery=surgeries, height=sides, width=sides, batch=st.integers(1, 3), seed=st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
 def test_any_legal_surgery_equals_the_long_way(surgery, height, width, batch, seed):
@@ -187,6 +188,7 @@ def full_size(name: str) -> tuple[dict, dict[str, Tensor]]:
     return arch, {f'visual.{key}': value for key, value in tower.visual.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'size', 'method', 'variant'),
     [('ViT-B-16', (96, 64), 'clip_surgery', None), ('RN50', (100, 130), 'clip_surgery', 'paper')],
@@ -257,6 +259,7 @@ def test_a_batch_is_its_images(kind, name):
         golden.assert_close(found, torch.cat(parts), 2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', TOWERS)
 @pytest.mark.parametrize('name', ['clip_surgery', 'gem', 'naclip'])
 def test_small_large_small(kind, name):

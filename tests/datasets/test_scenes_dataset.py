@@ -24,6 +24,7 @@ def scenes_folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('settings', 'expected'),
     [

@@ -40,6 +40,7 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=folder, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == 'nt', reason='binaries are called .pyd there')
 def test_broken_binary_declares_the_operators_for_good_and_logs_it_once(tmp_path):
     made_up_torchvision(tmp_path, 'broken')
@@ -54,6 +55,7 @@ def test_broken_binary_declares_the_operators_for_good_and_logs_it_once(tmp_path
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LOADABLE.is_file(), reason='no library to load under this name')
 def test_working_binary_is_left_alone(tmp_path):
     made_up_torchvision(tmp_path, 'working')

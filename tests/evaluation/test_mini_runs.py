@@ -39,6 +39,7 @@ CONFIGS = {facts['config']: name for name, facts in table()['data_sets'].items()
 CONFIGS['voc_paper'] = 'voc21'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config_runs(name, tmp_path):
     root = mini_datasets.make(CONFIGS[name], tmp_path / 'data')
@@ -66,6 +67,7 @@ def expected_classes(data_set: str) -> set[str]:
     return {classes[index] for index in indices[data_set]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'folder', 'depth', 'labels'),
     [
@@ -89,6 +91,7 @@ def test_saved_masks_are_masks_of_the_data_set(name, folder, depth, labels, tmp_
     assert evaluate(cfg, work_dir=tmp_path, quiet=True)['metrics']['aAcc'] == 100
 
 
+@pytest.mark.slow
 def test_saved_scores_give_the_labels(tmp_path):
     root = mini_datasets.make('cityscapes', tmp_path / 'data')
     cfg = mini_config(config('clipsurgery_cityscapes'), root)

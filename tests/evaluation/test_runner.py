@@ -36,12 +36,14 @@ def log_of(folder: Path) -> str:
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_what_is_returned_is_what_the_file_holds(cfg, tmp_path):
     found = evaluate(cfg, work_dir=tmp_path / 'work', quiet=True)
     assert found == json.loads((tmp_path / 'work/results.json').read_text())
     assert (found['images'], len(found['per_class'])) == (2, 21)
 
 
+@pytest.mark.slow
 def test_the_config_of_the_caller_stays_as_it_is(cfg, tmp_path):
     before, text = deepcopy(cfg.to_dict()), cfg.pretty_text
     options = {'model.backbone.surgery.last_blocks': 2}
@@ -50,6 +52,7 @@ def test_the_config_of_the_caller_stays_as_it_is(cfg, tmp_path):
     assert options == {'model.backbone.surgery.last_blocks': 2}
 
 
+@pytest.mark.slow
 def test_object_file_and_options_are_the_same_run(cfg, tmp_path):
     cfg.dump(tmp_path / 'mine.py')
     given = [cfg, tmp_path / 'mine.py', str(tmp_path / 'mine.py')]
@@ -64,6 +67,7 @@ def test_object_file_and_options_are_the_same_run(cfg, tmp_path):
     assert by_option['protocol']['surgery'] == runs[3]['protocol']['surgery']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('quiet', [True, False])
 def test_logs_of_two_runs_in_a_row_are_complete(cfg, tmp_path, capfd, quiet):
     folders = [tmp_path / name for name in ('one', 'two')]

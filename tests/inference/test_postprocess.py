@@ -63,6 +63,7 @@ def plain_labels(
     return labels, scores
 
 
+@pytest.mark.slow
 @given(
     SEEDS,
     st.sampled_from([[0, 1, 2], [0, 0, 1, 2, 2, 2], [0, 1, 1, 1, 2, 3, 4]]),

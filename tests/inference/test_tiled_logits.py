@@ -62,6 +62,7 @@ def plain_chain(image: Tensor, size, crop, stride, out, patch: int, pad: bool) -
     return F.interpolate((total / count)[None], size=out, mode='bilinear')[0]
 
 
+@pytest.mark.slow
 @given(readings(), SEEDS)
 @settings(max_examples=150, deadline=None)
 def test_full_equals_the_plain_chain_of_resizes(reading, seed):
@@ -148,6 +149,7 @@ def many_queries(draw) -> TiledLogits:
     return tiled.flipped(draw(st.sampled_from([(), (1,), (2,)]))).resized((draw(st.integers(1, 70)), size[1]))
 
 
+@pytest.mark.slow
 @given(many_queries())
 @settings(max_examples=80, deadline=None)
 def test_the_best_of_many_queries_is_the_best_of_all(tiled):
@@ -236,6 +238,7 @@ def test_thresholds_that_equal_a_score_keep_it():
 LABEL_WAYS = pytest.mark.parametrize('thresholds', RULES, ids=['none', 'probability', 'area', 'both'])
 
 
+@pytest.mark.slow
 @LABEL_WAYS
 def test_no_tensor_grows_with_classes_times_pixels(thresholds):
     """The largest are a row chunk of logits and what it is drawn from."""
@@ -247,6 +250,7 @@ def test_no_tensor_grows_with_classes_times_pixels(thresholds):
     assert seen.elements <= 3 * row < math.prod(size) * queries / 50
 
 
+@pytest.mark.slow
 @LABEL_WAYS
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='needs Linux')
 def test_peak_memory_does_not_grow_with_classes_times_pixels(thresholds):

@@ -117,6 +117,7 @@ def test_only_what_is_missing_of_a_group_is_run(board, runs):
     assert runs.passes[1:] == [['sclip on cityscapes', 'maskclip on cityscapes']]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('stop', 'lost'), [(0, 0), (2, 2), (5, 3)], ids=['first', 'second', 'last pass'])
 def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, runs, tmp_path, stop, lost):
     assert board(*GRID, out='whole') == 0
@@ -129,6 +130,7 @@ def test_interrupted_anywhere_and_started_again_gives_the_same_tables(board, run
     assert texts(tmp_path / 'results') == texts(tmp_path / 'whole')
 
 
+@pytest.mark.slow
 def test_a_half_written_result_is_run_again(board, runs, tmp_path):
     assert board(*GRID) == 0
     before, runs.asked = texts(tmp_path / 'results'), []
@@ -138,6 +140,7 @@ def test_a_half_written_result_is_run_again(board, runs, tmp_path):
     assert texts(tmp_path / 'results') == before
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_named_and_the_others_go_on(board, runs, tmp_path, capsys):
     runs.broken = {'clip_surgery on voc21': ValueError('no such\nfolder'), 'naclip on voc21': MemoryError()}
     assert board(*GRID) == 1
@@ -157,6 +160,7 @@ def test_a_failing_cell_is_named_and_the_others_go_on(board, runs, tmp_path, cap
     assert runs.asked == ['clip_surgery on voc21', 'naclip on voc21']
 
 
+@pytest.mark.slow
 def test_other_settings_are_other_results(board, runs):
     assert board(*GRID) == 0
     runs.asked = []
@@ -170,6 +174,7 @@ def test_other_settings_are_other_results(board, runs):
     assert len(runs.asked) == 12
 
 
+@pytest.mark.slow
 def test_protocols_and_backbones_are_cells_of_their_own(board, runs, tmp_path):
     methods = ['--methods', 'naclip', 'naclip:naclip_plain', '--data-sets', 'voc21']
     assert board(*methods, '--backbones', 'ViT-L-14:openai', 'RN50:openai') == 0
@@ -208,6 +213,7 @@ def test_mistakes_on_the_command_line_come_before_any_run(board, runs, capsys, a
     assert runs.asked == []
 
 
+@pytest.mark.slow
 def test_tables_stand_beside_the_published_figures(board, tmp_path):
     assert board(*GRID) == 0
     lines = (tmp_path / 'results/leaderboard.md').read_text().splitlines()
@@ -238,6 +244,7 @@ def test_tables_stand_beside_the_published_figures(board, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_panels_show_ours_beside_the_same_protocols_published_figure(board, tmp_path):
     assert board(*GRID) == 0
     panels = tables.panels(grid.read_cells(tmp_path / 'results'))
@@ -325,6 +332,7 @@ def test_a_text_without_a_known_block(text, message):
         tables.with_blocks(text, {'scenes': '| |\n'})
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_result_is_named(board, tmp_path, capsys):
     assert board(*GRID) == 0
     (tmp_path / 'results/voc21/mine.json').write_text('{"mIoU": 50}')

@@ -260,6 +260,7 @@ def test_an_unknown_method_names_the_known_and_the_remedy(method, capsys, tmp_pa
     assert re.search(r'my_method\.py: imported, without it', error)
 
 
+@pytest.mark.slow
 def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
     method, data, tmp_path, monkeypatch
 ):
@@ -318,6 +319,7 @@ def test_an_evaluator_without_miou_is_named(data, tmp_path, monkeypatch, capsys)
     assert 'the evaluator of my_data gives mDice and no mIoU' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('processes', [0, 1])
 def test_real_runs(method, data, tmp_path, processes):
     towers = dict(arch=ARCH, pretrained=str(tiny.weights_file(ARCH)))

@@ -30,6 +30,7 @@ def test_a_planted_outlier_has_the_largest_score():
     assert (scores.amax(dim=1) > 3 * scores.median(dim=1).values).all()
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**31), neighbours=st.integers(1, 12), share=st.floats(0, 0.5))
 @settings(max_examples=25, deadline=None)
 def test_local_outliers_equal_the_formula(seed, neighbours, share):

@@ -109,6 +109,7 @@ def test_without_a_checkpoint(model, photo):
     assert len(model.dataset_meta['palette']) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'meta',
     [
@@ -144,6 +145,7 @@ def test_options_over_the_config(config, photo):
     assert set(np.unique(labels_of(result))) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_arrays_and_lists(model, photo, tmp_path):
     """A list may hold images of different sizes. (After an array, MMSeg's function takes no path.)"""
     other = pixels(33, 21)

@@ -117,6 +117,7 @@ def plain_scores(module, image: np.ndarray) -> Tensor:
     return total / 6
 
 
+@pytest.mark.slow
 def test_through_the_runner(tmp_path):
     """MMEngine's loop over `TestTimeAug` of a VOC equals averaging by hand, thresholds last."""
     voc = mini_voc.make(tmp_path / 'voc', mini_voc.NAMES[:3])

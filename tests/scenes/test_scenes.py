@@ -50,6 +50,7 @@ def test_the_classes_are_eight_objects_and_six_grounds():
     assert len(set(spec.PATTERNS.values())) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('split', spec.SPLITS)
 def test_a_scene_is_complete_and_its_contents_are_what_the_mask_shows(split):
     for index in range(20):
@@ -72,6 +73,7 @@ def test_a_scene_depends_on_split_and_index_alone():
     assert same_scene(first, draw_scene('val', 7))
 
 
+@pytest.mark.slow
 def test_scenes_differ_between_indices_and_splits():
     images = [draw_scene(split, index).image.tobytes() for split in spec.SPLITS for index in range(10)]
     assert len(set(images)) == len(images)
@@ -201,6 +203,7 @@ def test_scenes_that_come_out_otherwise_are_not_written(tmp_path, few_scenes, mo
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_share_one_folder(tmp_path):
     folder = tmp_path / 'scenes'
     with ProcessPoolExecutor(2) as pool:

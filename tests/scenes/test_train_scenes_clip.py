@@ -67,6 +67,7 @@ def test_a_run_writes_a_model_that_open_clip_reads(start):
     assert card['scenes_version'] == spec.VERSION
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(start):
     whole = start('whole')
     with pytest.raises(KeyboardInterrupt):
@@ -78,6 +79,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(start):
         assert torch.equal(one[name], other[name]), name
 
 
+@pytest.mark.slow
 def test_a_run_with_other_settings_is_not_resumed(start):
     start('run')
     with pytest.raises(ValueError, match='name another --work-dir'):
@@ -113,6 +115,7 @@ def test_the_shipped_model_is_small_and_what_the_tool_makes(tool):
     assert card['command'].startswith('python tools/train_scenes_clip.py')
 
 
+@pytest.mark.slow
 def test_the_shipped_model_does_on_dev_what_its_card_says(tool, tmp_path):
     model = tool.build_model().eval()
     model.load_state_dict(load_file(SHIPPED / 'open_clip_model.safetensors'))

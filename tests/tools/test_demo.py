@@ -50,6 +50,7 @@ def model(tmp_path, monkeypatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mmseg', [pytest.param(True, marks=NEEDS_MMSEG), False], ids=['in MMSeg', 'alone'])
 def test_demo(demo, model, tmp_path, capsys, monkeypatch, mmseg):
     monkeypatch.setattr(demo, 'mmseg_installed', lambda: mmseg)
@@ -69,6 +70,7 @@ def test_demo(demo, model, tmp_path, capsys, monkeypatch, mmseg):
             assert run.rpartition('_')[2] in results['protocol']['split']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'method', [pytest.param(name, marks=NEEDS_MMSEG) for name in ('clip', 'clip_surgery')]
 )

@@ -95,6 +95,7 @@ def test_main_job(write_config, checkpoint, tmp_path, capfd):
     assert Image.open(masks / f'{mini_voc.NAMES[0]}.png').size == (31, 20)
 
 
+@pytest.mark.slow
 def test_the_config_decides_without_a_checkpoint(write_config, tmp_path):
     evaluators = [dict(type='IoUMetric', prefix='stock'), dict(type='SegmentationMetric', per_image=True)]
     config = write_config(test_evaluator=evaluators)
@@ -118,6 +119,7 @@ def test_memory_is_pinned_where_there_is_a_gpu(write_config, monkeypatch, gpu, o
     assert cfg.test_dataloader.pin_memory is (gpu and not options)
 
 
+@pytest.mark.slow
 def test_data_root_and_equal_names_in_two_folders(write_config, voc, checkpoint, tmp_path):
     for folder in ('a', 'b'):
         mini_voc.make(tmp_path / 'other' / folder, ('same',))
@@ -136,12 +138,14 @@ def test_data_root_and_equal_names_in_two_folders(write_config, voc, checkpoint,
         assert {path.parent.name for path in (tmp_path / kind).glob(f'*/same.{suffix}')} == {'a', 'b'}
 
 
+@pytest.mark.slow
 def test_time_augmentation(write_config, checkpoint, tmp_path):
     assert run(write_config(), checkpoint, '--tta', '--work-dir', tmp_path / 'work') == 0
     assert results_of(tmp_path / 'work')['protocol']['test-time augmentation'] is True
     assert results_of(tmp_path / 'work')['protocol']['queries'] == 56
 
 
+@pytest.mark.slow
 def test_checkpoint_is_what_runs(write_config, checkpoint, tmp_path):
     for name in ('one', 'two'):
         assert run(write_config(), checkpoint, '--work-dir', tmp_path / name) == 0
@@ -231,6 +235,7 @@ def test_export_says_what_it_wrote(checkpoint):
     assert len(loaded['meta']['dataset_meta']['palette']) == 21
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_pickle_gives_the_same_results(write_config, tmp_path):
     metrics = []
     for name in ('model.pth', 'model.safetensors'):
@@ -249,6 +254,7 @@ def test_a_damaged_checkpoint_without_pickle(write_config, tmp_path, capfd):
     assert 'model.safetensors is not a readable safetensors file' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 1])
 def test_an_image_that_cannot_be_read_in_the_loop(write_config, voc, tmp_path, capfd, workers):
     name = mini_voc.NAMES[3]
@@ -297,6 +303,7 @@ class Malicious:
         return (Path.touch, (self.path,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('content', ['text', 'pickle'])
 def test_not_a_checkpoint(write_config, tmp_path, capfd, content):
     path = tmp_path / 'model.pth'

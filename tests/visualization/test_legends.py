@@ -38,6 +38,7 @@ def test_a_note_that_does_not_fit_is_left_out():
     assert not np.array_equal(legends.heat_key(900, 14, note='a note'), legends.heat_key(900, 14))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [220, 700])
 def test_every_entry_of_a_colour_key_is_drawn_within_its_width(width):
     entries = [(f'class with a long name {index}', (index, 255 - index, 7)) for index in range(100)]

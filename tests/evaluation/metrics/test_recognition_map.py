@@ -113,6 +113,7 @@ def test_samples_that_do_not_fit_are_refused(wrong, message):
         metric().process(None, [wrong])
 
 
+@pytest.mark.slow
 def test_the_test_loop_gives_what_the_model_says_of_each_image(tmp_path):
     root = mini_voc.make(tmp_path / 'voc')
     tower = dict(arch=photos.ARCH, pretrained=str(tiny.weights_file(photos.ARCH, photos.SEED)))
