@@ -107,6 +107,7 @@ def test_the_method_says_what_is_saved_and_the_ending_in_which_format(tmp_path):
     assert not list(tmp_path.rglob('*.tmp'))
 
 
+@pytest.mark.slow
 def test_results_show_themselves_in_notebooks():
     for name, answer in answers(60, 80).items():
         text = repr(answer)

@@ -61,6 +61,7 @@ def points(count: int = 4) -> Points:
     return Points(photos.photo(), 'cat', xy, labels, random.random((3, 4), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['sam_folder', 'sam2_folder'])
 def test_mask(kind, request):
     sam = Sam(request.getfixturevalue(kind))

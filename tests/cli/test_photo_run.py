@@ -91,6 +91,7 @@ def test_json_and_figures_are_a_choice(ask, folder, tmp_path, task):
     assert len(written(tmp_path / 'numbers')) == 3  # the result, its origin, the settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', [task for task in TASKS if task != 'recognise'])
 def test_surgeries_side_by_side(ask, folder, tmp_path, task):
     words = [task, folder / 'a.jpg', *TASKS[task], '--json']
@@ -107,6 +108,7 @@ def test_surgeries_side_by_side(ask, folder, tmp_path, task):
         assert labels == {f'a_labels_{name}.png' for name in record['surgeries']}
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_python_interface(ask, clip, folder, tmp_path):
     assert (
         ask('segment', folder / 'a.jpg', *TASKS['segment'], '--min-presence', '0.01', '--short-side', 'own')
@@ -123,6 +125,7 @@ def test_answers_are_those_of_the_python_interface(ask, clip, folder, tmp_path):
     assert found['point_labels'] == expected.labels.tolist()
 
 
+@pytest.mark.slow
 def test_vocabulary_files_and_names(ask, folder, tmp_path):
     (tmp_path / 'words.txt').write_text('background: sky, wall\n猫, cat\nсобака\n', encoding='utf-8')
     words = [
@@ -141,6 +144,7 @@ def test_vocabulary_files_and_names(ask, folder, tmp_path):
     assert ask('heatmaps', folder / 'a.jpg', '--vocabulary', 'scenes', '--json') == 0
 
 
+@pytest.mark.slow
 def test_one_photo_is_told(ask, folder, capsys):
     expected = {
         'segment': '%',
@@ -156,6 +160,7 @@ def test_one_photo_is_told(ask, folder, capsys):
         assert expected[task] in line
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_named_at_the_end(ask, folder, tmp_path, capsys):
     (folder / 'broken.jpg').write_text('no photo')
     whole = (folder / 'a.jpg').read_bytes()
@@ -203,6 +208,7 @@ def test_a_run_goes_on_where_it_was(ask, folder, tmp_path, capsys):
     assert (out / 'a_segment.png').stat().st_mtime_ns > times['a_segment.png']
 
 
+@pytest.mark.slow
 def test_answers_to_another_question_are_not_taken(ask, folder, tmp_path, capsys):
     assert ask('heatmaps', folder, '--words', 'cat', 'dog') == 0
     assert ask('heatmaps', folder, '--words', 'cat', 'car', '--form', 'paper') == 1
@@ -258,6 +264,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('change', CHANGES, ids=lambda change: change.__name__)
 def test_results_of_another_origin_are_not_taken(ask, folder, tmp_path, capsys, change):
     clip, templates = photos.folder(tmp_path / 'own', ARCH), tmp_path / 'templates.txt'
@@ -286,6 +293,7 @@ def test_another_opacity_is_another_question(ask, folder, capsys):
     assert 'a run with another opacity;' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_folders_with_equal_names(ask, folder, tmp_path, capsys):
     photos.save(tmp_path / 'others' / 'a.jpg', photos.photo(30, 44, 5))
     assert ask('segment', folder / 'a.jpg', *TASKS['segment']) == 0
@@ -294,6 +302,7 @@ def test_two_folders_with_equal_names(ask, folder, tmp_path, capsys):
     assert Image.open(tmp_path / 'out' / 'a_labels.png').size == (44, 30)
 
 
+@pytest.mark.slow
 def test_an_interrupted_overwrite_leaves_no_result_of_the_old_question(
     ask, folder, tmp_path, monkeypatch, capsys
 ):
@@ -317,6 +326,7 @@ def test_photos_of_one_name_are_kept_apart(ask, folder, tmp_path, capsys):
     assert 'would both be named b.png; give the folder that holds both' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_answers_are_no_photos(ask, folder, tmp_path):
     out = tmp_path / 'photos' / 'out'
     for _ in range(2):
@@ -330,6 +340,7 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('text', LABELS.values(), ids=LABELS.keys())
 def test_labels_give_mean_average_precision(ask, clip, folder, tmp_path, capsys, text):
     (tmp_path / 'labels.csv').write_text(text, encoding='utf-8')
@@ -481,6 +492,7 @@ def test_mistakes_are_one_sentence(ask, folder, tmp_path, capsys, words, message
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_synonyms_alone_are_told(ask, folder, capsys):
     assert ask('segment', folder / 'a.jpg', '--words', 'fish,car,water') == 0
     note = "note: 'fish,car,water' is one class, 'fish', with synonyms; classes are set apart by blanks: --words 'fish'"
@@ -540,6 +552,7 @@ def test_a_full_disk_is_no_unreadable_photo(ask, folder, monkeypatch, capsys):
     assert 'No space left on device' in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_strips_and_names_of_every_kind_are_answered(ask, tmp_path, capsys):
     folder = tmp_path / 'photos'
     photos.save(folder / 'strip.png', photos.photo(1, 300))

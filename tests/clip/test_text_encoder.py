@@ -413,6 +413,7 @@ def test_shipped_words_are_told_apart(words, templates, caplog):
     assert 'cuts' not in caplog.text
 
 
+@pytest.mark.slow
 def test_threads_get_the_answers_of_one(arch, monkeypatch):
     monkeypatch.setattr(module, 'MOST_KEPT', 3)
     encoder = tiny.text_encoder(arch)

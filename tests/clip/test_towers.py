@@ -277,6 +277,7 @@ def test_grid_is_height_before_width(height, width):
     assert tokens.cls_token.shape == (2, 12)
 
 
+@pytest.mark.slow
 @given(height=st.integers(32, 140), width=st.integers(32, 140))
 @settings(max_examples=10, deadline=None)
 def test_grid_of_a_resnet(height, width):

@@ -51,6 +51,7 @@ def pixels(folder: Path) -> list[np.ndarray]:
     return [np.asarray(Image.open(path)) for path in sorted(folder.rglob('*.png'))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tta', [False, True], ids=['', 'tta'])
 def test_results_and_label_maps_are_those_of_runs_alone(cfg, tmp_path, tta):
     each = configs(cfg)
@@ -70,6 +71,7 @@ def test_results_and_label_maps_are_those_of_runs_alone(cfg, tmp_path, tta):
     assert len({json.dumps(one['per_class']) for one in found.values()}) > 4  # the methods do differ
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(cfg, tmp_path):
     cfg.model.backbone.surgery = ['sclip', 'gem', 'clip']
     (tmp_path / 'one').mkdir()
@@ -96,6 +98,7 @@ def test_two_processes_give_what_one_gives(cfg, tmp_path):
         assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_a_list_of_surgeries_in_the_backbone(cfg, tmp_path, capfd):
     options = {'model.backbone.surgery': ['clip', dict(name='sclip', last_blocks=3)]}
     pictures = tmp_path / 'pictures'
@@ -111,6 +114,7 @@ def test_a_list_of_surgeries_in_the_backbone(cfg, tmp_path, capfd):
         assert printed.count(line) == 1
 
 
+@pytest.mark.slow
 def test_metrics_write_scores_into_folders_of_their_own(cfg, tmp_path):
     cfg.model.test_cfg.scores = True
     cfg.test_evaluator.scores_dir = str(tmp_path / 'scores')

@@ -400,6 +400,7 @@ SURGERIES['broken'] = Surgery(1, 'broken')
 """
 
 
+@pytest.mark.slow
 def test_a_surgery_that_raises_does_not_take_its_group_along(tmp_path, tiny_clip, monkeypatch, capsys):
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
     root = mini_datasets.make('scenes', tmp_path / 'data')

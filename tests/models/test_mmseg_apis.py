@@ -161,6 +161,7 @@ GREY = pixels()[..., 0]
 GREY_AS_COLOUR = np.repeat(GREY[..., None], 3, axis=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('stored', 'read'),
     [

@@ -137,6 +137,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', CASES.values(), ids=CASES.keys())
 def test_batch_equals_single_images(case):
     model = segmentor(**case, scores=True, window_batch=3)

@@ -59,6 +59,7 @@ PADS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('before', [[], [RESIZE], [HALF], [SHORT]], ids=['alone', 'kept', 'half', 'shortest'])
 @pytest.mark.parametrize('pad', PADS.values(), ids=PADS.keys())
 def test_predictions_with_pad_equal_those_without(pad, before):
