@@ -431,7 +431,7 @@ MISTAKES = {
         'labels.csv is not UTF-8 text; save it as',
     ),
     'no such device': (lambda tmp: [*SEGMENT, '--device', 'nope'], "the device 'nope' is not available"),
-    'no computing device': (lambda tmp: [*SEGMENT, '--device', 'meta'], 'the device meta does not compute'),
+    'no computing device': (lambda tmp: [*SEGMENT, '--device', 'meta'], 'the device meta holds shapes'),
     'a photo among the words': (
         lambda tmp: ['segment', '@', '--words', 'cat', tmp / 'photos' / 'a.jpg'],
         "a.jpg' is a file; write photos before the options",
