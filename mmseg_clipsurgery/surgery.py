@@ -247,6 +247,17 @@ def row_named(table: Mapping[str, Any], name: str, what: str) -> Any:
     return table[name]
 
 
+# What SC-CLIP and SFP share: how the middle and the early block of a 12-block tower are used.
+MIDDLE_OF_12 = dict(
+    depth=12,
+    middle_block=9,
+    early_block=4,
+    levels=(4, 10),
+    floor=0.4,
+    mid_gain=3.0,
+    mid_share=1.0,
+    class_share=0.3,
+)
 SURGERIES = {
     'clip': Surgery(0, 'qk', residual=True, ffn=True),
     'maskclip': Surgery(1, 'identity', residual=True, ffn=True),
@@ -264,14 +275,7 @@ SURGERIES = {
             Read('levels', after=('class_share', 'gather_early')),
         ),
         constants=dict(
-            depth=12,
-            middle_block=9,
-            early_block=4,
-            levels=(4, 10),
-            floor=0.4,
-            mid_gain=3.0,
-            mid_share=1.0,
-            class_share=0.3,
+            **MIDDLE_OF_12,
             neighbours=30,
             outlier_share=0.05,
         ),
@@ -285,14 +289,7 @@ SURGERIES = {
             Read('levels', 'mid_cut', after=('class_share', 'gather_early')),
         ),
         constants=dict(
-            depth=12,
-            middle_block=9,
-            early_block=4,
-            levels=(4, 10),
-            floor=0.4,
-            mid_gain=3.0,
-            mid_share=1.0,
-            class_share=0.3,
+            **MIDDLE_OF_12,
             class_block=11,
             class_gain=1.5,
             most_outliers=10,
