@@ -5,11 +5,13 @@ from typing import Any
 
 from torch import nn
 
+from ..environment.extensions import open_table
 from .dino import DINOViT
 
 # Name -> class, as `guide=dict(type=name, ...)` says it: a module with `patch`, `mean` and `std` that gives features
 # "b c h w" of images. The table is open.
 GUIDES: dict[str, type[nn.Module]] = {'DINOViT': DINOViT}
+open_table('guide', GUIDES)
 
 
 def build_guide(spec: Mapping[str, Any]) -> nn.Module:
