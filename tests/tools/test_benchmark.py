@@ -10,7 +10,6 @@ import tiny
 import tools.benchmark as command
 from benchmarks import MODULES, SECTIONS, measure, published, report, run
 from benchmarks.workload import Workload
-from mmseg_clipsurgery.api import devices
 from mmseg_clipsurgery.similarity import feature_surgery, normalize
 
 import numpy as np
@@ -251,9 +250,8 @@ def test_scenes_serve_where_there_are_no_photos(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not pretend_gpu.AVAILABLE, reason='this torch has no Python backends')
 @pytest.mark.parametrize('section', ['image', 'slide', 'classes', 'templates', 'batches'])
-def test_sections_run_on_a_gpu(load, section, monkeypatch):
+def test_sections_run_on_a_gpu(load, section):
     """A pretended one, which refuses to mix devices."""
-    monkeypatch.setattr(devices, 'COMPUTING', (pretend_gpu.NAME,))
     with pretend_gpu.PretendGpu() as gpu:
         found = run.section(section, Workload(load.arch, gpu.device, load.folder, 1, True))
     assert all(row['wall']['median'] > 0 for row in found['rows'].values())
