@@ -24,11 +24,11 @@ from torch import Tensor
 
 from .affinities import AFFINITIES
 from .attention import EVERY_TOKEN, PATCHES, Projections
+from .kept_traces import KeptTraces
 from .methods.same_label import Feedback
 from .new_path import Block, NewPath
 from .surgery import Surgery
 from .token_maps import PATH_STEPS, Grid
-from .trace_store import TraceStore
 from .traces import BlockView, Context, Traces
 
 
@@ -137,19 +137,19 @@ def arrive(
         given: traces that the caller gives, by name.
     """
     paths = [NewPath(surgery, len(blocks)) for surgery in surgeries]
-    store = TraceStore([(path.traces, path.surgery.constants) for path in paths], given or {})
+    kept = KeptTraces([(path.traces, path.surgery.constants) for path in paths], given or {})
     *before, block = blocks
-    x = walk(before, x, grid, paths, store, surgeries[0])
+    x = walk(before, x, grid, paths, kept, surgeries[0])
     reading_last = [path for path in paths if path.surgery.last_blocks]
-    whole = len(reading_last) < len(paths) or store.to_the_end
+    whole = len(reading_last) < len(paths) or kept.to_the_end
     used = {part for path in reading_last for part in path.uses} | set('v' + 'k' * class_token)
     p = block.project_parts(x, grid, 'qkv' if whole else ''.join(sorted(used)))
     p = p._replace(number=len(blocks))
     after = own_step(block, x, p, surgeries[0]) if whole else None
     if after is not None:
-        store.update(BlockView(len(blocks), x, p, after, {}), last=True)
-    store.derive(x, grid)
-    return Arrival(block, p, [path.context(store, x, grid) for path in paths], paths, after)
+        kept.update(BlockView(len(blocks), x, p, after, {}), last=True)
+    kept.derive(x, grid)
+    return Arrival(block, p, [path.context(kept, x, grid) for path in paths], paths, after)
 
 
 def walk(
@@ -157,7 +157,7 @@ def walk(
     x: Tensor,
     grid: Grid,
     paths: Sequence[NewPath],
-    store: TraceStore,
+    kept: KeptTraces,
     surgery: Surgery,
 ) -> Tensor:
     """CLIP's own tokens "b n d" through some blocks, all but the last; paths and traces take what they want.
@@ -165,16 +165,16 @@ def walk(
     Args:
         blocks, x, grid: as for `arrive`.
         paths: what reads the blocks beside it.
-        store: what keeps something of them.
+        kept: what keeps something of them.
         surgery: whose `each_block` is done after each.
     """
     for number, block in enumerate(blocks, start=1):
         p = block.project(x, grid)._replace(number=number)
         for path in paths:
             if path.reads(number):
-                path.tokens = path.extended(block, path.context(store, x, grid), p)
+                path.tokens = path.extended(block, path.context(kept, x, grid), p)
         leaving = own_step(block, x, p, surgery)
-        store.update(BlockView(number, x, p, leaving, {}))
+        kept.update(BlockView(number, x, p, leaving, {}))
         x = leaving
     return x
 
@@ -190,14 +190,14 @@ def projections_at(
         number: of the block, counted from 1.
     """
     path = NewPath(surgery, len(blocks))
-    store = TraceStore([(path.traces, surgery.constants)], given or {})
-    x = walk(blocks[: number - 1], x, grid, [], store, surgery)
+    kept = KeptTraces([(path.traces, surgery.constants)], given or {})
+    x = walk(blocks[: number - 1], x, grid, [], kept, surgery)
     block = blocks[number - 1]
     p = block.project(x, grid)._replace(number=number)
-    if store.to_the_end:
-        store.update(BlockView(number, x, p, own_step(block, x, p, surgery), {}), last=True)
-    store.derive(x, grid)
-    return path.projections(0, block, path.context(store, x, grid), p, 'qkv')
+    if kept.to_the_end:
+        kept.update(BlockView(number, x, p, own_step(block, x, p, surgery), {}), last=True)
+    kept.derive(x, grid)
+    return path.projections(0, block, path.context(kept, x, grid), p, 'qkv')
 
 
 def own_step(block: Block, x: Tensor, p: Projections, surgery: Surgery) -> Tensor:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from .affinities import AFFINITIES
 from .attention import PATCHES, Projections
+from .kept_traces import KeptTraces
 from .surgery import Read, Surgery
 from .token_maps import TOKEN_MAPS, Grid
-from .trace_store import TraceStore
 from .traces import Context
 
 
@@ -68,10 +68,10 @@ class NewPath:
         """Whether the surgery reads the block of this number, counted from 1."""
         return number >= self.first_block
 
-    def context(self, store: TraceStore, x: Tensor, grid: Grid) -> Context:
+    def context(self, kept: KeptTraces, x: Tensor, grid: Grid) -> Context:
         """What it knows as it reads a block that the tokens x "b n d" enter."""
         constants = self.surgery.constants
-        return Context(x, grid, constants, store.named(self.traces, constants))
+        return Context(x, grid, constants, kept.named(self.traces, constants))
 
     def grid(self, p: Projections, context: Context) -> Grid:
         """The grid (h, w) of y."""

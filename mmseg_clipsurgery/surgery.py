@@ -41,11 +41,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .constants import VIT_B16_SINKS, Constants, completed
 from .environment.extensions import open_table
+from .surgery_constants import VIT_B16_SINKS, Constants, completed
 
 if TYPE_CHECKING:
-    from .trace_store import Part
+    from .kept_traces import Part
 
 POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
 
@@ -143,7 +143,7 @@ class Surgery:
                 'reads are of the last block alone: give last_blocks=1, residual=False, ffn=False'
             )
         if 'RELEASED' in globals():  # the shipped rows are tested instead: listing them must not import torch
-            from .trace_store import constants_of
+            from .kept_traces import constants_of
 
             used = constants_of(self.parts(), self.traces())
             object.__setattr__(self, 'constants', completed(self.constants, used, RELEASED))
@@ -186,7 +186,7 @@ class Surgery:
         Raises:
             ValueError: a name that its table does not hold.
         """
-        from .trace_store import closure
+        from .kept_traces import closure
 
         needs = [name for part in self.parts() for name in part.needs]
         streams = [read.stream for read in self.reads if read.stream is not None]

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .constants import VIT_B16_SINKS, VIT_B16_WIDTH
 from .environment.extensions import open_table
 from .methods.cosine_maps import gathered
 from .methods.outliers import repaired
 from .methods.quietened import quietened
+from .surgery_constants import VIT_B16_SINKS, VIT_B16_WIDTH
 from .traces import Context
 
 Grid = tuple[int, int]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..clip.checkpoints import own_logit_scale
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..clip.tower import ImageTower
-from ..fit import check_has_guide, reads_guide
+from ..compatibility import check_has_guide, reads_guide
 from ..inference.normalization import Statistics, normalize_image, tower_statistics
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Predictor

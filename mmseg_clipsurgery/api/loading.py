@@ -7,7 +7,7 @@ from typing import Any
 from ..clip.families import build_tower
 from ..clip.sources import named_arch, require_weights
 from ..clip.text_encoder import OpenCLIPTextEncoder
-from ..fit import check_has_guide
+from ..compatibility import check_has_guide
 from ..guides import build_guide
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec, read_templates

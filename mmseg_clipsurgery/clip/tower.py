@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import Projections
-from ..fit import check_feedback, check_surgery, walk_key
+from ..compatibility import check_feedback, check_surgery, walk_key
 from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery

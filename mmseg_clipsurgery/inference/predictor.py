@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..compatibility import reads_guide
 from ..environment.numbers import check_number
-from ..fit import reads_guide
 from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
 from ..structures import ImageTokens, TextQueries

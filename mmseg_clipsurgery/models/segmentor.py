@@ -16,7 +16,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..clip.checkpoints import listed, no_weight
-from ..fit import check_feedback, check_has_guide
+from ..compatibility import check_feedback, check_has_guide
 from ..guides import build_guide
 from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner, given

@@ -3,7 +3,7 @@
 import re
 
 import doc_blocks
-from mmseg_clipsurgery.fit import check_feedback, reads_guide
+from mmseg_clipsurgery.compatibility import check_feedback, reads_guide
 from mmseg_clipsurgery.inference.settings import InferenceSettings
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 

@@ -10,12 +10,12 @@ from mmseg_clipsurgery.guides.dino import DINOViT
 from mmseg_clipsurgery.inference.normalization import renormalised
 from mmseg_clipsurgery.inference.postprocess import PostProcess
 from mmseg_clipsurgery.inference.windows import window_logits
+from mmseg_clipsurgery.kept_traces import KeptTraces
 from mmseg_clipsurgery.methods import same_label, word_prior
 from mmseg_clipsurgery.methods.cosine_maps import cosines
 from mmseg_clipsurgery.methods.outliers import local_outlier_scores, local_outliers, repaired
 from mmseg_clipsurgery.methods.quietened import loud
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
-from mmseg_clipsurgery.trace_store import TraceStore
 
 import pytest
 import torch
@@ -123,7 +123,7 @@ def test_outliers(name):
 def test_middle_similarity_and_outlier_scores(name, monkeypatch):
     arrays, settings, _, _ = reader(name)
     seen = []
-    monkeypatch.setattr(TraceStore, 'derive', watched(TraceStore.derive, seen))
+    monkeypatch.setattr(KeptTraces, 'derive', watched(KeptTraces.derive, seen))
     traces = traces_at_the_end(name)
     golden.assert_close(traces['mid_map'][0], arrays['mid_similarity'])
     (entering,) = seen
@@ -132,7 +132,7 @@ def test_middle_similarity_and_outlier_scores(name, monkeypatch):
 
 
 def watched(derive, seen: list):
-    """`TraceStore.derive` that notes the tokens that enter the last block."""
+    """`KeptTraces.derive` that notes the tokens that enter the last block."""
 
     def noting(self, entering, grid):
         seen.append(entering)

@@ -9,7 +9,7 @@ import tiny
 from mmseg_clipsurgery.affinities import AFFINITIES, gauss_bias
 from mmseg_clipsurgery.clip.sources import model_config
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
-from mmseg_clipsurgery.fit import check_surgery
+from mmseg_clipsurgery.compatibility import check_surgery
 from mmseg_clipsurgery.methods.same_label import SameLabelFeedback
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 from mmseg_clipsurgery.traces import TRACES, Trace

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from mmseg_clipsurgery.fit import check_feedback, reads_guide
+from mmseg_clipsurgery.compatibility import check_feedback, reads_guide
 from mmseg_clipsurgery.inference.settings import InferenceSettings
 from mmseg_clipsurgery.leaderboard.published import published_data_sets, published_rows
 from mmseg_clipsurgery.protocols.settings import (

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from .affinities import AFFINITIES
+from .kept_traces import block_numbers
 from .surgery import Surgery
 from .token_maps import PATH_STEPS
-from .trace_store import block_numbers
 from .traces import TRACES
 
 

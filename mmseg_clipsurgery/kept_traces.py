@@ -62,7 +62,7 @@ def trace_key(name: str, constants: Mapping[str, Any]) -> TraceKey:
     return name, tuple((constant, constants[constant]) for constant in used if constant != 'depth')
 
 
-class TraceStore:
+class KeptTraces:
     """The traces of some surgeries over one walk through CLIP's blocks.
 
     Args:
