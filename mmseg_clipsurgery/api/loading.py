@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..clip.archs import named_arch
 from ..clip.families import build_tower
-from ..clip.sources import named_arch, require_weights
+from ..clip.sources import require_weights
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..compatibility import check_has_guide
 from ..guides import build_guide

@@ -9,7 +9,7 @@ import torch
 from ..api.devices import check_device
 from ..api.loading import load
 from ..api.model import SurgeryModel
-from ..clip.sources import read_arch
+from ..clip.archs import read_arch
 from ..environment.extensions import digest_of
 from ..environment.paths import user_path
 from ..surgery import Surgery

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..environment.extensions import open_table
+from .archs import read_arch
 from .resnet import CLIPSurgeryResNet
-from .sources import read_arch
 from .tower import FAMILIES, ImageTower, family_of, refusal
 from .vit import CLIPSurgeryViT
 

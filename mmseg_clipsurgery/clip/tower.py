@@ -15,8 +15,10 @@ from ..compatibility import check_feedback, check_surgery, walk_key
 from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
+from .archs import listed_archs, model_config
 from .building import build_image_tower
-from .sources import listed_archs, model_config, resolve
+from .sources import resolve
+from .tower_inputs import check_guide, named
 
 
 class ImageTower(nn.Module):
@@ -108,7 +110,7 @@ class ImageTower(nn.Module):
         guide: Tensor | None = None,
         feedbacks: Sequence[FeedbackRule | None] = (),
     ) -> list[ImageTokens]:
-        """Tokens of checked images under surgeries that share one walk (`fit.walk_key`); CLIP is read once.
+        """Tokens of checked images under surgeries that share one walk (`compatibility.walk_key`); CLIP is read once.
 
         Args:
             images: "b 3 H W".
@@ -243,26 +245,6 @@ class ImageTower(nn.Module):
         return images.to(self.visual.conv1.weight.dtype)
 
 
-def check_guide(guide: Tensor | None, images: Tensor, surgeries: Iterable[Surgery]) -> None:
-    """Check a second tower's features of some images, where a surgery reads them.
-
-    Raises:
-        ValueError: they are missing, or not "b c h w" in floating point for as many images.
-    """
-    wanting = [row.name for row in surgeries if 'guide' in row.traces()]
-    if wanting and guide is None:
-        raise ValueError(
-            f'{wanting[0]!r} reads the features of a second tower; pass guide="b c h w", such as what a DINOViT gives'
-        )
-    if guide is not None and (
-        guide.dim() != 4 or len(guide) != len(images) or not guide.is_floating_point() or not guide.numel()
-    ):
-        raise ValueError(
-            f'guide must be "b c h w" in floating point for {len(images)} images, got {guide.dtype} of shape '
-            f'{tuple(guide.shape)}'
-        )
-
-
 # Name -> family; the first that recognises a tower has it. The rows stand in `families`.
 FAMILIES: dict[str, type[ImageTower]] = {}
 
@@ -301,24 +283,3 @@ def unsupported_kind(config: Mapping[str, Any]) -> str:
     if vision.get('attentional_pool'):
         return 'a ViT with attention pooling'
     return f'a ViT with {vision.get("pool_type", "avg")!r} pooling'
-
-
-def named(
-    surgeries: Iterable[str | Mapping | Surgery] | Mapping[str, str | Mapping | Surgery],
-) -> dict[str, Surgery]:
-    """Surgeries by name. Raises ValueError for none, or two of one name."""
-    if isinstance(surgeries, str | Surgery):
-        raise ValueError(f'give a list of surgeries, got {surgeries!r} alone')
-    if isinstance(surgeries, Mapping):
-        pairs = [(name, Surgery.read(surgery)) for name, surgery in surgeries.items()]
-    else:
-        rows = [(surgery, Surgery.read(surgery)) for surgery in surgeries]
-        pairs = [(given if isinstance(given, str) else row.name, row) for given, row in rows]
-    if not pairs:
-        raise ValueError('got no surgeries; give at least one')
-    names = [name for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(
-            f'got the surgery {twice[0]!r} twice; give each once, or a mapping from names of your own'
-        )
-    return dict(pairs)

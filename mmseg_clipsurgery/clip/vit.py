@@ -16,7 +16,8 @@ from ..structures import ImageTokens
 from ..surgery import Surgery
 from .blocks import TransformerBlock, unknown_parameters
 from .position_table import resize_position_table
-from .tower import ImageTower, check_guide
+from .tower import ImageTower
+from .tower_inputs import check_guide
 
 
 class CLIPSurgeryViT(ImageTower):

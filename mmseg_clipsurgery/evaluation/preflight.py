@@ -10,8 +10,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..clip.archs import named_arch, read_arch
 from ..clip.families import tower_class
-from ..clip.sources import named_arch, read_arch
 from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, loads_upright, pairs_of

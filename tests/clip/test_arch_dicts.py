@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import tiny
-from mmseg_clipsurgery.clip.sources import Source, read_arch, resolve
+from mmseg_clipsurgery.clip.archs import read_arch
+from mmseg_clipsurgery.clip.sources import Source, resolve
 
 import open_clip
 import pytest

@@ -10,7 +10,7 @@ from pathlib import Path
 import golden
 import tiny
 from archives import save_archive
-from mmseg_clipsurgery.clip import sources as pretrained
+from mmseg_clipsurgery.clip import model_folders, sources
 from mmseg_clipsurgery.clip import tokenizer as tokenizer_module
 from mmseg_clipsurgery.clip.building import build_image_tower, build_text_tower
 from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
@@ -110,7 +110,7 @@ def test_a_tags_statistics(named):
 
 def test_every_published_tag_has_one_activation(monkeypatch):
     """Of each supported arch; what open_clip's newest table states is what the rule finds."""
-    monkeypatch.setattr(pretrained, 'fetch_tag', lambda *_: Path('weights.pt'))
+    monkeypatch.setattr(sources, 'fetch_tag', lambda *_: Path('weights.pt'))
     archs = {*CLIPSurgeryViT.supported_archs(), *CLIPSurgeryResNet.supported_archs()}
     pairs = [(arch, tag) for arch, tag in open_clip.list_pretrained() if arch in archs]
     assert len(pairs) > 50
@@ -210,7 +210,7 @@ def test_a_folder(folder, prefix):
     assert resolve(tiny.SMALL, folder).mean == tuple(MEAN)
 
 
-@pytest.mark.parametrize('name', pretrained.WEIGHT_NAMES)
+@pytest.mark.parametrize('name', model_folders.WEIGHT_NAMES)
 def test_a_folders_weights_have_one_of_these_names(tmp_path, name):
     folder = write_folder(tmp_path / 'model', weights=None)
     if name.endswith('safetensors'):
@@ -480,16 +480,16 @@ def test_an_arch_alone_names_no_weights(named, folder):
         with pytest.raises(
             ValueError, match=r"names no weights: give pretrained, .*or 'random' for random weights"
         ):
-            pretrained.require_weights(arch, None)
+            sources.require_weights(arch, None)
     with pytest.raises(ValueError, match=r'one of its tags .openai, laion, '):
-        pretrained.require_weights('tiny', None)
+        sources.require_weights('tiny', None)
     for arch, weights in (
         ('tiny', 'openai'),
         ('tiny', 'random'),
         (folder, None),
         ({'name': str(folder)}, None),
     ):
-        pretrained.require_weights(arch, weights)
+        sources.require_weights(arch, weights)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import tiny
+from mmseg_clipsurgery.clip.archs import model_config
 from mmseg_clipsurgery.clip.building import build_text_tower
 from mmseg_clipsurgery.clip.families import build_tower
 from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
-from mmseg_clipsurgery.clip.sources import model_config, resolve
+from mmseg_clipsurgery.clip.sources import resolve
 from mmseg_clipsurgery.clip.tower import FAMILIES, family_of
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.environment.stack import at_least, distribution_version

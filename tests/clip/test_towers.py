@@ -175,7 +175,7 @@ def test_resnets_take_every_surgery(affinity, last_blocks):
 
 def full_size(name: str) -> tuple[dict, dict[str, Tensor]]:
     """(arch dict, random parameters of the image tower) of one of open_clip's models, none of them zero."""
-    from mmseg_clipsurgery.clip.sources import model_config
+    from mmseg_clipsurgery.clip.archs import model_config
 
     arch = model_config(name) | {'quick_gelu': True}
     kind = CLIPSurgeryResNet if isinstance(arch['vision_cfg']['layers'], list) else CLIPSurgeryViT

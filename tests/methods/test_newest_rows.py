@@ -7,7 +7,7 @@ import naive_newest
 import rows
 import tiny
 from mmseg_clipsurgery.affinities import AFFINITIES, gauss_bias
-from mmseg_clipsurgery.clip.sources import model_config
+from mmseg_clipsurgery.clip.archs import model_config
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
 from mmseg_clipsurgery.compatibility import check_surgery
 from mmseg_clipsurgery.methods.same_label import SameLabelFeedback

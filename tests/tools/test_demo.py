@@ -4,7 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from mmseg_clipsurgery.clip import sources as pretrained
+from mmseg_clipsurgery.clip import model_folders
 from mmseg_clipsurgery.environment.stack import mmseg_installed
 from mmseg_clipsurgery.scenes import words
 
@@ -46,7 +46,7 @@ def model(tmp_path, monkeypatch) -> Path:
     preprocess = dict(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25])
     config = dict(model_cfg=model, preprocess_cfg=preprocess)
     (folder / 'open_clip_config.json').write_text(json.dumps(config))
-    monkeypatch.setattr(pretrained, 'SCENES', folder)
+    monkeypatch.setattr(model_folders, 'SCENES', folder)
     return folder
 
 
@@ -98,6 +98,6 @@ def test_table(demo):
 
 
 def test_without_the_model(demo, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(pretrained, 'SCENES', tmp_path / 'nothing')
+    monkeypatch.setattr(model_folders, 'SCENES', tmp_path / 'nothing')
     assert demo.main(['--work-dir', str(tmp_path / 'out'), '--scenes', '1']) == 1
     assert 'error: ' in capsys.readouterr().err

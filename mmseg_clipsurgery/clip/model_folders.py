@@ -1,0 +1,110 @@
+"""Folders in open_clip's local-dir form: where they are, on disk or on the hub, and what they say.
+
+A folder holds `open_clip_config.json` (model config and preprocessing), a file of weights, and tokenizer files.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..environment.files import read_json, reason
+from ..resources import RESOURCES
+from .remote_code import refuse_code, refuse_code_in
+
+SCENES = RESOURCES / 'scenes'
+CONFIG_NAME = 'open_clip_config.json'
+WEIGHT_NAMES = (
+    'open_clip_model.safetensors',
+    'open_clip_pytorch_model.safetensors',
+    'open_clip_pytorch_model.bin',
+    'open_clip_pytorch_model.pth',
+    'model.safetensors',
+    'pytorch_model.bin',
+    'pytorch_model.pth',
+    'model.pth',
+)
+TOKENIZER_FILES = ('*.txt', '*.txt.gz', 'tokenizer*', '*.model', 'special_tokens_map.json', 'vocab.*')
+
+
+def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
+    """The folder a name stands for, if it stands for one; `hf-hub:` names are fetched (or found in the cache)."""
+    name = str(name)
+    if name == 'scenes':
+        return SCENES
+    if name.startswith('hf-hub:'):
+        return fetch_folder(name.removeprefix('hf-hub:'), cache_dir)
+    folder = Path(name.removeprefix('local-dir:')).expanduser()
+    if name.startswith('local-dir:') or folder.is_dir():
+        return folder
+    return None
+
+
+def fetch_folder(repository: str, cache_dir: str | None) -> Path:
+    """Download (or find in the cache) a hub model's config, tokenizer files and one file of weights."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.utils import EntryNotFoundError
+
+    try:
+        wanted = [CONFIG_NAME, *TOKENIZER_FILES]
+        folder = Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
+        for name in WEIGHT_NAMES:
+            try:
+                hf_hub_download(repository, name, cache_dir=cache_dir, revision=folder.name)
+                break
+            except EntryNotFoundError:  # offline: not in the cache
+                continue
+        return folder
+    except Exception as error:  # the hub's errors have no common base across its releases
+        raise FileNotFoundError(
+            f'hf-hub:{repository} could not be fetched or found in the cache ({reason(error)}); check the '
+            'name and the network, or give a local folder'
+        ) from error
+
+
+def read_folder(folder: Path) -> tuple[dict, Path, dict]:
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no {CONFIG_NAME}; give a folder in open_clip's local-dir form")
+    content = read_json(path)
+    if not isinstance(content.get('model_cfg'), dict):
+        raise ValueError(f'{path} has no "model_cfg"; give a folder in open_clip\'s local-dir form')
+    refuse_code(content, path)
+    refuse_code_in(folder)
+    check_parts(content['model_cfg'], path)
+    if 'vision_cfg' not in content['model_cfg']:
+        raise ValueError(f'{path}: its model_cfg has no vision_cfg')
+    return content['model_cfg'], folder, statistics_of(content.get('preprocess_cfg') or {}, path)
+
+
+def statistics_of(preprocess: object, path: Path) -> dict:
+    """The settings of a folder's preprocessing. Raises ValueError where mean or std are not three finite numbers."""
+    if not isinstance(preprocess, dict):
+        raise ValueError(f'{path}: preprocess_cfg must hold names and values, got {preprocess!r}')
+    for name in ('mean', 'std'):
+        values = preprocess.get(name, [1.0, 1.0, 1.0])
+        numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+        if not numbers or len(values) != 3 or not all(math.isfinite(value) for value in values):
+            raise ValueError(f'{path}: {name} must be three numbers, one a channel, got {values!r}')
+    if not all(value > 0 for value in preprocess.get('std', [1.0])):
+        raise ValueError(f'{path}: std must be above 0, got {preprocess["std"]!r}')
+    return preprocess
+
+
+def check_parts(config: Mapping, where: str | Path) -> None:
+    """Refuse a model config whose parts are of other types than open_clip's. Raises ValueError with the part's name."""
+    width = config.get('embed_dim')
+    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+        raise ValueError(f'{where}: embed_dim must be a whole number above 0, got {width!r}')
+    for name in ('vision_cfg', 'text_cfg'):
+        if not isinstance(config.get(name, {}), Mapping):
+            raise ValueError(f'{where}: {name} must hold names and values, got {config[name]!r}')
+    settings = config.get('text_cfg', {}).get('tokenizer_kwargs')
+    if not isinstance(settings, Mapping | None):
+        raise ValueError(f'{where}: tokenizer_kwargs must hold names and values, got {settings!r}')
+
+
+def folder_weights(folder: Path) -> Path:
+    for name in WEIGHT_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f'{folder} has no weights file; expected one of {", ".join(WEIGHT_NAMES)}')
