@@ -6,7 +6,7 @@ VENV_OPENMMLAB ?= .venv-openmmlab
 JOBS ?= 2
 PYTEST_ARGS ?=
 
-INSTALL_INPUTS := $(wildcard requirements/*.txt) setup.py
+INSTALL_INPUTS := $(wildcard requirements/*.txt) pyproject.toml setup.py
 # One thread for each test process: the models are tiny, and threads would only wait for each other.
 TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 

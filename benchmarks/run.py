@@ -5,7 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def section(name: str, load: Workload) -> dict[str, Any]:
     with torch.inference_mode():
         rows = getattr(import_module(f'.{SECTIONS[name]}', __package__), name)(load)
     share = (others_seconds() - others) / (time.monotonic() - wall) / (os.cpu_count() or 1)
-    stamp = {'commit': commit(), 'date': f'{datetime.now(timezone.utc):%Y-%m-%d}', 'rounds': load.rounds}
+    stamp = {'commit': commit(), 'date': f'{datetime.now(UTC):%Y-%m-%d}', 'rounds': load.rounds}
     stamp |= {'others, share of the cores': rounded(max(share, 0.0)), 'GFLOP and GB': 'of one call, by torch'}
     return {'rows': rows, 'stamp': {**stamp, 'quick': load.quick}}
 

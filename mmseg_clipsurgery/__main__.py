@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from mmseg_clipsurgery.version import __version__
+
 # name: (module with a `main(arguments) -> exit code or None`, imported when it is called; what it does)
 COMMANDS = {
     'doctor': (
@@ -48,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name in ('-h', '--help'):
         print(usage())
         return 0 if words else 2
+    if name == '--version':
+        print(f'mmseg-clipsurgery {__version__}')
+        return 0
     if name not in COMMANDS:
         print(f'mmseg-clipsurgery: no command {name!r}\n{usage()}', file=sys.stderr)
         return 2

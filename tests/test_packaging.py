@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
 import mmseg_clipsurgery
 from mmseg_clipsurgery import resources as shipped
+from mmseg_clipsurgery.__main__ import main as command
 from mmseg_clipsurgery.api import sam
 from mmseg_clipsurgery.environment import stack as environment
 
@@ -174,7 +176,7 @@ def test_source_distribution_builds_and_tests(built):
         names = {name.partition('/')[2] for name in archive.getnames()}
     for folder in BUILT_FROM:
         assert {f'{folder}/{name}' for name in files(ROOT / folder)} <= names
-    assert {'setup.py', 'pyproject.toml', 'Makefile', 'LICENSE'} <= names
+    assert {'setup.py', 'pyproject.toml', 'Makefile', 'LICENSE', 'CITATION.cff'} <= names
 
 
 @pytest.mark.slow
@@ -251,3 +253,23 @@ def test_every_requirement_is_pinned():
     lines = [line for path in (ROOT / 'requirements').glob('*.txt') for line in path.read_text().splitlines()]
     loose = [line for line in lines if line and line[0] not in '#-' and '==' not in line]
     assert loose == []
+
+
+def test_the_floor_of_python_is_stated_once():
+    """pyproject.toml, README, Makefile and CI say the same."""
+    settings = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+    floor = settings['project']['requires-python'].removeprefix('>=')
+    assert f'Python {floor} or newer' in (ROOT / 'README.md').read_text()
+    assert f'Python {floor} or newer' in (ROOT / 'Makefile').read_text()
+    assert settings['tool']['ruff']['target-version'] == f'py{floor.replace(".", "")}'
+    if (ROOT / '.github').is_dir():  # not in a source distribution
+        assert f"python: ['{floor}'" in (ROOT / '.github/workflows/ci.yml').read_text()
+
+
+def test_citation_names_this_version():
+    assert f'version: {mmseg_clipsurgery.__version__}\n' in (ROOT / 'CITATION.cff').read_text()
+
+
+def test_version_is_printed(capsys):
+    assert command(['--version']) == 0
+    assert capsys.readouterr().out == f'mmseg-clipsurgery {mmseg_clipsurgery.__version__}\n'

@@ -14,7 +14,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -198,7 +198,7 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> dict[str, Any
     stamped = {
         **results,
         **provenance(),
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'date': datetime.now(UTC).isoformat(timespec='seconds'),
     }
     plain = _plain(stamped)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
