@@ -1,4 +1,4 @@
-"""What only code can do: the wheel holds configs and tools as `mmseg_clipsurgery/.mim/{configs,tools}`, as OpenMMLab's do.
+"""The wheel holds configs and tools as `mmseg_clipsurgery/.mim/{configs,tools}` (OpenMMLab's way).
 
 The package is described in pyproject.toml. An editable installation uses the folders of the checkout instead (see
 mmseg_clipsurgery/resources/__init__.py).
