@@ -1,8 +1,9 @@
 """CLIP weights from a file: read without executing pickled code, split by tower, loaded strictly.
 
-Formats, told apart by content: TorchScript archives (OpenAI's `.pt`), state dicts (`.pt`, `.pth`, `.bin`, also
-inside a training checkpoint's `state_dict`), `.safetensors`. A file is a whole CLIP; names are OpenAI's (text tower at
-the top level) or open_clip's (`text.`). Each tower takes its own names; the other tower's and a few scalars are
+Formats, told apart by content: TorchScript archives (OpenAI's `.pt`), state dicts (`.pt`, `.pth`, `.bin`, also in what
+training scripts put around them, see `containers`), `.safetensors`, and shards of either by their index. A file is a
+whole CLIP; names are OpenAI's (text tower at the top level), open_clip's (`text.`) or Hugging Face's (see
+`hugging_face`). Each tower takes its own names; the other tower's and a few scalars are
 expected; every other missing or extra name is an error.
 """
 
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 
 from ..environment.files import decoding
 from ..recognition import MOST_LOGIT_SCALE
+from .containers import opened, without_prefixes
+from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
+from .other_models import refuse_other_models
 
 # Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
 SCALARS = {'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size'}
@@ -43,10 +47,24 @@ STAND_INS = {  # how a file starts that stands where weights should: what it is
 
 
 def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Tensor]:
-    """Read a CLIP file's tensors by name, on the CPU.
+    """Read a CLIP file's tensors by open_clip's or OpenAI's names, on the CPU.
 
     Args:
-        path: TorchScript archive, state dict or safetensors file.
+        path, checksum: as for `read_tensors`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_tensors`; the weights of another model.
+    """
+    tensors = read_tensors(path, checksum)
+    refuse_other_models(tensors, Path(path))
+    return to_open_clip(tensors, str(path)) if is_hugging_face(tensors) else tensors
+
+
+def read_tensors(path: str | Path, checksum: str | None = None) -> dict[str, Tensor]:
+    """Read any model's tensors by name, on the CPU, without the prefixes that training scripts put before all.
+
+    Args:
+        path: TorchScript archive, state dict, safetensors file, or the index of shards (`.index.json`).
         checksum: SHA-256 (hexadecimal, or its first digits, at least 8) the file must have.
 
     Raises:
@@ -58,6 +76,12 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
         raise FileNotFoundError(f'weights file {path} does not exist')
     if checksum is not None:
         check_checksum(path, checksum)
+    files = shards(path) if path.name.endswith(SHARDS_SUFFIX) else [path]
+    return without_prefixes({name: value for file in files for name, value in read_file(file).items()}, path)
+
+
+def read_file(path: Path) -> dict[str, Tensor]:
+    """One file's tensors under the names that it gives them. Raises ValueError as `read_tensors`."""
     refuse_stand_in(path)
     if path.suffix == '.safetensors':
         return read_safetensors(path)
@@ -165,13 +189,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         'it is damaged or holds pickled code, which is never executed here; save it anew',
     ):
         content = torch.load(path, map_location='cpu', weights_only=True)
-    tensors = content.get('state_dict', content) if isinstance(content, dict) else content
-    if not isinstance(tensors, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
-    ):
-        raise ValueError(f'{path} holds no state dict (names with tensors)')
-    wrapped = all(name.startswith('module.') for name in tensors)  # saved from DistributedDataParallel
-    return {name.removeprefix('module.') if wrapped else name: value for name, value in tensors.items()}
+    return opened(content, path)
 
 
 def split_towers(tensors: dict[str, Tensor], source: str) -> dict[str, dict[str, Tensor]]:

@@ -1,17 +1,25 @@
-"""Folders in open_clip's local-dir form: where they are, on disk or on the hub, and what they say.
+"""Folders of models: where they are, on disk or on the hub, and what they say.
 
-A folder holds `open_clip_config.json` (model config and preprocessing), a file of weights, and tokenizer files.
+    open_clip's form       `open_clip_config.json` (model config and preprocessing), a file of weights, tokenizer files
+    Hugging Face's form    `config.json` of a CLIPModel, weights in one file or in shards, see `hugging_face`
+
+A folder with both configs is of open_clip's form.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import open_clip
+
 from ..environment.files import read_json, reason
 from ..resources import RESOURCES
+from . import hugging_face
 from .remote_code import refuse_code, refuse_code_in
 
 SCENES = RESOURCES / 'scenes'
+WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.json')
 CONFIG_NAME = 'open_clip_config.json'
 WEIGHT_NAMES = (
     'open_clip_model.safetensors',
@@ -22,7 +30,10 @@ WEIGHT_NAMES = (
     'pytorch_model.bin',
     'pytorch_model.pth',
     'model.pth',
+    'model.safetensors.index.json',
+    'pytorch_model.bin.index.json',
 )
+HUB_ID = re.compile(r'[A-Za-z0-9][\w.-]*/[\w.-]+')
 TOKENIZER_FILES = ('*.txt', '*.txt.gz', 'tokenizer*', '*.model', 'special_tokens_map.json', 'vocab.*')
 
 
@@ -31,12 +42,23 @@ def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
     name = str(name)
     if name == 'scenes':
         return SCENES
-    if name.startswith('hf-hub:'):
-        return fetch_folder(name.removeprefix('hf-hub:'), cache_dir)
     folder = Path(name.removeprefix('local-dir:')).expanduser()
     if name.startswith('local-dir:') or folder.is_dir():
         return folder
+    if name.startswith('hf-hub:') or is_hub_id(name):
+        return fetch_folder(name.removeprefix('hf-hub:'), cache_dir)
     return None
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name that is no folder reads as a hub's 'org/name', not as a model name or a file.
+
+    'ViT-B/61' starts like names of open_clip's, 'weights/clip.pt' ends like a file or starts in a folder that is here.
+    """
+    first = name.partition('/')[0]
+    models = any(model.startswith(first) for model in open_clip.list_models())
+    like_file = Path(name).suffix.lower() in WEIGHT_SUFFIXES or Path(first).exists()
+    return bool(HUB_ID.fullmatch(name)) and not models and not like_file
 
 
 def fetch_folder(repository: str, cache_dir: str | None) -> Path:
@@ -45,11 +67,14 @@ def fetch_folder(repository: str, cache_dir: str | None) -> Path:
     from huggingface_hub.utils import EntryNotFoundError
 
     try:
-        wanted = [CONFIG_NAME, *TOKENIZER_FILES]
+        wanted = [CONFIG_NAME, hugging_face.CONFIG_NAME, hugging_face.STATISTICS_NAME, *TOKENIZER_FILES]
         folder = Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
         for name in WEIGHT_NAMES:
             try:
-                hf_hub_download(repository, name, cache_dir=cache_dir, revision=folder.name)
+                found = Path(hf_hub_download(repository, name, cache_dir=cache_dir, revision=folder.name))
+                if name.endswith(hugging_face.SHARDS_SUFFIX):
+                    for shard in hugging_face.shard_names(found):
+                        hf_hub_download(repository, shard, cache_dir=cache_dir, revision=folder.name)
                 break
             except EntryNotFoundError:  # offline: not in the cache
                 continue
@@ -58,13 +83,24 @@ def fetch_folder(repository: str, cache_dir: str | None) -> Path:
         raise FileNotFoundError(
             f'hf-hub:{repository} could not be fetched or found in the cache ({reason(error)}); check the '
             'name and the network, or give a local folder'
-        ) from error
+        ) from None
 
 
 def read_folder(folder: Path) -> tuple[dict, Path, dict]:
+    """A folder -> (model config, the folder, preprocessing settings).
+
+    Raises:
+        FileNotFoundError: it holds no config.
+        ValueError: a config that is none, or one that names code (see `remote_code`).
+    """
     path = folder / CONFIG_NAME
+    if not path.is_file() and (folder / hugging_face.CONFIG_NAME).is_file():
+        return read_hugging_face_folder(folder)
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} has no {CONFIG_NAME}; give a folder in open_clip's local-dir form")
+        raise FileNotFoundError(
+            f"{folder} has no {CONFIG_NAME} and no {hugging_face.CONFIG_NAME}; give a folder in open_clip's local-dir "
+            "form, or one of Hugging Face's CLIPModel"
+        )
     content = read_json(path)
     if not isinstance(content.get('model_cfg'), dict):
         raise ValueError(f'{path} has no "model_cfg"; give a folder in open_clip\'s local-dir form')
@@ -74,6 +110,16 @@ def read_folder(folder: Path) -> tuple[dict, Path, dict]:
     if 'vision_cfg' not in content['model_cfg']:
         raise ValueError(f'{path}: its model_cfg has no vision_cfg')
     return content['model_cfg'], folder, statistics_of(content.get('preprocess_cfg') or {}, path)
+
+
+def read_hugging_face_folder(folder: Path) -> tuple[dict, Path, dict]:
+    """As `read_folder`, of Hugging Face's form."""
+    path = folder / hugging_face.CONFIG_NAME
+    refuse_code_in(folder)
+    config = hugging_face.model_config(read_json(path), path)
+    check_parts(config, path)
+    statistics = statistics_of(hugging_face.statistics(folder), folder / hugging_face.STATISTICS_NAME)
+    return config, folder, statistics
 
 
 def statistics_of(preprocess: object, path: Path) -> dict:

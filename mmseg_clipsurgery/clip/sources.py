@@ -149,4 +149,4 @@ def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Pat
         raise FileNotFoundError(
             f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
             f'({reason(error)}); check the network, or give a file as pretrained'
-        ) from error
+        ) from None

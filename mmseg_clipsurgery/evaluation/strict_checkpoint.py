@@ -2,7 +2,7 @@
 
 import torch
 
-from ..clip.checkpoints import read_weights
+from ..clip.checkpoints import read_tensors
 from ..models.segmentor import check_state
 
 
@@ -13,7 +13,7 @@ def load_checkpoint(model: torch.nn.Module, path: str) -> None:
         ValueError: the file is no such thing, or its names, shapes or values are not those of the model.
     """
     try:
-        state = read_weights(path)
+        state = read_tensors(path)
     except ValueError as error:
         raise ValueError(
             f"the checkpoint {error}; make one with python -m mmseg_clipsurgery export, or give a CLIP's weights as "

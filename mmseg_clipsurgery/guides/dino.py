@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..clip.checkpoints import listed, read_weights
+from ..clip.checkpoints import listed, read_tensors
 from ..clip.position_table import resize_position_table
 from .weights import weights_path
 
@@ -125,7 +125,7 @@ class DINOViT(nn.Module):
         self.blocks = nn.ModuleList(DINOBlock(width, sizes['heads']) for _ in range(sizes['layers']))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
         if pretrained is not None:
-            load_guide(self, read_weights(weights_path(pretrained), checksum), str(pretrained))
+            load_guide(self, read_tensors(weights_path(pretrained), checksum), str(pretrained))
         self.eval()
 
     def train(self, mode: bool = True):
