@@ -20,7 +20,7 @@ from ..environment.files import decoding
 from ..recognition import MOST_LOGIT_SCALE
 from .containers import opened, without_prefixes
 from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
-from .other_models import refuse_other_models
+from .other_models import IMAGE_ALONE, refuse_other_models
 
 # Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
 SCALARS = {'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size'}
@@ -227,6 +227,8 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
         ValueError: a name is missing or unexpected, a shape differs, or a tensor is of no floating type or not finite.
     """
     found = split_towers(tensors, source)[which]
+    if which == 'text' and not found and tensors:
+        raise ValueError(f'{source} {IMAGE_ALONE}')
     wanted = tower.state_dict()
     missing = [name for name in wanted if name not in found and not name.endswith(COUNTERS)]
     unexpected = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]

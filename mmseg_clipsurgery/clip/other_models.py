@@ -18,6 +18,7 @@ MARKS = {
     ('sam_model.', 'mask_decoder.'): 'a SAM; give it as sam',
     ('optimizer_state',): 'the state of an optimizer; give the model of the same run',
 }
+IMAGE_ALONE = 'holds an image tower alone; give the file of the whole CLIP, words need its text tower'
 BARE_VISUAL = ('conv1.weight', 'class_embedding', 'ln_pre.weight')  # an image tower saved by itself
 
 
@@ -32,8 +33,5 @@ def refuse_other_models(names: Iterable[str], path: Path) -> None:
     for marks, what in MARKS.items():
         if any(mark in name for mark in marks for name in names):
             raise ValueError(f'{path} is {what}')
-    alone = names and all(name.startswith(('visual.', 'vision_model.')) for name in names)
-    if alone or set(BARE_VISUAL) <= set(names):
-        raise ValueError(
-            f'{path} holds an image tower alone; give the file of the whole CLIP, words need its text tower'
-        )
+    if set(BARE_VISUAL) <= set(names):
+        raise ValueError(f'{path} {IMAGE_ALONE}')

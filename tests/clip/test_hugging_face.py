@@ -125,7 +125,7 @@ def tensors() -> dict[str, torch.Tensor]:
     [
         (
             lambda t: [t.pop(name) for name in list(t) if name.startswith('text_model')],
-            'holds an image tower alone',
+            'holds no text tower',
         ),
         (lambda t: [t.pop(name) for name in list(t) if name.startswith('vision')], 'holds no image tower'),
         (

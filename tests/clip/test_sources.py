@@ -210,7 +210,7 @@ def test_a_folder(folder, prefix):
     assert resolve(tiny.SMALL, folder).mean == tuple(MEAN)
 
 
-@pytest.mark.parametrize('name', model_folders.WEIGHT_NAMES)
+@pytest.mark.parametrize('name', [name for name in model_folders.WEIGHT_NAMES if 'index' not in name])
 def test_a_folders_weights_have_one_of_these_names(tmp_path, name):
     folder = write_folder(tmp_path / 'model', weights=None)
     if name.endswith('safetensors'):
@@ -335,7 +335,7 @@ ERRORS = {
     'missing folder': (
         lambda tmp_path: resolve(f'local-dir:{tmp_path}/none'),
         FileNotFoundError,
-        "none has no open_clip_config.json; give a folder in open_clip's local-dir form",
+        "none has no open_clip_config.json and no config.json; give a folder in open_clip's local-dir form",
     ),
     'folder without config': (
         lambda tmp_path: resolve(folder_with(tmp_path, None)),
@@ -452,7 +452,7 @@ def test_a_hugging_face_text_tower(tmp_path):
     transformers.BertConfig(vocab_size=7, **sizes).save_pretrained(folder)
     image = {name: value for name, value in tiny.tensors(tiny.SMALL).items() if name.startswith('visual.')}
     torch.save(image, folder / 'model.pth')
-    with pytest.raises(ValueError, match=r'does not fit the text tower: missing transformer.embeddings.word'):
+    with pytest.raises(ValueError, match='holds an image tower alone; give the file of the whole CLIP'):
         build_text_tower(resolve(folder))
     (folder / 'model.pth').rename(tmp_path / 'image_tower.pth')
     random = build_text_tower(resolve(arch | {'text_cfg': arch['text_cfg'] | {'hf_model_pretrained': False}}))
