@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import atomic_write
-from ...resources import RESOURCES
-from ...vocabulary import read_lines
+from ...vocabulary import class_names
 from ..mask_encodings import IGNORED_16_BIT
 from .jobs import Job
 from .relabelling import relabel
@@ -50,8 +49,7 @@ def context_jobs(root: Path, names: Sequence[str], classes: Iterable[int] = (59,
 
 def context_59() -> dict[int, int]:
     """Number among the 459 classes, from 1 -> label among the 59 and background."""
-    names = read_lines(RESOURCES / 'vocabularies' / 'context459.txt')
-    kept = read_lines(RESOURCES / 'vocabularies' / 'context59.txt')
+    names, kept = class_names('context459'), class_names('context59')
     return {number: kept.index(name) + 1 if name in kept else 0 for number, name in enumerate(names, start=1)}
 
 
