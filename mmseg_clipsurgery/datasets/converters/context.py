@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import atomic_write
-from ...vocabulary import class_names
+from ...vocabulary import class_names, read_text
 from ..mask_encodings import IGNORED_16_BIT
 from .jobs import Job
 from .relabelling import relabel
@@ -109,15 +109,23 @@ def read_split(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it lists nothing.
+        ValueError: it lists nothing, an image twice, or has lines of another form.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f'the split {path} does not exist: give a file with one name of an image a line'
         )
-    names = path.read_text(encoding='utf-8').split()
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise ValueError(f'the split {path} lists no image: give a file with one name of an image a line')
+    other = next((name for name in names if len(name.split()) > 1 or name.endswith('.jpg')), None)
+    if other:
+        raise ValueError(
+            f'the split {path} has the line {other!r}: give a file with one name of an image a line, without its ending'
+        )
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the split {path} lists {name!r} twice: an image is evaluated once')
     return names
 
 
