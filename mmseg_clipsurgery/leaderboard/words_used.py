@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..vocabulary import resource_names
 from .published import Row
 
 
@@ -17,17 +18,17 @@ def words_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def words_line(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
-    """A sentence that names the words of every figure for which they are known; '' where they are for none.
+    """A sentence that names the shipped words of figures; '' where no figure is known to be of such words.
 
     Args:
         rows: of a table.
         titles: data set -> its title, in the order of the table's columns.
     """
-    parts = []
+    parts, shipped = [], resource_names('vocabularies')
     for data_set, title in titles.items():
         users: dict[str, list[str]] = {}
         for row in rows:
-            if data_set in row.mIoU and data_set in row.words:
+            if data_set in row.mIoU and row.words.get(data_set) in shipped:
                 whose = f'{row.title} of ours' if row.origin == 'ours' else row.title
                 users.setdefault(row.words[data_set], []).append(whose)
         named = [f'`{words}` ({", ".join(dict.fromkeys(methods))})' for words, methods in users.items()]

@@ -84,6 +84,7 @@ def test_words_stand_beside_the_figures():
         result('sclip', 'sclip_names', words='voc21_names'),
         result('clip', words='voc21'),
         result('gem'),  # an older result, which does not say
+        result('maskclip', words='21 given in the config'),
     ]
     text = tables.leaderboard_table(found)
     assert (
@@ -94,11 +95,12 @@ def test_words_stand_beside_the_figures():
     assert '| SCLIP | this project | ' in text
     assert '| SCLIP | this project (sclip_names) | ' in text
     lines = tables.csv_table(found).splitlines()
-    assert [line.split(',')[7:9] for line in lines[1:5]] == [
+    assert [line.split(',')[7:9] for line in lines[1:6]] == [
         ['voc21', 'voc21'],
         ['voc21', 'voc21_names'],
         ['voc21', 'voc21'],
         ['voc21', ''],
+        ['voc21', '21 given in the config'],
     ]
 
 
