@@ -107,6 +107,5 @@ def check_has_guide(guide: object | None, surgery: Surgery) -> None:
 
 def own_constants(names: Sequence[str]) -> str:
     """How to give a row other constants, in a clause."""
-    return 'give own numbers: dataclasses.replace(row, constants={**row.constants, ...}) with ' + ', '.join(
-        map(repr, names)
-    )
+    given = ', '.join(f'{name}=...' for name in names)
+    return f'give own numbers: surgery=dict(name=..., constants=dict({given}))'

@@ -9,6 +9,7 @@ Text file of a vocabulary, UTF-8, one class a line:
     aeroplane                      the class 'aeroplane', asked for by its name
     sofa, couch                    the class 'sofa', asked for by two words
     background: sky, wall, tree    the class 'background', asked for by three words, its name not among them
+    house: "building, edifice"     the class 'house', asked for by one word, which holds a comma
     # a line that starts with # is a comment; blank lines, a byte order mark and CRLF are tolerated
 
 Files of other forms (JSON, numbered lines, COCO's categories, ADE20K's objectInfo): see `word_files`.
@@ -144,6 +145,13 @@ def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
 def resource_names(kind: str) -> tuple[str, ...]:
     """Names of what travels with the package; kind: 'vocabularies' or 'templates'."""
     return tuple(sorted(path.stem for path in (RESOURCES / kind).glob('*.txt')))
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """Class names of a shipped vocabulary, in label order."""
+    vocabulary = Vocabulary.read(name)
+    assert vocabulary is not None
+    return vocabulary.classes
 
 
 def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:

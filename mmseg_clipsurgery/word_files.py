@@ -1,6 +1,6 @@
 """Classes in the files of other tools and data sets: what is common is read, all else is refused with its line.
 
-    text lines      aeroplane · sofa, couch · background: sky, wall         see `vocabulary`
+    text lines      aeroplane · sofa, couch · background: sky, wall · house: "building, edifice"      see `vocabulary`
                     0 background · 1: aeroplane · 1, aeroplane              numbered without gaps from 0 or 1
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
                     {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
@@ -19,6 +19,7 @@ from typing import Any
 Classes = list[tuple[str, list[str]]]  # (name, its words)
 
 NUMBERED = re.compile(r'(\d+)\s*[:,=\s]\s*(\S.*)')
+QUOTED = re.compile(r'(?:^|(?<=[,:]))\s*"([^",]+(?:,[^",]+)+)"\s*(?=,|$)')  # one word that holds commas
 FOREIGN = re.compile(r'[\[\]{}<>="|;\\]|^---|^- |^names:')  # marks of another form: JSON, YAML, XML, code
 NAME_COLUMNS = ('name', 'class', 'label', 'category', 'words')
 ID_COLUMNS = ('id', 'idx', 'index')
@@ -53,14 +54,18 @@ def parse_words(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
 
 
 def from_line(number: int, line: str) -> tuple[str, list[str]]:
-    """One class of a text file: `name: word, word` or `word, word`, whose first word is the name."""
-    if FOREIGN.search(line) or re.match(r'\d+\s*[:=]', line):
+    """One class of a text file: `name: word, word` or `word, word`, whose first word is the name.
+
+    A word that holds commas stands in double quotes: `house: "building, edifice"`.
+    """
+    if FOREIGN.search(QUOTED.sub('', line)) or re.match(r'\d+\s*[:=]', line):
         raise ValueError(
             f'line {number}, {line[:60]!r}, is no class: write one class a line, synonyms behind commas, or give a '
             'JSON list'
         )
     name, colon, words = line.partition(':')
-    synonyms = [' '.join(word.split()) for word in (words if colon else line).split(',')]
+    protected = QUOTED.sub(lambda quoted: quoted[1].replace(',', '\0'), words if colon else line)
+    synonyms = [' '.join(word.replace('\0', ',').split()) for word in protected.split(',')]
     return (' '.join(name.split()) if colon else synonyms[0]), synonyms
 
 

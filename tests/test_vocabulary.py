@@ -53,6 +53,7 @@ def in_one_word(*names: str) -> dict[str, list[str]]:
     return {name: [name.replace(' ', '')] for name in names}
 
 
+FURNISHED = ('lamp', 'door', 'window', 'wardrobe', 'ceiling', 'shelf', 'curtain', 'stair', 'fence')
 # Vocabulary -> the words of the leaderboard protocol that are not the class name.
 PEOPLE = ['people', *VOC['person'][1:]]  # SFP's
 WORDS = {
@@ -95,8 +96,10 @@ WORDS = {
     'voc21_plain': {'boat': ['ship'], 'diningtable': ['table']},
     'voc20_plain': {'boat': ['ship'], 'diningtable': ['table']},
     'coco_object_names': {},
+    'voc21_proxyclip': {'background': BACKGROUND, 'boat': ['ship'], 'diningtable': ['table']},
+    'coco_object_proxyclip': {'background': [word for word in BACKGROUND if word not in FURNISHED]},
     'ade20k_847': {},
-    'context459': {},
+    'context459_names': {},
 }
 
 # Vocabulary -> data set, number of classes, number of queries, background or not.
@@ -119,7 +122,13 @@ DATA_SETS = {
     'coco_object_names': ('COCOObjectDataset', 81, 81, True),
     'ade20k_847': ('ADE20K847Dataset', 847, 847, False),
     'context459': ('PascalContext459Dataset', 459, 459, False),
+    'context459_names': ('PascalContext459Dataset', 459, 459, False),
+    'ade20k_847_synonyms': ('ADE20K847Dataset', 847, 1281, False),
+    'ade20k_847_proxyclip': ('ADE20K847Dataset', 847, 847, False),
+    'voc21_proxyclip': ('PascalVOCDataset', 21, 46, True),
+    'coco_object_proxyclip': ('COCOObjectDataset', 81, 97, True),
 }
+LISTED = [*WORDS, 'context459', 'ade20k_847_synonyms', 'ade20k_847_proxyclip']
 
 
 def words_by_class(vocabulary: Vocabulary) -> dict[str, list[str]]:
@@ -139,7 +148,7 @@ def class_names(data_set: str) -> tuple[str, ...]:
 
 
 def test_every_shipped_vocabulary_is_known_here():
-    assert set(resource_names('vocabularies')) == set(WORDS) == set(DATA_SETS)
+    assert set(resource_names('vocabularies')) == set(LISTED) == set(DATA_SETS)
 
 
 @pytest.mark.mmseg
@@ -157,6 +166,47 @@ def test_shipped_words_are_the_protocol(name):
     words = words_by_class(Vocabulary.read(name))
     assert set(WORDS[name]) <= set(words)
     assert words == {k: WORDS[name].get(k, [k]) for k in words}
+
+
+def shipped(name: str) -> dict[str, list[str]]:
+    return words_by_class(Vocabulary.read(name))
+
+
+def test_context459_is_asked_for_in_words_written_apart():
+    apart, literal = shipped('context459'), shipped('context459_names')
+    assert list(apart) == list(literal)
+    assert list(apart)[:1] + list(apart)[-1:] == ['accordion', 'wool']
+    differing = {name: words for name, words in apart.items() if words != literal[name]}
+    assert len(differing) == 94
+    assert all([word.replace(' ', '') for word in words] == [name] for name, words in differing.items())
+    assert differing['airconditioner'] == ['air conditioner']
+    assert differing['horse-drawncarriage'] == ['horse-drawn carriage']
+    assert differing['waterskateboard'] == ['water skate board']
+    assert apart['tvmonitor'] == ['tvmonitor']  # as the public codes have it
+
+
+def test_ade20k_847_has_one_name_of_each_class():
+    one, every = shipped('ade20k_847'), shipped('ade20k_847_synonyms')
+    assert list(one) == list(every)
+    assert list(one)[:1] + list(one)[-1:] == ['wall', 'adding machine']
+    assert sum(len(words) > 1 for words in every.values()) == 217
+    starts = [words[0] for words in every.values()]
+    for name, words in every.items():
+        rivals = [other for other in every if every[other][0] == words[0]]
+        first = min(rivals, key=lambda other: len(every[other]) > 1)  # who has no other name, else the first
+        if name == first:
+            assert [name] == one[name] == words[:1]
+        else:
+            assert [name] == one[name] == [word for word in words if word not in starts][:1]
+    assert sum(name != words[0] for name, words in every.items()) == 10
+
+
+def test_ade20k_847_of_the_public_codes_is_one_query_of_all_names():
+    every, joined = shipped('ade20k_847_synonyms'), shipped('ade20k_847_proxyclip')
+    assert joined == {name: [', '.join(words)] for name, words in every.items()}
+    assert joined['building'] == ['building, edifice']
+    assert joined['flowerpot'] == ['pot, flowerpot']
+    assert len(set(Vocabulary.read('ade20k_847_proxyclip').queries)) == 847
 
 
 def test_words_are_those_of_the_shared_facts():

@@ -56,6 +56,13 @@ def test_synonyms(text, tmp_path):
     assert Vocabulary.read(tmp_path / 'words') == Vocabulary.read([['sofa', 'couch'], 'cat'])
 
 
+def test_a_word_that_holds_commas_stands_in_quotes(tmp_path):
+    (tmp_path / 'words').write_text('house:"building,  edifice", hut\n"sofa, couch"\n')
+    vocabulary = Vocabulary.read(tmp_path / 'words')
+    assert vocabulary.classes == ('house', 'sofa, couch')
+    assert vocabulary.queries == ('building, edifice', 'hut', 'sofa, couch')
+
+
 def test_a_word_may_start_with_a_number(tmp_path):
     (tmp_path / 'words').write_text('2 door car\nbus\n')
     assert Vocabulary.read(tmp_path / 'words').classes == ('2 door car', 'bus')
@@ -75,6 +82,8 @@ REFUSED = {
     'Python': ('CLASSES = ["cat"]', 'line 1, .* is no class'),
     'semicolons': ('cat\nsofa;couch', "line 2, 'sofa;couch', is no class"),
     'quotes': ('"cat"\n"dog"', 'line 1, .* is no class'),
+    'quotes in a row': ('"cat", "dog"', 'line 1, .* is no class'),
+    'quotes and more': ('house: "building, edifice"s', 'line 1, .* is no class'),
     'a table without a name': ('id,name\n1,\n', 'row 2 has no name'),
     'nested JSON': ('{"cat": {"id": 1}}', 'got a class of type dict'),
     'deep JSON': ('[' * 100_000, 'it starts as JSON and is none'),

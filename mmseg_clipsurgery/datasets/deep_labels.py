@@ -1,6 +1,6 @@
 """Data sets with 16-bit masks, whose labels go beyond 255: ADE20K-847 and PASCAL Context-459.
 
-Class names are the shipped vocabularies' without synonyms. `loading.LoadDeepAnnotations` loads the masks.
+Class names are those of the shipped vocabularies. `loading.LoadDeepAnnotations` loads the masks.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from ..resources import RESOURCES
 from ..visualization.palette import voc_palette
-from ..vocabulary import read_lines
+from ..vocabulary import class_names
 from .mask_encodings import IGNORED_16_BIT
 
 
 def deep_metainfo(vocabulary: str) -> dict[str, Any]:
-    """Class names of a shipped vocabulary without synonyms, and a colour for each."""
-    classes = tuple(read_lines(RESOURCES / 'vocabularies' / f'{vocabulary}.txt'))
+    """Class names of a shipped vocabulary, and a colour for each."""
+    classes = class_names(vocabulary)
     return dict(classes=classes, palette=voc_palette(len(classes)))
 
 

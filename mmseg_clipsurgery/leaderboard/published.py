@@ -27,6 +27,7 @@ class Row:
     mIoU: data set -> percent.
     spread: how far from a figure of the row another one may be and still agree, in percent; None: none is compared.
     notes: data set -> what must be known of its figure, where it is of other images than the data set has.
+    words: data set -> name of the words that its classes were asked for by, where they are known.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Row:
     mIoU: Mapping[str, float] = field(default_factory=dict)
     spread: float | None = SPREAD
     notes: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from ..protocols.settings import entry, own_method, table
 from .completeness import images_note
 from .published import USUAL_BACKBONE, Row, published_data_sets, published_rows, verdict
+from .words_used import words_line, words_of
 
 OURS = 'this project'
 SCENES = {'scenes': ('mIoU', 'mIoU_objects', 'mIoU_grounds'), 'scenes_heldout': ('mIoU',)}
@@ -56,7 +57,12 @@ def own_row(method: str, protocol: str, backbone: str, found: Mapping[str, Mappi
     title = methods_of([method])[method]['title']
     figures = {data_set: result['metrics']['mIoU'] for data_set, result in found.items()}
     notes = {data_set: note for data_set, result in found.items() if (note := images_note(result))}
-    return Row(method, title, protocol, backbone, 'ours', OURS, pamr, mIoU=figures, notes=notes)
+    return Row(
+        *(method, title, protocol, backbone, 'ours', OURS, pamr),
+        mIoU=figures,
+        notes=notes,
+        words=words_of(found),
+    )
 
 
 def has_pamr(protocol: str) -> bool:
@@ -92,19 +98,46 @@ def leaderboard_table(cells: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         [
             row.title,
-            OURS if row.origin == 'ours' else f'published ({sources.index(row.source) + 1})',
+            whose(row) if row.origin == 'ours' else f'published ({sources.index(row.source) + 1})',
             *([row.backbone] if backbones else []),
             ', '.join(part for part in (row.post_processing, row.other_models) if part),
             *(figure(row, name) for name in data_sets),
         ]
         for row in rows
     ]
-    titles = [known[name]['title'] for name in data_sets]
+    titles = {name: known[name]['title'] for name in data_sets}
     listed_sources = '; '.join(f'({number}) {source}' for number, source in enumerate(sources, start=1))
     return (
-        f'{markdown(heads, titles, lines)}\nPublished by: {listed_sources}. Beside a figure of ours stands its '
-        'difference from the published one of the same method, protocol and backbone, where there is one.\n'
+        f'{markdown(heads, list(titles.values()), lines)}\nPublished by: {listed_sources}. Beside a figure of ours '
+        'stands its difference from the published one of the same method, protocol and backbone, where there is one. '
+        f'{words_line(rows, titles)}'.rstrip()
+        + '\n'
     )
+
+
+def whose(row: Row) -> str:
+    """That a row is ours, and by which protocol where it is not the method's usual one."""
+    usual = methods_of([row.method])[row.method]['protocol']
+    return OURS if row.protocol == usual else f'{OURS} ({row.protocol})'
+
+
+def methods_table() -> str:
+    """Published figures of the methods that are rows here, and their mean where all data sets have one, as Markdown."""
+    rows = [row for row in published_rows() if row.protocol]
+    data_sets = [name for name in published_data_sets() if any(name in row.mIoU for row in rows)]
+    lines = [
+        [
+            row.title,
+            f'`{row.protocol}`',
+            ', '.join(part for part in (row.post_processing, row.other_models) if part),
+            row.source,
+            *(figure(row, name) for name in data_sets),
+            f'{sum(row.mIoU.values()) / len(data_sets):.1f}' if len(row.mIoU) == len(data_sets) else '',
+        ]
+        for row in rows
+    ]
+    titles = [entry('data_sets', name)['title'] for name in data_sets]
+    return markdown(['method', 'protocol', 'with', 'published by'], [*titles, 'mean'], lines)
 
 
 def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
@@ -135,12 +168,13 @@ def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     heads = ('method', 'protocol', 'backbone', 'origin', 'source', 'post_processing', 'other_models')
-    writer.writerow([*heads, 'data_set', 'mIoU', 'note', 'published', 'difference', 'verdict'])
+    writer.writerow([*heads, 'data_set', 'words', 'mIoU', 'note', 'published', 'difference', 'verdict'])
     for row in [*own_rows(cells), *published_rows()]:
         stated = [getattr(row, head) or '' for head in heads]
         for data_set in row.mIoU:
             compared = [row.notes.get(data_set, ''), *verdict_columns(row, data_set)]
-            writer.writerow([*stated, data_set, digits(row, data_set), *compared])
+            words = row.words.get(data_set, '')
+            writer.writerow([*stated, data_set, words, digits(row, data_set), *compared])
     return text.getvalue()
 
 
@@ -178,7 +212,7 @@ def markdown(heads: Sequence[str], figures: Sequence[str], lines: Iterable[Seque
 
 def blocks(cells: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Name -> content of the blocks that a README may hold."""
-    return {'scenes': scenes_table(cells), 'published': leaderboard_table(cells)}
+    return {'scenes': scenes_table(cells), 'published': leaderboard_table(cells), 'methods': methods_table()}
 
 
 def with_blocks(text: str, contents: Mapping[str, str]) -> str:

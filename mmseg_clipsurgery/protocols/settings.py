@@ -27,7 +27,7 @@ from ..environment.extensions import IMPORTED
 from ..environment.loader_workers import loading_workers
 from ..resources import RESOURCES
 from ..surgery import SURGERIES
-from ..vocabulary import Vocabulary
+from ..vocabulary import class_names
 
 TABLE = RESOURCES / 'protocols.json'
 OWN_PROTOCOL = 'sclip'  # of a user's own method: the leaderboard's
@@ -164,14 +164,13 @@ def words(data_set: str, kind: str) -> Any:
 
     Args:
         data_set: one of the data sets.
-        kind: 'leaderboard' (SCLIP's words), 'people' (SFP's), 'plain' (ClearCLIP's: no synonyms) or 'names' (the
-            literal class names).
+        kind: 'leaderboard' (SCLIP's words, or what later public codes use where SCLIP has none), 'people' (SFP's),
+            'plain' (ClearCLIP's: no synonyms), 'proxyclip' (ProxyCLIP's), 'synonyms' (all names of a class, where a
+            data set has several) or 'names' (the literal class names).
     """
     given = entry('data_sets', data_set)['words']
     if kind == 'names' and kind not in given:
-        vocabulary = Vocabulary.read(given['leaderboard'])
-        assert vocabulary is not None
-        return list(vocabulary.classes)
+        return list(class_names(given['leaderboard']))
     return given.get(kind, given['leaderboard'])
 
 

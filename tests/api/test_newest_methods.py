@@ -76,12 +76,24 @@ def test_feedback_is_a_setting_of_a_call():
             "test_cfg.feedback labels patches by the words, and there is 'cat' alone",
         ),
         (
+            lambda: model(rows.fitted('resclip')).segment(photos.photo(), [], feedback=FEEDBACK),
+            'got an empty vocabulary, give at least one class',
+        ),
+        (
             lambda: model('gem').segment(photos.photo(), WORDS, feedback=FEEDBACK),
             "'gem' takes no feedback; surgeries with last_blocks=1",
         ),
         (lambda: model('scclip'), 'block numbers of .scclip. belong to towers of 12 blocks'),
     ],
-    ids=['no guide', 'no guide later', 'unknown guide', 'one word', 'takes no feedback', 'another depth'],
+    ids=[
+        'no guide',
+        'no guide later',
+        'unknown guide',
+        'one word',
+        'no words',
+        'takes no feedback',
+        'another depth',
+    ],
 )
 def test_what_is_refused(act, message):
     with pytest.raises(ValueError, match=message):

@@ -1,10 +1,11 @@
 """Masks as published become masks as evaluated: numbers, bit depth, sizes, what is there already, what is wrong."""
 
 import re
+from dataclasses import replace
 
 import mini_datasets
 from mmseg_clipsurgery.cli import convert
-from mmseg_clipsurgery.datasets.converters.ade20k_847 import ade20k_847_jobs, evaluated_size
+from mmseg_clipsurgery.datasets.converters.ade20k_847 import ade20k_847_jobs, evaluated_size, label_of_object
 from mmseg_clipsurgery.datasets.converters.cityscapes import cityscapes_jobs
 from mmseg_clipsurgery.datasets.converters.coco import coco_jobs, stuff_of_ids
 from mmseg_clipsurgery.datasets.converters.context import EVALUATED_SPLIT, context_59, context_jobs
@@ -175,6 +176,115 @@ def test_ade20k_847_keeps_the_ratio():
 
 
 @pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        pytest.param(
+            'ADE_val_00000001_seg.png', 'grey', r'_seg\.png has 1 channels and a mask of the', id='grey'
+        ),
+        pytest.param('ADE_val_00000001_seg.png', 'palette', r'_seg\.png has 1 channels and', id='palette'),
+        pytest.param(
+            'ADE_val_00000001_seg.png', 'html', r'_seg\.png is not a readable image .*: fetch', id='page'
+        ),
+        pytest.param(
+            'ADE_val_00000001_seg.png', 'large', r'_seg\.png is \(12, 12\) and its image', id='size'
+        ),
+        pytest.param(
+            'ADE_val_00000001.jpg', 'html', r'001\.jpg is not a readable image .*: fetch', id='photo'
+        ),
+    ],
+)
+def test_a_wrong_file_of_the_full_ade20k_gets_a_sentence(tmp_path, capsys, name, content, message):
+    full_ade20k(tmp_path, (2978, 312), (8, 10))
+    path = tmp_path / 'images/ADE/validation/urban/street' / name
+    match content:
+        case 'grey':
+            mini_datasets.mask(path, np.ones((8, 10), np.uint8))
+        case 'palette':
+            mini_datasets.palette(path, np.ones((8, 10), np.uint8))
+        case 'html':
+            path.write_text('<html>')
+        case 'large':
+            mini_datasets.photo(path, (12, 12))
+    assert convert.main(['ade20k-847', str(tmp_path)]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(tmp_path.glob('annotations_847/validation/*'))
+
+
+def test_two_images_of_one_name_are_not_made_into_one(tmp_path, capsys):
+    full_ade20k(tmp_path, (2978,), (8, 10))
+    folder = tmp_path / 'images/ADE/validation'
+    (folder / 'urban/street').rename(folder / 'street')
+    full_ade20k(tmp_path, (312,), (8, 10))
+    assert convert.main(['ade20k-847', str(tmp_path)]) == 1
+    assert re.search(
+        r'street/ADE_val_00000001\.jpg and .*street/ADE_val_00000001\.jpg would both be made into .*: take one',
+        capsys.readouterr().err,
+    )
+    assert not list(tmp_path.glob('*_847'))
+
+
+def test_object_numbers_are_847_different_ones():
+    labels = label_of_object()
+    made = labels[labels != 65535]
+    assert sorted(made.tolist()) == list(range(847))
+
+
+def test_a_folder_that_cannot_be_written_gets_a_sentence(coco, capsys):
+    masks = coco / 'annotations/val2017'
+    (masks / '000000000139_labelTrainIds.png').mkdir()  # rights don't stop every user who runs the tests
+    assert convert.main(['coco', str(coco), '--targets', 'stuff']) == 1
+    assert re.search(
+        r'000000000139_labelTrainIds\.png cannot be written \(.+\): see to rights', capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize('cut', [0, 40], ids=['empty', 'truncated'])
+def test_what_an_interrupted_download_left_is_refused(coco, capsys, cut):
+    mask = coco / 'annotations/val2017/000000000139.png'
+    mask.write_bytes(mask.read_bytes()[:cut])
+    assert convert.main(['coco', str(coco)]) == 1
+    assert re.search(
+        r'000000000139\.png is not a readable image \(.+\): fetch it again', capsys.readouterr().err
+    )
+
+
+def test_a_mask_of_one_bit_is_refused(coco, capsys):
+    mask = coco / 'annotations/val2017/000000000139.png'
+    Image.fromarray(np.eye(36, 48) > 0).save(mask)
+    assert convert.main(['coco', str(coco)]) == 1
+    assert '000000000139.png holds bool numbers and labels are integers' in capsys.readouterr().err
+
+
+def test_a_palette_says_numbers_and_its_colours_nothing(coco):
+    mask = coco / 'annotations/val2017/000000000139.png'
+    mini_datasets.palette(mask, mini_datasets.labels((36, 48), 0, 91, 255))
+    run(coco_jobs(coco))
+    assert row(mask.with_name('000000000139_labelTrainIds.png')) == [0, 80, 255]
+
+
+@pytest.mark.parametrize('name', ['coco', 'cityscapes', 'ade20k-847'])
+def test_a_folder_without_the_data_set_is_refused(tmp_path, capsys, name):
+    assert convert.main([name, str(tmp_path)]) == 1
+    assert 'give the folder of the data set as docs/datasets.md shows it' in capsys.readouterr().err
+
+
+def test_an_interrupted_conversion_goes_on_where_it_was(coco):
+    jobs = coco_jobs(coco)
+    whole = {job.target: Image.fromarray(np.asarray(job.make())).tobytes() for job in jobs}
+
+    def stop() -> Image.Image:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([*jobs[:2], replace(jobs[2], make=stop), jobs[3]], threads=1)
+    assert [job.target.is_file() for job in jobs[:3]] == [True, True, False]
+    assert not list(coco.rglob('*.tmp'))
+    made, there = run(jobs)
+    assert (made + there, made >= 1) == (4, True)
+    assert {job.target: Image.fromarray(read(job.target)).tobytes() for job in jobs} == whole
+
+
+@pytest.mark.parametrize(
     ('change', 'message'),
     [
         pytest.param('label', r'000000000139\.png holds label 200', id='unknown label'),
@@ -294,10 +404,30 @@ def test_a_wrong_matlab_file_gets_a_sentence_and_no_split_is_written(voc2010, ca
     assert not (voc2010 / EVALUATED_SPLIT).exists()
 
 
-@pytest.mark.parametrize('text', [None, ''], ids=['missing', 'empty'])
-def test_a_split_without_images_is_refused(voc2010, capsys, text):
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        pytest.param(None, 'does not exist: give a file with one name of an image a line', id='missing'),
+        pytest.param(b'', 'lists no image: give a file with one name of an image a line', id='empty'),
+        pytest.param(b'a\nb\na\n', "lists 'a' twice", id='twice'),
+        pytest.param(b'a -1\nb 1\n', "has the line 'a -1': give a file with one name", id='with a class'),
+        pytest.param(b'a.jpg\nb.jpg\n', r"has the line 'a\.jpg': .* without its ending", id='endings'),
+        pytest.param(b'\xff\xfea\x00', 'is not UTF-8 text: save it as UTF-8', id='UTF-16'),
+        pytest.param(
+            b'a\nc\n', r'c\.mat does not exist: get trainval\.tar\.gz', id='an image that is not there'
+        ),
+    ],
+)
+def test_a_wrong_split_is_refused(voc2010, capsys, text, message):
     split = voc2010 / 'own.txt'
     if text is not None:
-        split.write_text(text)
+        split.write_bytes(text)
     assert convert.main(['context', str(voc2010), '--split', str(split)]) == 1
-    assert 'give a file with one name of an image a line' in capsys.readouterr().err
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(voc2010.glob('SegmentationClass*'))
+
+
+def test_a_split_with_a_byte_order_mark_and_crlf_is_read(voc2010):
+    (voc2010 / 'own.txt').write_bytes(b'\xef\xbb\xbfb\r\n\r\na\r\n')
+    assert convert.main(['context', str(voc2010), '--split', str(voc2010 / 'own.txt')]) == 0
+    assert (voc2010 / EVALUATED_SPLIT).read_text() == 'b\na\n'

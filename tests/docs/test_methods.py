@@ -5,6 +5,8 @@ import re
 import doc_blocks
 from mmseg_clipsurgery.compatibility import check_feedback, reads_guide
 from mmseg_clipsurgery.inference.settings import InferenceSettings
+from mmseg_clipsurgery.leaderboard import tables
+from mmseg_clipsurgery.leaderboard.cells import cells, run_config
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
 import pytest
@@ -14,7 +16,8 @@ pytestmark = pytest.mark.mmseg
 
 FILE = doc_blocks.ROOT / 'docs' / 'methods.md'
 PAGE = FILE.read_text(encoding='utf-8')
-BLOCKS = [block.text for block in doc_blocks.blocks_of(FILE)]
+BLOCKS = [block.text for block in doc_blocks.blocks_of(FILE) if block.language == 'python']
+COMMANDS = [block.text for block in doc_blocks.blocks_of(FILE) if block.language == '']
 
 
 @pytest.mark.parametrize('section', ['The table', 'Towers and cost'])
@@ -23,6 +26,21 @@ def test_each_method_has_a_line(section):
     first_cells = [line.split('|')[1] for line in text.splitlines() if line.startswith('| `')]
     named = [name for cell in first_cells for name in re.findall(r'`(\w+)`', cell)]
     assert sorted(named) == sorted([*SURGERIES, *(['surgery'] * named.count('surgery'))])
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_the_command_names_what_is_there(command):
+    methods, data_sets = re.fullmatch(
+        r'python tools/leaderboard.py --methods (.+) --data-sets (.+)\n', command
+    ).groups()
+    vocabularies = [
+        run_config(cell).model.text_encoder.vocabulary for cell in cells(methods.split(), data_sets.split())
+    ]
+    assert vocabularies == ['context459', 'context459_names']
+
+
+def test_published_figures_are_generated():
+    assert tables.with_blocks(PAGE, tables.blocks([])) == PAGE
 
 
 @pytest.mark.parametrize('block', BLOCKS)

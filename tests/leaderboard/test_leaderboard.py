@@ -186,7 +186,7 @@ def test_protocols_and_backbones_are_cells_of_their_own(board, runs, tmp_path):
     table = (tmp_path / 'results/leaderboard.md').read_text()
     assert '| method | figures of | backbone | with |' in table
     assert re.search(r'\| NACLIP \| this project \| ViT-L-14:openai \| PAMR \| \d', table)
-    assert re.search(r'\| NACLIP \| this project \| RN50:openai \| \| \d', table)
+    assert re.search(r'\| NACLIP \| this project \(naclip_plain\) \| RN50:openai \| \| \d', table)
 
 
 def test_a_backbone_is_set_in_both_towers():

@@ -5,6 +5,7 @@ from mmseg_clipsurgery.leaderboard.cells import Cell
 from mmseg_clipsurgery.leaderboard.completeness import images_note
 from mmseg_clipsurgery.leaderboard.published import published_rows, verdict
 from mmseg_clipsurgery.leaderboard.suites import figure_line
+from mmseg_clipsurgery.vocabulary import resource_names
 
 import pytest
 
@@ -71,10 +72,84 @@ def test_a_part_of_the_images_is_marked_in_every_table():
     part = result(images=100)
     scenes = result('clip', 'scenes', data_set='scenes', images=3, dataset='ScenesDataset', split='x/val.txt')
     assert '| 59.70 (100 of 1449 images) |' in tables.leaderboard_table([part])
-    assert '59.70,100 of 1449 images,,,\n' in tables.csv_table([part])
+    assert 'voc21,,59.70,100 of 1449 images,,,\n' in tables.csv_table([part])
     assert '| CLIP | 59.70 (3 of 200 images) |' in tables.scenes_table([scenes])
     assert tables.panels([part])['VOC21']['SCLIP (100 of 1449 images)'] == (59.7, 59.63)
     assert '59.70,,59.63,+0.07,agrees\n' in tables.csv_table([result()])
+
+
+def test_words_stand_beside_the_figures():
+    found = [
+        result(words='voc21'),
+        result('sclip', 'sclip_names', words='voc21_names'),
+        result('clip', words='voc21'),
+        result('gem'),  # an older result, which does not say
+        result('maskclip', words='21 given in the config'),
+    ]
+    text = tables.leaderboard_table(found)
+    assert (
+        'Words, by the names of the shipped vocabularies: '
+        'VOC21 `voc21` (CLIP of ours, SCLIP of ours), `voc21_names` (SCLIP of ours); '
+        'ADE20K-847 `ade20k_847_proxyclip` (CorrCLIP, CorrCLIPv2); Context459 `context459` (CorrCLIP, CorrCLIPv2).\n'
+    ) in text
+    assert '| SCLIP | this project | ' in text
+    assert '| SCLIP | this project (sclip_names) | ' in text
+    lines = tables.csv_table(found).splitlines()
+    assert [line.split(',')[7:9] for line in lines[1:6]] == [
+        ['voc21', 'voc21'],
+        ['voc21', 'voc21_names'],
+        ['voc21', 'voc21'],
+        ['voc21', ''],
+        ['voc21', '21 given in the config'],
+    ]
+
+
+def test_words_of_published_figures_are_shipped():
+    stated = [row for row in published_rows() if row.words]
+    assert {row.method for row in stated} == {'corrclip', 'corrclip_v2'}
+    for row in stated:
+        assert set(row.words) <= set(row.mIoU)
+        assert set(row.words.values()) <= set(resource_names('vocabularies'))
+
+
+@pytest.mark.parametrize(
+    ('method', 'protocol', 'mean'),
+    [
+        ('SC-CLIP', 'scclip', '43.9'),  # the papers' own means
+        ('SFP', 'sfp', '43.8'),
+        ('ResCLIP', 'resclip', '41.4'),
+        ('RF-CLIP', 'rfclip', '44.2'),
+        ('RF-CLIP', 'rfclip_pamr', '45.5'),
+        ('ProxyCLIP', 'proxyclip', '42.3'),
+    ],
+)
+def test_means_of_published_figures(method, protocol, mean):
+    (line,) = [
+        line for line in tables.methods_table().splitlines() if line.startswith(f'| {method} | `{protocol}` ')
+    ]
+    assert line.endswith(f' | {mean} |')
+
+
+PUBLIC_TABLES = {
+    ('corrclip_v2', 'MetaCLIP ViT-B/16'): (82.2, 93.6, 50.8, 56.3, 54.6, 38.5, 33.2, 58.7, 11.7, 16.8),
+    ('corrclip', 'MetaCLIP ViT-B/16'): (75.8, 89.9, 45.9, 50.8, 45.4, 32.6, 28.6, 53.7, 10.5, 11.8),
+    ('sfp', 'ViT-B/16'): (62.9, 84.5, 37.2, 39.9, 37.9, 26.4, 20.8, 41.1),
+    ('dih_clip', 'ViT-B/16'): (64.2, 84.9, 36.0, 39.7, 37.4, 26.7, 19.6, 40.2),
+    ('resclip_clearclip', 'ViT-B/16'): (59.0, 87.1, 32.9, 36.4, 34.0, 24.3, 17.8, 34.5),
+    ('resclip_sclip', 'ViT-B/16'): (60.7, 84.6, 32.9, 35.8, 34.3, 23.9, 17.6, 34.4),
+}
+
+
+@pytest.mark.parametrize(
+    ('row', 'figures'), PUBLIC_TABLES.items(), ids=[method for method, _ in PUBLIC_TABLES]
+)
+def test_published_figures_are_those_of_the_public_tables(row, figures):
+    order = (
+        'voc21 voc20 context60 context59 coco_object coco_stuff164k ade20k cityscapes ade20k_847 context459'
+    )
+    (found,) = [given for given in published_rows() if (given.method, given.backbone) == row]
+    assert dict(found.mIoU) == dict(zip(order.split(), figures, strict=False))
+    assert found.source
 
 
 def test_line_of_a_cell():

@@ -149,6 +149,18 @@ def test_batch_equals_single_images(case):
     assert len(together[2].pred_sem_seg.data.unique()) > 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('case', CASES.values(), ids=CASES.keys())
+def test_windows_need_not_be_square(case):
+    """One window of the image's own shape is the whole image; 56 pixels, the padding, divide the sides."""
+    image = images((112, 168))
+    case = {**case, 'crop_size': (112, 168)}
+    window, whole = (segmentor(**{**case, 'mode': mode}, scores=True) for mode in ('slide', 'whole'))
+    found, expected = (model.predict(image)[0].seg_logits.data for model in (window, whole))
+    assert found.shape == (4, 112, 168)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
 @pytest.mark.parametrize('name', CASES)
 def test_each_setting_matters(name):
     """So the comparisons above would notice it."""

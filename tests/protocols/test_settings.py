@@ -87,7 +87,12 @@ def stated(method: str, data_set: str) -> tuple:
         ('resclip', 'context60', (336, 'slide', 224, 112, 40, 0.1, None, False, False, 'context60')),
         ('rfclip', 'voc21', (336, 'whole', None, None, 40, 0.1, None, False, False, 'voc21')),
         ('rfclip', 'voc20', (336, 'slide', 224, 112, 40, None, None, False, False, 'voc20')),
-        ('proxyclip', 'voc21', (336, 'slide', 336, 112, 40, 0.2, None, 56, False, 'voc21')),
+        ('proxyclip', 'voc21', (336, 'slide', 336, 112, 40, 0.2, None, 56, False, 'voc21_proxyclip')),
+        (
+            'proxyclip',
+            'ade20k_847',
+            (448, 'slide', 336, 112, 40, None, None, 56, False, 'ade20k_847_proxyclip'),
+        ),
         ('proxyclip', 'cityscapes', (448, 'slide', 224, 112, 40, None, None, 56, False, 'cityscapes')),
         ('proxyclip', 'ade20k', (448, 'slide', 336, 112, 40, None, None, 56, False, 'ade20k')),
     ],
@@ -239,6 +244,27 @@ def test_people_stand_where_sfp_asks_for_them():
         differing = [pair for pair in zip(mine.queries, usual.queries, strict=True) if pair[0] != pair[1]]
         assert differing == [('people', 'person')]
     assert settings('sfp', 'ade20k')['model']['text_encoder']['vocabulary'] == 'ade20k'
+
+
+@pytest.mark.parametrize(
+    ('protocol', 'data_set', 'expected'),
+    [
+        ('sclip', 'context459', 'context459'),
+        ('sclip_names', 'context459', 'context459_names'),
+        ('sclip_names', 'voc21', 'voc21_names'),
+        ('sclip', 'ade20k_847', 'ade20k_847'),
+        ('sclip_synonyms', 'ade20k_847', 'ade20k_847_synonyms'),
+        ('sclip_synonyms', 'voc21', 'voc21'),
+        ('sclip_proxyclip_words', 'ade20k_847', 'ade20k_847_proxyclip'),
+        ('sclip_proxyclip_words', 'coco_object', 'coco_object_proxyclip'),
+        ('sclip_proxyclip_words', 'voc20', 'voc20_plain'),
+        ('sclip_proxyclip_words', 'context459', 'context459'),
+    ],
+)
+def test_protocols_differ_in_words_alone(protocol, data_set, expected):
+    found, usual = (protocol_settings(name, data_set) for name in (protocol, 'sclip'))
+    assert words(data_set, found.pop('words')) == expected
+    assert found.items() <= usual.items()
 
 
 @pytest.mark.parametrize('protocol', PROTOCOLS)

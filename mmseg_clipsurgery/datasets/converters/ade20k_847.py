@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ...environment.files import decoding
 from ...resources import RESOURCES
 from ...vocabulary import read_lines
 from ..mask_encodings import IGNORED_16_BIT
 from .jobs import Content, Job, files
+from .relabelling import pixels
 
 LONGEST_SHORT_SIDE = 512  # pixels
 QUALITY = (('quality', 95),)  # of JPEG
@@ -53,12 +55,10 @@ def smaller_image(path: Path) -> Callable[[], Content]:
     """What returns the image at ADE20K-847's size, or its path where it has that size."""
 
     def made() -> Content:
-        with Image.open(path) as image:
-            size = evaluated_size(image.size)
-            if size == image.size:
-                return path
-            pixels = np.asarray(image.convert('RGB'))
-        return Image.fromarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR))
+        size = evaluated_size(stated_size(path))
+        if size == stated_size(path):
+            return path
+        return Image.fromarray(cv2.resize(pixels(path, 'RGB'), size, interpolation=cv2.INTER_LINEAR))
 
     return made
 
@@ -73,19 +73,29 @@ def smaller_mask(path: Path, image: Path, labels: np.ndarray) -> Callable[[], Im
     """
 
     def made() -> Image.Image:
-        with Image.open(path) as mask, Image.open(image) as photo:
-            if mask.size != photo.size:
-                raise ValueError(
-                    f'{path} is {mask.size} and its image {photo.size} (width x height): get both anew'
-                )
-            colours = np.asarray(mask.convert('RGB')).astype(np.int64)
-        found = labels[colours[..., 0] // 10 * 256 + colours[..., 1]]
-        size = evaluated_size(mask.size)
-        if size != mask.size:
+        colours = pixels(path)
+        if colours.ndim != 3 or colours.shape[2] != 3:
+            channels = 1 if colours.ndim == 2 else colours.shape[2]
+            raise ValueError(
+                f'{path} has {channels} channels and a mask of the full ADE20K has 3: is it the published file?'
+            )
+        own, other = stated_size(path), stated_size(image)
+        if own != other:
+            raise ValueError(f'{path} is {own} and its image {other} (width x height): get both anew')
+        red, green = colours[..., 0].astype(np.int64), colours[..., 1]
+        found = labels[red // 10 * 256 + green]
+        size = evaluated_size(own)
+        if size != own:
             found = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST)
         return Image.fromarray(found)
 
     return made
+
+
+def stated_size(path: Path) -> tuple[int, int]:
+    """(width, height) that the head of an image file states. Raises ValueError where it is no image."""
+    with decoding(path, 'image'), Image.open(path) as image:
+        return image.size
 
 
 def evaluated_size(size: tuple[int, int]) -> tuple[int, int]:

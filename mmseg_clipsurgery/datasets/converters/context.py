@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import atomic_write
-from ...resources import RESOURCES
-from ...vocabulary import read_lines
+from ...vocabulary import class_names, read_text
 from ..mask_encodings import IGNORED_16_BIT
 from .jobs import Job
 from .relabelling import relabel
@@ -50,8 +49,7 @@ def context_jobs(root: Path, names: Sequence[str], classes: Iterable[int] = (59,
 
 def context_59() -> dict[int, int]:
     """Number among the 459 classes, from 1 -> label among the 59 and background."""
-    names = read_lines(RESOURCES / 'vocabularies' / 'context459.txt')
-    kept = read_lines(RESOURCES / 'vocabularies' / 'context59.txt')
+    names, kept = class_names('context459'), class_names('context59')
     return {number: kept.index(name) + 1 if name in kept else 0 for number, name in enumerate(names, start=1)}
 
 
@@ -111,15 +109,23 @@ def read_split(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it lists nothing.
+        ValueError: it lists nothing, an image twice, or has lines of another form.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f'the split {path} does not exist: give a file with one name of an image a line'
         )
-    names = path.read_text(encoding='utf-8').split()
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise ValueError(f'the split {path} lists no image: give a file with one name of an image a line')
+    other = next((name for name in names if len(name.split()) > 1 or name.endswith('.jpg')), None)
+    if other:
+        raise ValueError(
+            f'the split {path} has the line {other!r}: give a file with one name of an image a line, without its ending'
+        )
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the split {path} lists {name!r} twice: an image is evaluated once')
     return names
 
 

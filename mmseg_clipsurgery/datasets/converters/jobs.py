@@ -49,8 +49,10 @@ def run(jobs: Sequence[Job], report: Report = lambda line: None, threads: int = 
 
     Raises:
         FileNotFoundError: a source is missing; nothing has been made.
-        ValueError: a source holds what its data set does not have.
+        ValueError: two sources have one target (nothing has been made), a source is damaged or holds what its data set
+            does not have, or a file can't be written.
     """
+    check_targets(jobs)
     left = [job for job in jobs if not job.target.is_file()]
     for job in left:
         if not job.source.is_file():
@@ -62,14 +64,38 @@ def run(jobs: Sequence[Job], report: Report = lambda line: None, threads: int = 
     return len(left), len(jobs) - len(left)
 
 
+def check_targets(jobs: Sequence[Job]) -> None:
+    """Raise ValueError if files of two places would be made into one, as images of one name in two folders would."""
+    source_of: dict[Path, Path] = {}
+    for job in jobs:
+        other = source_of.setdefault(job.target, job.source)
+        if other != job.source:
+            raise ValueError(
+                f'{other} and {job.source} would both be made into {job.target}: take one of them away'
+            )
+
+
 def make(job: Job) -> None:
-    """Make one file."""
+    """Make one file.
+
+    Raises:
+        ValueError: what `job.make` says, or the file can't be written.
+    """
     content = job.make()
+    try:
+        atomic_write(job.target, lambda temporary: save(content, temporary, job))
+    except OSError as error:
+        raise ValueError(
+            f'{job.target} cannot be written ({error.strerror or error}): see to rights and room there'
+        ) from error
+
+
+def save(content: Content, path: Path, job: Job) -> None:
+    """Write the content of a job's file, under another name."""
     if isinstance(content, Path):
-        atomic_write(job.target, lambda temporary: shutil.copyfile(content, temporary))
-        return
-    kind = FORMATS[job.target.suffix]
-    atomic_write(job.target, lambda temporary: content.save(temporary, format=kind, **dict(job.options)))
+        shutil.copyfile(content, path)
+    else:
+        content.save(path, format=FORMATS[job.target.suffix], **dict(job.options))
 
 
 def files(folder: Path, pattern: str) -> list[Path]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...environment.files import decoding
+
 
 def relabelled_mask(path: Path, table: Mapping[int, int]) -> Callable[[], Image.Image]:
     """What reads a mask and returns it with other labels.
@@ -15,12 +17,24 @@ def relabelled_mask(path: Path, table: Mapping[int, int]) -> Callable[[], Image.
         table: old label -> new label, for every label that the mask may hold.
     """
 
-    def made() -> Image.Image:
-        with Image.open(path) as mask:
-            labels = np.asarray(mask)
-        return Image.fromarray(relabel(labels, table, path))
+    return lambda: Image.fromarray(relabel(pixels(path), table, path))
 
-    return made
+
+def pixels(path: Path, mode: str | None = None) -> np.ndarray:
+    """The pixels of an image file.
+
+    Args:
+        path: of the file, which exists.
+        mode: Pillow's name of the mode to convert to; None: as they are, of a palette the numbers.
+
+    Returns:
+        "h w" or "h w c".
+
+    Raises:
+        ValueError: the file can't be decoded.
+    """
+    with decoding(path, 'image'), Image.open(path) as image:
+        return np.asarray(image.convert(mode) if mode else image)
 
 
 def relabel(labels: np.ndarray, table: Mapping[int, int], path: Path) -> np.ndarray:
@@ -35,10 +49,14 @@ def relabel(labels: np.ndarray, table: Mapping[int, int], path: Path) -> np.ndar
         "h w", uint8 where every new label of the table fits, else uint16.
 
     Raises:
-        ValueError: several channels, or a label that is not in the table.
+        ValueError: several channels, no integers, or a label that is not in the table.
     """
     if labels.ndim != 2:
         raise ValueError(f'{path} has {labels.shape[2]} channels and a mask of labels has one')
+    if labels.dtype.kind not in 'iu':
+        raise ValueError(
+            f'{path} holds {labels.dtype} numbers and labels are integers: is it the published file?'
+        )
     unknown = sorted(set(np.unique(labels).tolist()) - set(table))
     if unknown:
         raise ValueError(
