@@ -61,7 +61,7 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
     refuse_stand_in(path)
     if path.suffix == '.safetensors':
         return read_safetensors(path)
-    if archive_code(path):
+    if code_of(path):
         return read_archive(path)
     return read_state_dict(path)
 
@@ -108,21 +108,19 @@ def shown_activation(path: Path) -> bool | None:
     Of QuickGELU the sigmoid is looked for: a traced archive keeps the 1.702 among its tensors. None where the code has
     neither or both, and for files without code, which cannot tell.
     """
-    names = archive_code(path)
-    if not names:
+    if not (code := code_of(path)):
         return None
-    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        code = b''.join(map(archive.read, names))
     quick, plain = b'sigmoid(' in code, b'gelu(' in code
     return quick if quick != plain else None
 
 
-def archive_code(path: Path) -> list[str]:
-    """Names of the code files in a TorchScript archive; empty for every other file."""
+def code_of(path: Path) -> bytes:
+    """All code in a TorchScript archive; empty for every other file."""
     if not zipfile.is_zipfile(path):
-        return []
+        return b''
     with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        return [name for name in archive.namelist() if '/code/' in name and name.endswith('.py')]
+        entries = [entry for entry in archive.infolist() if '/code/' in entry.filename]
+        return b''.join(archive.read(entry) for entry in entries if entry.filename.endswith('.py'))
 
 
 def check_checksum(path: Path, checksum: str) -> None:
@@ -152,7 +150,17 @@ def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str
 
 
 def read_archive(path: Path) -> dict[str, Tensor]:
-    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects."""
+    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects.
+
+    Of an archive's code that reader runs `__setstate__` alone, which may write files: no CLIP has it.
+
+    Raises:
+        ValueError: the archive is damaged, or has such code.
+    """
+    if b'__setstate__' in code_of(path):
+        raise ValueError(
+            f'{path} runs code while it is loaded (__setstate__), which is never executed here; save its state dict'
+        )
     with decoding(path, 'TorchScript archive'):
         return dict(torch.jit.load(path, map_location='cpu').state_dict())
 
