@@ -86,7 +86,7 @@ def own_logit_scale(weights: Path | None) -> float:
     if weights is None:
         return MOST_LOGIT_SCALE
     state = weights.stat()
-    return _logit_scale(weights, state.st_mtime_ns, state.st_size, state.st_ino)
+    return _logit_scale(weights, state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
 
 
 @lru_cache(maxsize=16)
@@ -238,12 +238,12 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
 
 
 def no_weight(value: Tensor) -> str | None:
-    """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite."""
+    """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite in fp32."""
     if value.dtype not in WEIGHT_TYPES:
         return f'is of type {value.dtype}, which is no weight'
     if value.layout is not torch.strided or value.is_meta or value.is_nested:
         return 'is sparse, nested or without values'
-    return None if torch.isfinite(value).all() else 'holds NaN or infinite values'
+    return None if torch.isfinite(value.float()).all() else 'holds NaN or infinite values'
 
 
 def listed(names: list[str], most: int = 6) -> str:
