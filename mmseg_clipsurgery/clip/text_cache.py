@@ -26,6 +26,8 @@ from ..environment.stack import cache_folder
 
 logger = logging.getLogger('mmseg_clipsurgery')
 
+FORM = 2  # of the files; those of another form are never found
+
 
 class TextCache:
     """A folder of text embeddings.
@@ -48,7 +50,7 @@ class TextCache:
             ids: token ids of some of the texts, "t l".
         """
         digest = hashlib.sha256()
-        settings = {'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
+        settings = {'form': FORM, 'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
         for name, value in sorted({**tower.state_dict(), '': ids}.items()):
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
