@@ -108,8 +108,6 @@ class Vocabulary:
     @classmethod
     def _read_file(cls, path: Path) -> 'Vocabulary':
         try:
-            if path.suffix.lower() in ('.yaml', '.yml'):
-                raise ValueError('YAML is not read, write one class a line or a JSON list')
             found = parse_words(read_text(path))
             if isinstance(found, Mapping):
                 return cls.of([(_clean(name), _words(words)) for name, words in found.items()])

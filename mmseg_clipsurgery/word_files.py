@@ -1,10 +1,13 @@
 """Classes in the files of other tools and data sets: what is common is read, all else is refused with its line.
 
     text lines      aeroplane · sofa, couch · background: sky, wall · house: "building, edifice"      see `vocabulary`
-                    0 background · 1: aeroplane · 1, aeroplane              numbered without gaps from 0 or 1
+                    0 background · 1: aeroplane · 1, aeroplane · 1. aeroplane · aeroplane, 1      numbered from 0 or 1
+                    - aeroplane · * aeroplane · 'aeroplane', · n02690373 airliner · /m/0cmf2,Airplane
+                    aeroplane:128,0,0::                                     CVAT's label map
+    YAML            names: [cat, dog] · names: over lines that are indented or begin with -
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
                     {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
-                    {"names": ...} and {"id2label": ...}, whose value is one of these
+                    {"names": ...} and the other `HOLDERS`, whose value is one of these
     CSV, tabs       a header with a column Name, as ADE20K's objectInfo; synonyms are separated by ; or ,
 
 Numbers say the order; a class is numbered by its place.
@@ -14,14 +17,44 @@ import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any
 
 Classes = list[tuple[str, list[str]]]  # (name, its words)
+Lines = list[tuple[int, str]]  # (number of the line, from 1; its text)
 
-NUMBERED = re.compile(r'(\d+)\s*[:,=\s]\s*(\S.*)')
+# What stands around the words of each line in other forms of a list; `rest` is the words.
+NUMBERED = re.compile(r'(?P<number>\d+)(?:[.)]\s+|\s*[:,=]\s*|\s+)(?P<rest>\S.*)')
+NUMBERED_BEHIND = re.compile(r'(?P<rest>\S.*?)(?:\s*[:,=]\s*|\s+)(?P<number>\d+)')
+WRAPPINGS = (
+    re.compile(r'[-*•·–]\s+(?P<rest>\S.*)'),
+    re.compile(r'(?:/[mg]/\w+|n\d{8})[\s,:]+(?P<rest>\S.*)'),  # ids of Open Images and of WordNet
+    re.compile(r'(?P<rest>[^:]+):(?:\d+,\d+,\d+)?:[^:]*:[^:]*'),
+    re.compile(r"""(?P<quote>['"])(?P<rest>[^'",]+)(?P=quote),?"""),
+)
 QUOTED = re.compile(r'(?:^|(?<=[,:]))\s*"([^",]+(?:,[^",]+)+)"\s*(?=,|$)')  # one word that holds commas
-FOREIGN = re.compile(r'[\[\]{}<>="|;\\]|^---|^- |^names:')  # marks of another form: JSON, YAML, XML, code
-NAME_COLUMNS = ('name', 'class', 'label', 'category', 'words')
+IDENTIFIER = re.compile(r'/[mg]/\w+|n\d{8}')
+YAML_LIST = re.compile(r'(?:names|classes|labels)\s*:\s*(?:\[(?P<items>[^][]*)\])?')
+# Marks of another form: JSON, YAML, XML, code, tables, colours, comments behind a word, a part of a numbered list.
+FOREIGN = re.compile(
+    r'[\[\]{}<>="|;\\\t]|^---|^[-*•·–]\s|^(?:names|classes|labels):$|\s#|//|\d+[\s,]+\d+|^\d+\s*[:=]|^\d+[.)]\s'
+)
+HEADERS = ('name', 'names', 'class', 'classes', 'label', 'labels', 'category', 'categories')
+# Keys whose value are the classes, in the order in which they are looked for.
+HOLDERS = (
+    'categories',
+    'names',
+    'id2label',
+    'label2id',
+    'classes',
+    'CLASSES',
+    'class_names',
+    'labels',
+    'thing_classes',
+    'stuff_classes',
+)
+NAME_COLUMNS = ('name', 'displayname', 'class', 'label', 'category', 'words')
 ID_COLUMNS = ('id', 'idx', 'index')
 
 
@@ -40,33 +73,77 @@ def parse_words(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
     if text.lstrip()[:1] in ('[', '{'):
         return from_json(text)
     lines = [
-        (number, line.strip())
+        (number, line.rstrip())
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.strip().startswith('#')
     ]
-    if lines and table_of(text, lines[0][1]):
+    if lines and table_of(text, lines[0][1].strip()):
         return from_table(text)
-    matches = [NUMBERED.fullmatch(line) for _, line in lines]
-    if lines and all(matches):
-        check_run([int(match[1]) for match in matches if match], [number for number, _ in lines])
-        lines = [(number, match[2]) for (number, _), match in zip(lines, matches, strict=True) if match]
-    return [from_line(number, line) for number, line in lines]
+    lines = unwrapped(yaml_list(lines))
+    if lines and len(lines[0][1].split(',')) > 2 and len(lines) == 1 and ':' not in lines[0][1]:
+        raise refusal(*lines[0], 'is one class with synonyms, the only one of the file')
+    return [from_line(number, line, place) for place, (number, line) in enumerate(lines)]
 
 
-def from_line(number: int, line: str) -> tuple[str, list[str]]:
+def yaml_list(lines: Lines) -> Lines:
+    """The lines of a YAML file's list of names, each without what is around it; all lines where there is none."""
+    for place, (number, line) in enumerate(lines):
+        found = YAML_LIST.fullmatch(line)
+        if found and found['items']:
+            return [(number, item.strip(' "\'')) for item in found['items'].split(',') if item.strip()]
+        below = list(takewhile(lambda one: one[1][0] in ' \t-', lines[place + 1 :]))
+        if found and below:
+            return [(number, re.sub('["\']', '', line).strip()) for number, line in below]
+    return [(number, line.strip()) for number, line in lines]
+
+
+def unwrapped(lines: Lines) -> Lines:
+    """Lines without numbers, bullets, quotes or identifiers, where every line has them."""
+    for form in (NUMBERED, *WRAPPINGS, NUMBERED_BEHIND):
+        found = [form.fullmatch(line) for _, line in lines]
+        matches = [match for match in found if match]
+        if not lines or len(matches) < len(lines):
+            continue
+        rests = [match['rest'] for match in matches]
+        numbers = [int(match['number']) for match in matches] if 'number' in form.groupindex else []
+        if form is NUMBERED_BEHIND and (len({*rests}) < max(2, len(rests)) or not is_run(numbers)):
+            continue  # 'gate 1', 'gate 2' and 'route 66', 'boeing 747' are words
+        check_run(numbers, [number for number, _ in lines])
+        lines = [(number, rest) for (number, _), rest in zip(lines, rests, strict=True)]
+    return lines
+
+
+def from_line(number: int, line: str, place: int) -> tuple[str, list[str]]:
     """One class of a text file: `name: word, word` or `word, word`, whose first word is the name.
 
     A word that holds commas stands in double quotes: `house: "building, edifice"`.
     """
-    if FOREIGN.search(QUOTED.sub('', line)) or re.match(r'\d+\s*[:=]', line):
-        raise ValueError(
-            f'line {number}, {line[:60]!r}, is no class: write one class a line, synonyms behind commas, or give a '
-            'JSON list'
-        )
-    name, colon, words = line.partition(':')
-    protected = QUOTED.sub(lambda quoted: quoted[1].replace(',', '\0'), words if colon else line)
+    if FOREIGN.search(QUOTED.sub('', line)):
+        raise refusal(number, line)
+    if place == 0 and line.lower() in HEADERS:
+        raise refusal(number, line, 'looks like the header of a table')
+    name, colon, words = line.rstrip(', ').partition(':')
+    protected = QUOTED.sub(lambda quoted: quoted[1].replace(',', '\0'), words if colon else name)
     synonyms = [' '.join(word.replace('\0', ',').split()) for word in protected.split(',')]
-    return (' '.join(name.split()) if colon else synonyms[0]), synonyms
+    name = ' '.join(name.split()) if colon else synonyms[0]
+    if not all(synonyms):
+        raise refusal(number, line, 'has an empty word')
+    if has_letter(name) and not all(map(has_letter, synonyms)):
+        raise refusal(number, line, 'has a word without letters')
+    return name, synonyms
+
+
+def has_letter(word: str) -> bool:
+    """Whether a word has a letter of any script, or another sign that is no ASCII."""
+    return any(sign.isalpha() or ord(sign) > 127 for sign in word)
+
+
+def refusal(number: int, line: str, why: str = 'is no class') -> ValueError:
+    """The sentence about a line that can't be read."""
+    return ValueError(
+        f'line {number}, {line.strip()[:60]!r}, {why}: write one class a line, synonyms behind commas, or give a JSON '
+        'list'
+    )
 
 
 def from_json(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
@@ -76,35 +153,54 @@ def from_json(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f'it starts as JSON and is none: {error}') from None
     if isinstance(content, dict):
-        for key in ('categories', 'names', 'id2label'):
-            if isinstance(content.get(key), list | dict):
-                content = content[key]
-                break
+        held = [key for key in HOLDERS if isinstance(content.get(key), list | dict)]
+        if {'thing_classes', 'stuff_classes'} <= {*held}:
+            raise ValueError(
+                'it has thing_classes and stuff_classes, whose labels are counted apart: give one list, in label order'
+            )
+        content = content[held[0]] if held else content
     if isinstance(content, list):
-        return from_categories(content) if content and isinstance(content[0], dict) else content
+        named = content and isinstance(content[0], dict)
+        return from_categories(content) if named else without_identifiers(content)
     return from_object(content)
 
 
 def from_categories(categories: list) -> Classes:
-    """COCO's categories, in the order of their ids."""
+    """Categories of COCO, CVAT or Mapillary (whose readable names are taken), in the order of their ids."""
+    names = []
     for place, category in enumerate(categories, start=1):
-        if not isinstance(category, dict) or not isinstance(category.get('name'), str):
+        name = category.get('readable', category.get('name')) if isinstance(category, dict) else None
+        if not isinstance(name, str) or not name.strip():
             raise ValueError(f'category {place} has no "name", got {str(category)[:60]}')
+        names.append(name)
+    order = range(len(names))
     if all(type(category.get('id')) is int for category in categories):
-        categories = sorted(categories, key=lambda category: category['id'])
-    return [(category['name'], [category['name']]) for category in categories]
+        order = sorted(order, key=lambda place: categories[place]['id'])
+    return [(names[place], [names[place]]) for place in order]
+
+
+def without_identifiers(classes: list) -> list:
+    """Classes without WordNet's or Open Images' ids, where each has one before its names."""
+    if not all(isinstance(words, list) and len(words) > 1 for words in classes):
+        return classes
+    if not all(isinstance(words[0], str) and IDENTIFIER.fullmatch(words[0]) for words in classes):
+        return classes
+    return [words[1:] for words in classes]
 
 
 def from_object(content: dict) -> Classes | Mapping[str, Any]:
     """{index: name}, {name: index} or {name: words}."""
     if content and all(re.fullmatch(r'\d+', key) for key in content):
-        pairs = sorted((int(key), value) for key, value in content.items())
+        pairs = sorted(((int(key), value) for key, value in content.items()), key=itemgetter(0))
     elif content and all(type(value) is int for value in content.values()):
         pairs = sorted((value, key) for key, value in content.items())
     else:
+        for key, value in content.items():
+            if not isinstance(value, str | list) or not all(isinstance(word, str) for word in value):
+                raise ValueError(f'"{key}" holds no word and no list of words, got {str(value)[:60]}')
         return content
     check_run([index for index, _ in pairs])
-    return [name for _, name in pairs]
+    return without_identifiers([name for _, name in pairs])
 
 
 def table_of(text: str, header: str) -> bool:
@@ -112,7 +208,7 @@ def table_of(text: str, header: str) -> bool:
     if '\t' not in header and ',' not in header:
         return False
     rows = cells(text)
-    return column(rows[0], NAME_COLUMNS) is not None and len({len(row) for row in rows}) == 1
+    return bool(rows) and column(rows[0], NAME_COLUMNS) is not None and len({len(row) for row in rows}) == 1
 
 
 def cells(text: str) -> list[list[str]]:
@@ -139,6 +235,11 @@ def from_table(text: str) -> Classes:
         check_run([int(row[number]) for row in rows])
     words = [[word.strip() for word in re.split('[;,]', row[name]) if word.strip()] for row in rows]
     return [(synonyms[0], list(dict.fromkeys(synonyms))) for synonyms in words]
+
+
+def is_run(numbers: Sequence[int]) -> bool:
+    """Whether numbers run from 0 or 1 in steps of 1."""
+    return list(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
 
 
 def check_run(numbers: Sequence[int], lines: Sequence[int] = ()) -> None:

@@ -24,6 +24,30 @@ READ = {
     'id2label': '{"id2label": {"0": "cat", "1": "dog", "2": "fish"}}',
     'CSV': 'id,name\n0,cat\n1,dog\n2,fish\n',
     'CSV without ids': 'color,Name\nred,cat\nblue,dog\ngreen,fish\n',
+    'Detectron2': '{"thing_classes": ["cat", "dog", "fish"], "thing_colors": [[1, 2, 3]]}',
+    'classes and colours': '{"CLASSES": ["cat", "dog", "fish"], "PALETTE": [[1, 2, 3]]}',
+    'label2id': '{"label2id": {"cat": 0, "fish": 2, "dog": 1}}',
+    'CVAT': '{"labels": [{"name": "cat", "color": "#fff"}, {"name": "dog"}, {"name": "fish"}]}',
+    'Mapillary': '{"labels": [{"name": "animal--cat", "readable": "cat"}, {"name": "dog"}, {"name": "fish"}]}',
+    'ImageNet': '{"0": ["n02121620", "cat"], "1": ["n02084071", "dog"], "2": ["n02512053", "fish"]}',
+    'WordNet': 'n02121620 cat\nn02084071 dog\nn02512053 fish\n',
+    'Open Images': '/m/01yrx,cat\n/m/0bt9lr,dog\n/m/0ch_cf,fish\n',
+    'Open Images with a header': 'LabelName,DisplayName\n/m/01yrx,cat\n/m/0bt9lr,dog\n/m/0ch_cf,fish\n',
+    "CVAT's label map": '# label:color_rgb:parts:actions\ncat:0,0,0::\ndog:128,0,0::\nfish:::\n',
+    'YAML list': '---\nnames:\n- cat\n- dog\n- "fish"\nnc: 3\n',
+    'YAML list in brackets': "path: ../data\nnc: 3\nnames: ['cat', 'dog', fish]  \n",
+    'YAML numbered': 'train: images\nnames:\n  0: cat\n  1: dog\n  # and\n  2: fish\nval: other\n',
+    'bullets': '- cat\n- dog\n- fish\n',
+    'other bullets': '* cat\n* dog\n* fish\n',
+    'numbered with points': '1. cat\n2. dog\n3. fish\n',
+    'numbered with brackets': '0) cat\n1) dog\n2) fish\n',
+    'numbers behind': 'cat,0\ndog,1\nfish,2\n',
+    'numbers behind colons': 'cat: 1\ndog: 2\nfish: 3\n',
+    'numbers behind blanks': 'cat 0\ndog 1\nfish 2\n',
+    'quotes': '"cat"\n"dog",\n"fish"',
+    'single quotes and commas': "'cat',\n'dog',\n'fish',\n",
+    'commas behind': 'cat,\ndog,\nfish,\n',
+    'byte order mark and CRLF': '\ufeffcat\r\ndog\r\nfish\r\n',
     'objectInfo': 'Idx\tRatio\tVal\tName\n1\t0.1\t1\tcat\n2\t.1\t0\tdog\n3\t.1\t0\tfish',
 }
 
@@ -63,9 +87,23 @@ def test_a_word_that_holds_commas_stands_in_quotes(tmp_path):
     assert vocabulary.queries == ('building, edifice', 'hut', 'sofa, couch')
 
 
-def test_a_word_may_start_with_a_number(tmp_path):
-    (tmp_path / 'words').write_text('2 door car\nbus\n')
-    assert Vocabulary.read(tmp_path / 'words').classes == ('2 door car', 'bus')
+WORDS = {
+    'number first': ['2 door car', 'bus'],
+    'numbers behind the same word': ['gate 1', 'gate 2'],
+    'a number behind one word': ['route 66', 'bus'],
+    'numbers behind each': ['route 66', 'boeing 747'],
+    'digits alone': ['0', '7', '3'],
+    'a hyphen': ['t-shirt', 'x-ray'],
+    'a slash': ['bicycle/motorcycle', 'and/or'],
+    'other scripts': ['猫', 'кошка', '😀'],
+    'a header further down': ['cat', 'label'],
+}
+
+
+@pytest.mark.parametrize('words', WORDS.values(), ids=WORDS.keys())
+def test_words_that_only_look_like_another_form(words, tmp_path):
+    (tmp_path / 'words').write_text('\n'.join(words), encoding='utf-8')
+    assert Vocabulary.read(tmp_path / 'words').classes == tuple(words)
 
 
 REFUSED = {
@@ -75,17 +113,44 @@ REFUSED = {
     'from 5': ('5 cat\n6 dog', 'line 1: the number 5 is out of order'),
     'a gap in JSON': ('{"0": "cat", "2": "dog"}', 'the number 2 is out of order'),
     'a number among names': ('cat\n3: dog', "line 2, '3: dog', is no class"),
-    'YAML': ('path: data\nnames:\n  0: cat\n', "line 2, 'names:', is no class"),
-    'YAML list': ('- cat\n- dog', "line 1, '- cat', is no class"),
+    'YAML of another form': (
+        'classes:\n  sofa: [sofa, couch]\n',
+        "line 2, 'sofa: .sofa, couch.', is no class",
+    ),
+    'YAML that is nested': ('names:\n  cat:\n    id: 1\n', 'line 2, .* has an empty word'),
+    'bullets in part': ('- cat\ndog', "line 1, '- cat', is no class"),
+    'numbers in part': ('1. cat\ndog', "line 1, '1. cat', is no class"),
+    'two columns': ('cat\tkitten\ndog\tpuppy', r"line 1, 'cat.*kitten', is no class"),
+    'colours behind': ('cat 128 0 0\ndog 0 128 1', 'line 1, .* is no class'),
+    'colours in front': ('64 128 64\tcat\n1 2 3\tdog', 'line 1: the number 64 is out of order'),
+    'colours behind numbers': ('0 128 0 cat\n1 0 0 dog', "line 1, '128 0 cat', is no class"),
+    'hexadecimal colours': ('cat #ff0000\ndog #00ff00', 'line 1, .* is no class'),
+    'comments': ('cat // a pet\ndog', 'line 1, .* is no class'),
+    'a colour as words': ('cat: 0,0,1\ndog: 1,2,3', "line 1, 'cat: 0,0,1', is no class"),
+    'a number as a word': ('cat, 7\ndog', "line 1, 'cat, 7', has a word without letters"),
+    'an empty word': ('dog\ncat, , kitten', "line 2, 'cat, , kitten', has an empty word"),
+    'a header alone': ('name\ncat\ndog', "line 1, 'name', looks like the header of a table"),
+    'all in one line': ('cat, dog, fish', "line 1, 'cat, dog, fish', is one class with synonyms"),
+    'two lists': (
+        '{"thing_classes": ["cat"], "stuff_classes": ["sky"]}',
+        'it has thing_classes and stuff_classes',
+    ),
+    'LabelMe': (
+        '{"version": "5", "shapes": [{"label": "cat"}]}',
+        '"shapes" holds no word and no list of words',
+    ),
+    'COCO without categories': ('{"images": [], "info": {}}', '"info" holds no word and no list of words'),
+    'an empty category': ('[{"id": 1, "name": " "}]', 'category 1 has no "name"'),
+    'Label Studio': ('<View><Label value="cat"/></View>', 'line 1, .* is no class'),
     'pbtxt': ("item {\n  id: 1\n  name: 'cat'\n}", "line 1, 'item {', is no class"),
     'XML': ('<name>cat</name>', 'line 1, .* is no class'),
     'Python': ('CLASSES = ["cat"]', 'line 1, .* is no class'),
     'semicolons': ('cat\nsofa;couch', "line 2, 'sofa;couch', is no class"),
-    'quotes': ('"cat"\n"dog"', 'line 1, .* is no class'),
     'quotes in a row': ('"cat", "dog"', 'line 1, .* is no class'),
     'quotes and more': ('house: "building, edifice"s', 'line 1, .* is no class'),
+    'quotes in part': ('"cat"\ndog', 'line 1, .* is no class'),
     'a table without a name': ('id,name\n1,\n', 'row 2 has no name'),
-    'nested JSON': ('{"cat": {"id": 1}}', 'got a class of type dict'),
+    'nested JSON': ('{"cat": {"id": 1}}', '"cat" holds no word and no list of words'),
     'deep JSON': ('[' * 100_000, 'it starts as JSON and is none'),
 }
 
@@ -97,7 +162,6 @@ def test_other_forms_are_refused_with_the_line(text, message, tmp_path):
         Vocabulary.read(tmp_path / 'words.txt')
 
 
-def test_yaml_is_refused_by_its_name(tmp_path):
-    (tmp_path / 'data.yaml').write_text('cat: kitten\n')
-    with pytest.raises(ValueError, match='YAML is not read'):
-        Vocabulary.read(tmp_path / 'data.yaml')
+def test_a_yaml_map_names_words(tmp_path):
+    (tmp_path / 'data.yaml').write_text('cat: kitten\ndog: puppy\n')
+    assert Vocabulary.read(tmp_path / 'data.yaml') == Vocabulary.read({'cat': 'kitten', 'dog': 'puppy'})

@@ -298,12 +298,11 @@ class SurgeryModel:
         """
         known = [''] if among is None else list(dict.fromkeys(among.queries))
         new = [text for text in dict.fromkeys(texts) if text not in known]
-        lists = [[*new, *known]] if among is None else [known, *([new] if new else [])]
-        return {
-            word: row
-            for words in lists
-            for word, row in zip(words, self.encoders.text.embed_words(words), strict=True)
-        }
+        encode = self.encoders.text.embed_words
+        if among is None:
+            return dict(zip([*new, *known], encode([*new, *known]), strict=True))
+        embedded = dict(zip(known, encode(known), strict=True))
+        return embedded | (dict(zip(new, encode(new, apart_from=known), strict=True)) if new else {})
 
     def _kept_classes(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..clip.remote_code import refuse_code_in
 from .results import Points, PromptedMask
 
 REMEDY = 'pip install "mmseg_clipsurgery[sam]"'
@@ -32,13 +33,14 @@ class Sam:
     Raises:
         ImportError: transformers is not installed, or too old for the model; with the remedy.
         FileNotFoundError: the model can't be found or fetched.
-        ValueError: it is neither SAM nor SAM 2.
+        ValueError: it is neither SAM nor SAM 2, or names code.
     """
 
     def __init__(self, model: str | Path):
         transformers = import_transformers()
+        refuse_code_in(model)
         try:
-            kind = transformers.AutoConfig.from_pretrained(model).model_type
+            kind = transformers.AutoConfig.from_pretrained(model, trust_remote_code=False).model_type
         except (OSError, ValueError) as error:
             raise FileNotFoundError(
                 f'{model} could not be fetched or found as a SAM of transformers ({first_line(error)}); give a hub '

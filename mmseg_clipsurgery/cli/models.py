@@ -12,8 +12,9 @@ from ..api.model import SurgeryModel
 from ..clip.archs import read_arch
 from ..environment.extensions import digest_of
 from ..environment.paths import user_path
+from ..guides.weights import weights_path
 from ..surgery import Surgery
-from .origins import UNCOMPARED, weights_file, weights_sha256
+from .origins import UNCOMPARED, file_sha256, weights_file, weights_sha256
 
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'
 
@@ -84,10 +85,15 @@ def settings_of(
         'weights': weights_sha256(file, before),
         UNCOMPARED: file,
         'surgery': {name: surgery_settings(name, model.encoders.surgery) for name, model in models.items()},
-        **({'guide': guide_of(arguments)} if arguments.guide else {}),
+        **({'guide': guide_settings(arguments)} if arguments.guide else {}),
         'templates': encoders.text.templates,
         'short_side': vars(encoders.sizes),
     }
+
+
+def guide_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The second tower's config, and the SHA-256 of its weights."""
+    return {**(guide_of(arguments) or {}), 'weights': file_sha256(weights_path(arguments.guide))}
 
 
 def surgery_settings(name: str, surgery: Surgery) -> dict[str, Any]:

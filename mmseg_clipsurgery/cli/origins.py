@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.results.base import write_json
+from ..environment.ownership import is_trusted
 
 UNCOMPARED = 'weights_file'  # of the settings: where the weights lay, and when they were last hashed
 
@@ -44,17 +45,18 @@ def weights_sha256(file: Mapping[str, Any], before: Mapping[str, Any]) -> str | 
 
 
 def weights_file(path: Path | None) -> dict[str, Any]:
-    """Where weights lie, their size in bytes and when they were changed (ns)."""
+    """Where weights lie, their size in bytes and when they were changed (ns): as it may be set, and as it was."""
     if path is None:
-        return {'path': None, 'size': 0, 'time': 0}
+        return {'path': None, 'size': 0, 'time': [0, 0]}
     stat = path.stat()
-    return {'path': str(path.absolute()), 'size': stat.st_size, 'time': stat.st_mtime_ns}
+    times = [stat.st_mtime_ns, stat.st_ctime_ns]
+    return {'path': str(path.absolute()), 'size': stat.st_size, 'time': times}
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; empty where there is no such file, or it holds something else."""
+    """A JSON object from a file; empty where there is no such file, it holds something else, or isn't to be trusted."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes()) if is_trusted(path) else None
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

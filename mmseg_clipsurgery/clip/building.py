@@ -1,6 +1,7 @@
 """open_clip's towers, built from a `Source` and filled with its weights.
 
-Only `_build_vision_tower`, `_build_text_tower` and their config classes of open_clip are used.
+Only `_build_vision_tower`, `_build_text_tower` and their config classes of open_clip are used. Weights come from the
+`Source` alone: what a config says of weights to fetch (timm's, Hugging Face's) is not heeded.
 """
 
 import logging
@@ -13,7 +14,7 @@ from torch import nn
 from ..environment.files import reason
 from ..environment.stack import distribution_version
 from .checkpoints import load_tower, read_weights
-from .remote_code import refuse_code_in
+from .remote_code import looked_at
 from .sources import Source
 
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -28,7 +29,8 @@ def build_image_tower(source: Source) -> nn.Module:
     Raises:
         ValueError: its config is illegal, or the weights do not fit.
     """
-    settings = {key: value for key, value in source.config['vision_cfg'].items() if key != 'patch_dropout'}
+    left_out = ('patch_dropout', 'timm_model_pretrained')
+    settings = {key: value for key, value in source.config['vision_cfg'].items() if key not in left_out}
     tower = build(open_clip.model._build_vision_tower, open_clip.model.CLIPVisionCfg, source, settings)
     return load(tower, 'visual', source)
 
@@ -41,10 +43,9 @@ def build_text_tower(source: Source) -> nn.Module:
     settings = {
         key: value for key, value in source.config['text_cfg'].items() if not key.startswith('tokenizer_')
     }
-    if 'hf_model_name' in settings:
-        refuse_code_in(settings['hf_model_name'])
-    if source.weights is not None and 'hf_model_name' in settings:
-        settings['hf_model_pretrained'] = False  # nothing to fetch that is overwritten at once
+    if settings.get('hf_model_name'):
+        settings['hf_model_name'] = looked_at(settings['hf_model_name'], source.fetches)
+        settings['hf_model_pretrained'] = False
     tower = build(open_clip.model._build_text_tower, open_clip.model.CLIPTextCfg, source, settings)
     return load(tower, 'text', source)
 

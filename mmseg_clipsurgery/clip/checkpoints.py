@@ -85,7 +85,7 @@ def read_file(path: Path) -> dict[str, Tensor]:
     refuse_stand_in(path)
     if path.suffix == '.safetensors':
         return read_safetensors(path)
-    if archive_code(path):
+    if code_of(path):
         return read_archive(path)
     return read_state_dict(path)
 
@@ -110,7 +110,7 @@ def own_logit_scale(weights: Path | None) -> float:
     if weights is None:
         return MOST_LOGIT_SCALE
     state = weights.stat()
-    return _logit_scale(weights, state.st_mtime_ns, state.st_size, state.st_ino)
+    return _logit_scale(weights, state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
 
 
 @lru_cache(maxsize=16)
@@ -132,21 +132,19 @@ def shown_activation(path: Path) -> bool | None:
     Of QuickGELU the sigmoid is looked for: a traced archive keeps the 1.702 among its tensors. None where the code has
     neither or both, and for files without code, which cannot tell.
     """
-    names = archive_code(path)
-    if not names:
+    if not (code := code_of(path)):
         return None
-    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        code = b''.join(map(archive.read, names))
     quick, plain = b'sigmoid(' in code, b'gelu(' in code
     return quick if quick != plain else None
 
 
-def archive_code(path: Path) -> list[str]:
-    """Names of the code files in a TorchScript archive; empty for every other file."""
+def code_of(path: Path) -> bytes:
+    """All code in a TorchScript archive; empty for every other file."""
     if not zipfile.is_zipfile(path):
-        return []
+        return b''
     with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        return [name for name in archive.namelist() if '/code/' in name and name.endswith('.py')]
+        entries = [entry for entry in archive.infolist() if '/code/' in entry.filename]
+        return b''.join(archive.read(entry) for entry in entries if entry.filename.endswith('.py'))
 
 
 def check_checksum(path: Path, checksum: str) -> None:
@@ -176,7 +174,17 @@ def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str
 
 
 def read_archive(path: Path) -> dict[str, Tensor]:
-    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects."""
+    """A TorchScript archive's parameters and buffers; torch's own reader knows no Python objects.
+
+    Of an archive's code that reader runs `__setstate__` alone, which may write files: no CLIP has it.
+
+    Raises:
+        ValueError: the archive is damaged, or has such code.
+    """
+    if b'__setstate__' in code_of(path):
+        raise ValueError(
+            f'{path} runs code while it is loaded (__setstate__), which is never executed here; save its state dict'
+        )
     with decoding(path, 'TorchScript archive'):
         return dict(torch.jit.load(path, map_location='cpu').state_dict())
 
@@ -250,12 +258,12 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
 
 
 def no_weight(value: Tensor) -> str | None:
-    """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite."""
+    """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite in fp32."""
     if value.dtype not in WEIGHT_TYPES:
         return f'is of type {value.dtype}, which is no weight'
     if value.layout is not torch.strided or value.is_meta or value.is_nested:
         return 'is sparse, nested or without values'
-    return None if torch.isfinite(value).all() else 'holds NaN or infinite values'
+    return None if torch.isfinite(value.float()).all() else 'holds NaN or infinite values'
 
 
 def listed(names: list[str], most: int = 6) -> str:

@@ -39,6 +39,7 @@ class Source:
         mean, std: RGB pixel statistics of its preprocessing, for values in [0, 1].
         folder: where relative names of the config (a tokenizer's merges) are found; None without a folder.
         checksum: SHA-256 the weights file must have, or None.
+        fetches: whether what its config names may be downloaded from the hub: not where a local folder names it.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Source:
     std: tuple[float, ...]
     folder: Path | None
     checksum: str | None = None
+    fetches: bool = True
 
 
 def resolve(
@@ -92,6 +94,7 @@ def resolve(
         std=tuple(preprocess.get('std', open_clip.OPENAI_DATASET_STD)),
         folder=folder,
         checksum=checksum,
+        fetches=folder is None or str(arch).startswith('hf-hub:'),
     )
 
 

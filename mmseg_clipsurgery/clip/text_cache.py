@@ -3,8 +3,9 @@
 A key is the SHA-256 of everything an embedding depends on: the text tower's tensors, its config and activation, words,
 templates and tokenizer. Not the token ids of every word in every template, which take longer than all else; but those
 of some texts, so that a tokenizer which reads the same tokens otherwise is another one. A file is written under a
-temporary name and renamed, so that processes can share the folder without a lock. Each file carries the SHA-256 of its
-numbers: one that is damaged, of another shape or not finite is rebuilt.
+temporary name and renamed, so that processes can share the folder without a lock. Each file carries its key and the
+SHA-256 of its numbers: one that is damaged, of another key or shape, not finite, or that another user may have written
+(`environment.ownership`) is rebuilt.
 """
 
 import hashlib
@@ -20,9 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..environment.files import atomic_write
+from ..environment.ownership import is_trusted
 from ..environment.stack import cache_folder
 
 logger = logging.getLogger('mmseg_clipsurgery')
+
+FORM = 2  # of the files; those of another form are never found
 
 
 class TextCache:
@@ -46,7 +50,7 @@ class TextCache:
             ids: token ids of some of the texts, "t l".
         """
         digest = hashlib.sha256()
-        settings = {'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
+        settings = {'form': FORM, 'text_cfg': config['text_cfg'], 'quick_gelu': quick_gelu, **texts}
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
         for name, value in sorted({**tower.state_dict(), '': ids}.items()):
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
@@ -59,13 +63,16 @@ class TextCache:
         try:
             if not path.is_file():
                 return None
+            if not is_trusted(path):
+                logger.warning('text cache: another user may have written %s; not reading it', path)
+                return None
             with safe_open(path, 'pt') as file:
-                found, stated = file.get_tensor('embeddings'), (file.metadata() or {}).get('sha256')
+                found, stated = file.get_tensor('embeddings'), file.metadata() or {}
         except (SafetensorError, OSError, ValueError) as error:
             logger.warning('text cache: %s is not readable (%s); rebuilding it', path, error)
             return None
         sound = tuple(found.shape) == shape and found.dtype == torch.float32 and torch.isfinite(found).all()
-        if not sound or stated != hashlib.sha256(as_bytes(found)).hexdigest():
+        if not sound or stated != metadata_of(key, found):
             logger.warning('text cache: %s is damaged; rebuilding it', path)
             return None
         return found
@@ -73,7 +80,7 @@ class TextCache:
     def write(self, key: str, embeddings: Tensor) -> None:
         """Keep embeddings under a key. A folder that cannot be written is a warning: the cache is a convenience."""
         embeddings = embeddings.float().contiguous().cpu()
-        stated = {'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()}
+        stated = metadata_of(key, embeddings)
         try:
             atomic_write(
                 self.folder / f'{key}.safetensors',
@@ -81,6 +88,11 @@ class TextCache:
             )
         except (OSError, SafetensorError) as error:
             logger.warning('text cache: %s cannot be written (%s); going on without it', self.folder, error)
+
+
+def metadata_of(key: str, embeddings: Tensor) -> dict[str, str]:
+    """What a file says of itself beside its embeddings."""
+    return {'key': key, 'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()}
 
 
 def disk_cache(folder: str | Path | bool | None) -> TextCache | None:

@@ -6,16 +6,16 @@ A causal tower that pools at its end token cannot see what stands behind it, so 
 the same result for a fraction of the cost. Texts are sorted by length for that. Other towers (no causal mask, other
 pooling, a class embedding, Hugging Face models) are encoded by open_clip at full length.
 
-Words that the tower can't tell apart (other strings, the same tokens: 'Cat' and 'cat', or texts that the context cuts
-to the same) would tie without a word, so they are refused where they are of different classes; what is cut and can be
-told apart is warned of.
+Words that the tower can't tell apart (other strings, the same tokens up to where it pools, or the same embedding: 'Cat'
+and 'cat', or texts that the context cuts to the same) would tie without a word, so they are refused where they are of
+different classes; what is cut and can be told apart is warned of.
 
 Texts are embedded at the first prediction, not in the constructor, since weights may be loaded in between; the result
 is kept in memory and in a disk cache (`text_cache`) under a key of everything it depends on.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -103,25 +103,31 @@ class OpenCLIPTextEncoder(nn.Module):
         count = len(vocabulary.queries)
         return TextQueries(embeddings[:count], class_of, embeddings[count:] if len(words) > count else None)
 
-    def embed_words(self, words: Sequence[str], groups: Sequence[int] | None = None) -> Tensor:
+    def embed_words(
+        self, words: Sequence[str], groups: Sequence[int] | None = None, apart_from: Sequence[str] = ()
+    ) -> Tensor:
         """Words -> "q c", L2-normalised, averaged over the templates; fp32, on the tower's device.
 
         Args:
             words: any; the same one may stand there twice.
             groups: of each word, its class; None: each is told from every other.
+            apart_from: words of another list, from which these are told as well, where each is a group of its own.
 
         Raises:
-            ValueError: two words of different groups have the same tokens in every template.
+            ValueError: two words of different groups have the same tokens in every template, or the same embedding.
         """
         device = self.text_device
-        key = (tuple(words), groups and tuple(groups), device, weights_version(self.text))
+        key = (tuple(words), groups and tuple(groups), tuple(apart_from), device, weights_version(self.text))
         found = self._kept.get(key)
         if found is None:
             # Autocast would leave its rounding in the disk cache, under the key of the exact numbers.
             exact = torch.autocast(device.type, enabled=False)
             with torch.inference_mode(False), torch.no_grad(), exact:
+                if apart_from:
+                    self.tell_apart([*words, *apart_from])
                 ids = self.tell_apart(words, groups)
                 found = self._cached_embeddings(words, ids).to(device)
+                refuse_twins(words, groups, found)
             if len(self._kept) >= MOST_KEPT:  # another thread may empty it too: nothing is read back from it
                 self._kept.clear()
             self._kept[key] = found
@@ -143,20 +149,19 @@ class OpenCLIPTextEncoder(nn.Module):
                 self.tokenizer.context_length,
                 listed([repr(shortened(words[index])) for index in cut]),
             )
-        seen: dict[tuple[int, ...], int] = {}
-        for index, row in enumerate(map(tuple, ids.tolist())):
-            other = seen.setdefault(row, index)
-            pair = [words[other], words[index]]
-            if pair[0] == pair[1] or (groups is not None and groups[other] == groups[index]):
-                continue
-            every = self.tokenizer(self.texts(pair)).chunk(2)
+        for pair in alike(words, groups, map(tuple, self.read_part(ids).tolist())):
+            every = self.read_part(self.tokenizer(self.texts(pair))).chunk(2)
             if torch.equal(*every):
-                raise ValueError(
-                    f'the text tower cannot tell {shortened(pair[0])!r} from {shortened(pair[1])!r}: their tokens are '
-                    f'the same, of which it reads {self.tokenizer.context_length}; make them one class, or write one '
-                    'in other words'
-                )
+                reads = f'tokens are the same, of which it reads {self.tokenizer.context_length}'
+                raise ValueError(cannot_tell(pair, reads))
         return torch.cat([first, ids])
+
+    def read_part(self, ids: Tensor) -> Tensor:
+        """Token ids "t l" without what cannot matter: where a tower is causal, what stands behind its end token."""
+        if not self.cuts_text:
+            return ids
+        behind = torch.arange(ids.shape[1]) > self.end_positions(ids)[:, None]
+        return ids.masked_fill(behind, self.tokenizer.padding)
 
     @property
     def text_device(self) -> torch.device:
@@ -258,6 +263,37 @@ class OpenCLIPTextEncoder(nn.Module):
         if projection is None:
             return pooled
         return projection(pooled) if callable(projection) else pooled @ projection
+
+
+def alike(
+    words: Sequence[str], groups: Sequence[int] | None, marks: Iterable[Hashable]
+) -> Iterator[list[str]]:
+    """Pairs of other words, of different groups, that have the same mark; each word with the first of its mark.
+
+    Args:
+        words, groups: as `OpenCLIPTextEncoder.embed_words`.
+        marks: one of each word.
+    """
+    seen: dict[Hashable, int] = {}
+    for index, mark in enumerate(marks):
+        other = seen.setdefault(mark, index)
+        if words[other] != words[index] and (groups is None or groups[other] != groups[index]):
+            yield [words[other], words[index]]
+
+
+def refuse_twins(words: Sequence[str], groups: Sequence[int] | None, embeddings: Tensor) -> None:
+    """Refuse different words with exactly the same embedding "q c". Raises ValueError."""
+    rows = (row.tobytes() for row in embeddings.cpu().numpy())
+    for pair in alike(words, groups, rows):
+        raise ValueError(cannot_tell(pair, 'embeddings are the same'))
+
+
+def cannot_tell(pair: Sequence[str], why: str) -> str:
+    """The sentence about two words that would tie."""
+    return (
+        f'the text tower cannot tell {shortened(pair[0])!r} from {shortened(pair[1])!r}: their {why}; make them one '
+        'class, or write one in other words'
+    )
 
 
 def shortened(text: str, most: int = 60) -> str:

@@ -11,9 +11,20 @@ import torch
 from torch import Tensor
 
 from ..environment.files import decoding, reason
-from .remote_code import refuse_code, refuse_code_in
+from .remote_code import looked_at, refuse_code
 from .sources import Source
 
+# What tokenizer_kwargs may hold: settings of open_clip's own. transformers' would say where to fetch from, and what.
+SETTINGS = {
+    'additional_special_tokens',
+    'bpe_path',
+    'clean',
+    'context_length',
+    'language',
+    'reduction_mask',
+    'strip_sep_token',
+    'tokenizer_mode',
+}
 TOKENIZING = Lock()  # those of Hugging Face are changed while they read, and refuse a second thread
 
 
@@ -33,12 +44,13 @@ class Tokenizer:
         self.context_length = text.get('context_length', 77)
         self.vocab_size = text.get('vocab_size', 49408) if 'hf_tokenizer_name' not in text else None
         settings = dict(text.get('tokenizer_kwargs') or {})
+        check_settings(settings)
         if name := text.get('hf_tokenizer_name'):
             if source.folder and (source.folder / 'tokenizer_config.json').is_file():
                 name = str(source.folder)
             if text.get('tokenizer_mode'):
                 settings['tokenizer_mode'] = text['tokenizer_mode']
-            self.tokenize = hugging_face_tokenizer(name, settings)
+            self.tokenize = hugging_face_tokenizer(name, settings, source.fetches)
         else:
             if source.folder and 'bpe_path' in settings:
                 settings['bpe_path'] = str(source.folder / settings['bpe_path'])
@@ -90,10 +102,25 @@ class Tokenizer:
         return hashlib.sha256(repr((sorted(tokens.items()), merges)).encode()).hexdigest()
 
 
-def hugging_face_tokenizer(name: str, settings: dict) -> open_clip.tokenizer.HFTokenizer:
-    """A tokenizer of transformers, which is told not to run code of the model, nor to ask whether it may."""
+def check_settings(settings: dict) -> None:
+    """Refuse settings of a tokenizer that name code or are no settings of open_clip's. Raises ValueError."""
     refuse_code(settings, 'tokenizer_kwargs')
-    refuse_code_in(name)
+    if unknown := sorted(map(str, set(settings) - SETTINGS)):
+        raise ValueError(
+            f"tokenizer_kwargs holds {', '.join(unknown)}, which is no setting of open_clip's tokenizers "
+            f'({", ".join(sorted(SETTINGS))}); remove it'
+        )
+
+
+def hugging_face_tokenizer(name: str, settings: dict, fetches: bool) -> open_clip.tokenizer.HFTokenizer:
+    """A tokenizer of transformers, which is told not to run code of the model, nor to ask whether it may.
+
+    Args:
+        name: a folder or a repository of the hub.
+        settings: what `check_settings` let pass.
+        fetches: whether a repository may be downloaded.
+    """
+    name = looked_at(name, fetches)
     parameters = inspect.signature(open_clip.tokenizer.HFTokenizer.__init__).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         settings = settings | {'trust_remote_code': False}

@@ -1,72 +1,24 @@
 """Images and masks on disk: every file decoded, every label judged, before a run.
 
 Every file is decoded (in threads: seconds for a thousand photos), as truncated ones are otherwise met hours into a run.
-A mask is read as the data set's own loader would:
-
-    label on file          without reduce_zero_label      with it
-    0                      class 0                        ignored
-    1 .. k - 1             class 1 .. k - 1               class 0 .. k - 2
-    k                      an error                       class k - 1
-    ignore_index           ignored                        ignored
-
-What is wrong raises one sentence. Signs of another encoding, and classes that never occur while the ignored label does
-(masks of 0 and 255), come back as notes.
+A mask is read as the data set's own loader would (`mask_labels`). What is wrong raises one sentence.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from .mask_encodings import IGNORED_8_BIT, IGNORED_16_BIT, KNOWN, Encoding, mistaken_for, suspected
+from .mask_encodings import IGNORED_8_BIT, IGNORED_16_BIT, KNOWN, mistaken_for
+from .mask_labels import Labels, MaskEncoding, remedy_of
 
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that exchange height and width, as the image loader does too
 SHOWN = 3  # problems written out in a message
-
-
-@dataclass(frozen=True)
-class MaskEncoding:
-    """Which labels may stand in a mask file.
-
-    Attributes:
-        classes: number of classes of the mask files (before a selection of classes).
-        ignore_index: the label that the evaluator leaves out; None: each pixel is of a class.
-        reduce_zero_label: whether 0 is ignored and the others move down by one.
-        names: of the classes, in order; () where a selection of them is evaluated.
-    """
-
-    classes: int
-    ignore_index: int | None = IGNORED_8_BIT
-    reduce_zero_label: bool = False
-    names: tuple[str, ...] = ()
-
-    @property
-    def first(self) -> int:
-        """The label of the first class in a mask file."""
-        return int(self.reduce_zero_label)
-
-    @property
-    def last(self) -> int:
-        """The label of the last class in a mask file."""
-        return self.first + self.classes - 1
-
-    def illegal(self, found: Iterable[int]) -> list[int]:
-        """Those of a mask's labels that are neither a class nor ignored, in order."""
-        return sorted(label for label in found if not 0 <= label <= self.last and label != self.ignore_index)
-
-    def absent(self, found: Iterable[int]) -> list[str]:
-        """Classes, each with its label, that none of these labels is."""
-        labels = enumerate(self.names, start=self.first)
-        return [f'{name!r} (label {label})' for label, name in labels if label not in set(found)]
-
-    def __str__(self) -> str:
-        ignored = [0] * self.reduce_zero_label + [self.ignore_index] * (self.ignore_index is not None)
-        left_out = f'ignored {" and ".join(map(str, ignored))}' if ignored else 'none is ignored'
-        return f'{self.classes} classes are {self.first}..{self.last}, {left_out}'
 
 
 @dataclass(frozen=True)
@@ -103,7 +55,16 @@ class Finding:
     illegal: int | None = None
 
 
-def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[str]:
+def check_listed_once(pairs: Sequence[Pair]) -> None:
+    """Refuse an image that is listed again with the same mask: it would count twice. Raises ValueError."""
+    times = Counter((pair.image, pair.mask) for pair in pairs)
+    if again := [image for (image, _), count in times.items() if count > 1]:
+        raise ValueError(
+            f'{len(again)} of {len(times)} images are listed more than once: {_first(again)}; list each once'
+        )
+
+
+def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> Labels:
     """Existence of all files, then their content.
 
     Args:
@@ -111,7 +72,7 @@ def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[st
         report: called with a line for every 500 images.
 
     Returns:
-        Notes, a sentence each, about labels that are all legal: see `encoding_notes` and `absence_notes`.
+        Which labels the masks of each data set hold.
 
     Raises:
         FileNotFoundError: an image or mask is missing.
@@ -125,11 +86,14 @@ def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[st
         made = f'{KNOWN[kind].masks}, or ' if kind in KNOWN else ''
         check_existence('mask', masks, f'{made}take them out of the split')
     findings = examine(pairs, report)
-    problems = [finding.problem for finding in findings if finding.problem] or illegal_labels(pairs, findings)
+    seen = by_data_set(pairs, findings)
+    problems = [finding.problem for finding in findings if finding.problem] or illegal_labels(
+        pairs, findings, seen
+    )
     if problems:
         count = sum(finding.problem is not None or finding.illegal is not None for finding in findings)
         raise ValueError(f'{count} of {len(pairs)} images or masks are wrong: {_first(problems)}')
-    return [*encoding_notes(pairs, findings), *absence_notes(pairs, findings)]
+    return seen
 
 
 def check_existence(kind: str, paths: Sequence[str], remedy: str) -> None:
@@ -194,10 +158,10 @@ def telling(illegal: Sequence[int]) -> int | None:
     return next(reversed(others or list(illegal)), None)
 
 
-def illegal_labels(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
+def illegal_labels(pairs: Sequence[Pair], findings: Sequence[Finding], seen: Labels) -> list[str]:
     """A clause for each data set whose masks hold a label that is no class, with the encoding they are in."""
     clauses = []
-    for (kind, rules), (found, _) in by_data_set(pairs, findings).items():
+    for (kind, rules), (found, _) in seen.items():
         wrong = [
             (pair.mask, finding.illegal)
             for pair, finding in zip(pairs, findings, strict=True)
@@ -205,46 +169,13 @@ def illegal_labels(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[s
         ]
         if wrong:
             mask, label = wrong[0]
-            clauses.append(f'{mask} holds label {label} ({rules}): {_encoding(mistaken_for(kind, found))}')
+            clauses.append(f'{mask} holds label {label} ({rules}): {remedy_of(mistaken_for(kind, found))}')
     return clauses
 
 
-def encoding_notes(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
-    """A sentence for each data set whose labels are legal and look like another encoding's."""
-    notes = []
-    for (kind, _), (found, images) in by_data_set(pairs, findings).items():
-        other = suspected(kind, found, images) if found else None
-        if other:
-            notes.append(
-                f'no mask of {KNOWN[kind].title} holds label {KNOWN[kind].last}, the last class: {_encoding(other)}'
-            )
-    return notes
-
-
-def absence_notes(pairs: Sequence[Pair], findings: Sequence[Finding]) -> list[str]:
-    """A sentence for each data set of which a class never occurs while the ignored label does.
-
-    So it is with masks stored as 0 and 255. Of a public data set, a part may lack some classes: it is noted only where
-    no more than one class occurs.
-    """
-    notes = []
-    for (kind, rules), (found, _) in by_data_set(pairs, findings).items():
-        absent = rules.absent(found)
-        partial = kind in KNOWN and len(rules.names) - len(absent) > 1
-        if rules.ignore_index in found and absent and not partial:
-            more = f' nor {len(absent) - SHOWN} more classes' if len(absent) > SHOWN else ''
-            notes.append(
-                f'no mask of {kind} holds {" nor ".join(absent[:SHOWN])}{more}, while label {rules.ignore_index}, '
-                'which is ignored, occurs: write the pixels of a class with its own label'
-            )
-    return notes
-
-
-def by_data_set(
-    pairs: Sequence[Pair], findings: Sequence[Finding]
-) -> dict[tuple[str, MaskEncoding], tuple[frozenset[int], int]]:
-    """(Class of data set, its rules) -> (every label that its masks hold, number of images)."""
-    gathered: dict[tuple[str, MaskEncoding], tuple[frozenset[int], int]] = {}
+def by_data_set(pairs: Sequence[Pair], findings: Sequence[Finding]) -> Labels:
+    """What the masks of each data set hold."""
+    gathered: Labels = {}
     for pair, finding in zip(pairs, findings, strict=True):
         found, images = gathered.get((pair.kind, pair.rules), (frozenset(), 0))
         found = found if finding.labels <= found else found | finding.labels
@@ -257,12 +188,6 @@ def labels_of(labels: np.ndarray) -> frozenset[int]:
     if labels.dtype == np.uint8:
         return frozenset(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
     return frozenset(np.unique(labels).tolist())
-
-
-def _encoding(other: Encoding | None) -> str:
-    if other is None:
-        return 'its labels are in another encoding or of another data set'
-    return f'these look like {other.name}; {other.remedy}'
 
 
 def image_size(path: str, upright: bool = True) -> tuple[int, int]:

@@ -14,8 +14,9 @@ from ..environment import mmseg_ready  # noqa: F401 - before mmseg
 from mmseg.registry import DATASETS
 
 from .base_datasets import dataset_configs
-from .mask_check import MaskEncoding, Pair
+from .mask_check import Pair
 from .mask_encodings import KNOWN
+from .mask_labels import MaskEncoding
 
 
 def check_folders(source: Mapping[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The embedded scenes as a data set of MMSeg."""
 
 from os import PathLike, fspath
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from .. import scenes
+from ..scenes.spec import SCENES
 from ..scenes.voc import MASK_COLOURS
 
 
@@ -34,8 +36,13 @@ class ScenesDataset(BaseSegDataset):
     ) -> None:
         super().__init__(
             ann_file=ann_file,
-            data_root=fspath(scenes.ensure() if data_root is None else data_root),
+            data_root=fspath(scenes.ensure(splits=splits_of(ann_file)) if data_root is None else data_root),
             data_prefix=data_prefix or dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
             img_suffix=img_suffix,
             **kwargs,
         )
+
+
+def splits_of(ann_file: str) -> list[str]:
+    """The split that a list of names is of; none for a list of the user's own."""
+    return [split for split in SCENES if split == PurePath(ann_file).stem]

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ..datasets.base_datasets import base_datasets, dataset_configs
-from ..datasets.mask_check import check_files
+from ..datasets.mask_check import check_files, check_listed_once
+from ..datasets.mask_labels import judge
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
 from . import registration  # noqa: F401
 from .configs import read_config
@@ -44,7 +45,8 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
     ]
     if not pairs:
         raise ValueError(f'{source.get("data_root")} lists no image: is it the right --data-root?')
-    problems = check_files(pairs, report=lambda line: print(line, flush=True))
+    check_listed_once(pairs)
+    problems = judge([check_files(pairs, report=lambda line: print(line, flush=True))])
     problems += [] if subset else count_notes(pairs)
     if problems:
         raise ValueError('; '.join(problems))

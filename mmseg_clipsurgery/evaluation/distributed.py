@@ -5,11 +5,13 @@ so neither works on a CPU. Here the process group is there before the Runner is 
 """
 
 import os
+import sys
 from datetime import timedelta
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_rank
 from torch import distributed
 
 from ..environment.launchers import variables
@@ -42,6 +44,15 @@ def start(launcher: str, cfg: Config) -> None:
         take_gpu(int(os.environ['LOCAL_RANK']), gpus)
     backend = settings.get('backend', 'nccl') if gpus else 'gloo'
     distributed.init_process_group(backend, timeout=timeout)
+
+
+def raise_together(mistake: Exception | None) -> None:
+    """End all processes where one of them met a mistake; the first one raises it, the others exit."""
+    mistakes = [found for found in all_gather_object(mistake) if found is not None]
+    if mistakes and get_rank() == 0:
+        raise mistakes[0]
+    if mistakes:
+        sys.exit(1)
 
 
 def stop() -> None:

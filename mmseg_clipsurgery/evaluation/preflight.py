@@ -13,7 +13,8 @@ from mmengine.registry import init_default_scope
 from ..clip.archs import named_arch, read_arch
 from ..clip.families import tower_class
 from ..datasets.base_datasets import base_datasets, dataset_configs
-from ..datasets.mask_check import check_files
+from ..datasets.mask_check import check_files, check_listed_once
+from ..datasets.mask_labels import Labels
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, loads_upright, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..models.variants import parts
@@ -25,13 +26,16 @@ from .results import steps_of
 
 def check(
     cfg: Config, rank: int = 0, world: int = 1, report: Callable[[str], None] = lambda line: None
-) -> None:
+) -> Labels:
     """Raise at the first kind of mistake in a test config or its data.
 
     Args:
         cfg: the whole config, with `test_dataloader`, `test_evaluator` and `model`.
         rank, world: this process checks files rank, rank + world, ... of the list.
         report: called with lines that say how far it is.
+
+    Returns:
+        The labels of the masks that this process has seen, for `mask_labels.judge`.
 
     Raises:
         ValueError: settings or files that do not fit together.
@@ -53,13 +57,14 @@ def check(
             base, ignore_index_of(cfg), needs_masks, loads_upright(config.get('pipeline') or [])
         )
     ]
+    check_listed_once(files)
     if not files:
         raise ValueError(f'the split {source.get("ann_file")} of {source.get("data_root")} lists no image')
-    notes = check_files(files[rank::world], report)
-    # Signs of another encoding are found in all masks or not at all, and a process sees its share alone.
-    for note in [*count_notes(files), *(notes if world == 1 else [])]:
+    seen = check_files(files[rank::world], report)
+    for note in count_notes(files):
         report(f'preflight: {note}')
     report(f'preflight: {len(files)} images checked in {time.perf_counter() - start:.1f} s')
+    return seen
 
 
 def check_model(model: Mapping[str, Any]) -> None:

@@ -9,10 +9,9 @@ images: pixels are decoded once, CLIP and the words are read once, and each surg
 The test tool, the leaderboard, the explainability benchmark and the demo call it.
 """
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.config import Config
@@ -20,6 +19,7 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 
 from ..datasets.base_datasets import image_root
+from ..datasets.mask_labels import judge
 from ..models import register_towers
 from . import distributed, registration, results  # noqa: F401 - registers what configs name
 from . import preflight as files
@@ -29,8 +29,11 @@ from .metrics.segmentation import SegmentationMetric
 from .numerics import numerics
 from .preparation import prepare
 from .run_logs import run_logs
+from .sampling import check_sampling
 from .strict_checkpoint import load_checkpoint
 from .variants import metrics_of, surgeries_to_variants, variants_of
+
+Found = TypeVar('Found')
 
 
 def evaluate(
@@ -97,7 +100,8 @@ def run(cfg: Config) -> dict[str, Any] | None:
     if checkpoint:
         load_checkpoint(results.unwrap(runner.model), checkpoint)
         runner.logger.info(f'weights: {checkpoint}')
-    dataset = runner.test_loop.dataloader.dataset
+    together(lambda: check_sampling(runner.test_loop.dataloader))
+    dataset = runner.test_dataloader.dataset
     settings = {name: results.protocol(cfg, dataset, runner.model, name) for name in names}
     for stated in settings.values():
         stated['checkpoint'] = checkpoint
@@ -118,16 +122,25 @@ def run(cfg: Config) -> dict[str, Any] | None:
 def check_on_all_processes(cfg: Config) -> None:
     """The preflight, its files divided among the processes; all of them end at a mistake, the first one says it."""
     rank, world = get_dist_info()
-    mistake: Exception | None = None
+
+    def report(line: str) -> None:
+        if rank == 0:
+            print(line, flush=True)
+
+    seen = together(lambda: files.check(cfg, rank, world, report)) or {}
+    for note in together(lambda: judge(all_gather_object(seen))) or []:
+        report(f'preflight: {note}')
+
+
+def together(action: Callable[[], Found]) -> Found | None:
+    """What an action returns; where it raises a user's mistake on one process, all of them end."""
+    found, mistake = None, None
     try:
-        files.check(cfg, rank, world, report=lambda line: print(line, flush=True) if rank == 0 else None)
+        found = action()
     except (ValueError, FileNotFoundError) as error:
         mistake = error
-    mistakes = [found for found in all_gather_object(mistake) if found is not None]
-    if mistakes and rank == 0:
-        raise mistakes[0]
-    if mistakes:
-        sys.exit(1)
+    distributed.raise_together(mistake)
+    return found
 
 
 def name_saved_files(runner: Runner) -> None:

@@ -13,6 +13,7 @@ Sources: DINO (arXiv 2104.14294), facebookresearch/dino; ProxyCLIP (2408.04883) 
 its norm.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..clip.checkpoints import listed, read_tensors
+from ..clip.checkpoints import listed, no_weight, read_tensors
 from ..clip.position_table import resize_position_table
 from .weights import weights_path
+
+logger = logging.getLogger('mmseg_clipsurgery')
 
 # ImageNet's, for RGB values in [0, 1].
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -95,7 +98,7 @@ class DINOViT(nn.Module):
         arch: a name of `ARCHS`, or a dict of width, layers, heads, patch and image_size (pixels, of the square images
             that it was trained on).
         pretrained: a weights file (a state dict or safetensors, of DINO's names), 'timm:NAME' or 'hf-hub:ORG/NAME'
-            (see `weights`); None: random weights.
+            (see `weights`); None: random weights, with a warning.
         checksum: SHA-256 the file must have.
 
     Attributes:
@@ -124,7 +127,9 @@ class DINOViT(nn.Module):
         self.patch_embed = PatchEmbedding(width, self.patch)
         self.blocks = nn.ModuleList(DINOBlock(width, sizes['heads']) for _ in range(sizes['layers']))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
-        if pretrained is not None:
+        if pretrained is None:
+            logger.warning('the guide DINOViT has random weights')
+        else:
             load_guide(self, read_tensors(weights_path(pretrained), checksum), str(pretrained))
         self.eval()
 
@@ -181,7 +186,7 @@ def load_guide(guide: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
     """Copy a file's tensors into a guide, strictly.
 
     Raises:
-        ValueError: a name is missing or unexpected, a shape differs, or a tensor is not finite.
+        ValueError: a name is missing or unexpected, a shape differs, or a tensor is no weight.
     """
     wanted: dict[str, Any] = guide.state_dict()
     missing = [name for name in wanted if name not in tensors]
@@ -197,6 +202,6 @@ def load_guide(guide: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
                 f'{source}: {name} has shape {tuple(value.shape)}, arch asks for {tuple(wanted[name].shape)}; check '
                 'that arch (its patch above all) and weights belong together'
             )
-        if not torch.isfinite(value).all():
-            raise ValueError(f'{source}: {name} holds NaN or infinite values; fetch the file again')
+        if trouble := no_weight(value):
+            raise ValueError(f'{source}: {name} {trouble}; fetch the file again')
     guide.load_state_dict(dict(tensors))

@@ -5,7 +5,8 @@
     FOLDER/ImageSets/Segmentation/val.txt    names, one a line; also heldout.txt and dev.txt
 
 Pixels and masks of each split have a recorded SHA-256: figures measured on another machine are about the same images,
-or the folder isn't written. A folder appears complete or not at all, whatever number of processes write it.
+or the folder isn't written; and those of files that have changed since are refused. A folder appears complete or not at
+all, whatever number of processes write it.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from ..environment.stack import CACHE_VARIABLE, cache_folder
@@ -46,14 +48,20 @@ MASK_COLOURS = {
 }
 
 
-def ensure(root: str | os.PathLike | None = None) -> Path:
+_sound: dict[
+    tuple[Path, str], tuple
+] = {}  # (folder, split) that this process has checked -> state of its files
+
+
+def ensure(root: str | os.PathLike | None = None, splits: Iterable[str] = tuple(spec.SCENES)) -> Path:
     """The folder of scenes, drawn (in a few seconds) when it is missing.
 
     Args:
         root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.stack.cache_folder`).
+        splits: whose files are looked at, see `check_split`.
 
     Raises:
-        ValueError: something else is at that place, or it can't be written.
+        ValueError: something else is at that place, a file has changed since it was drawn, or it can't be written.
         FileNotFoundError: there is no cache folder.
         RuntimeError: this machine draws other scenes.
     """
@@ -66,7 +74,38 @@ def ensure(root: str | os.PathLike | None = None) -> Path:
             f'the scenes cannot be drawn into {folder} ({error.strerror or error}): set {CACHE_VARIABLE} to a folder '
             'that you may write to'
         ) from error
+    for split in splits:
+        check_split(folder, split)
     return folder
+
+
+def check_split(folder: Path, split: str) -> None:
+    """Make sure that a split's files hold what was drawn; again only where one of them was written since.
+
+    Raises:
+        ValueError: one does not.
+    """
+    names = [f'{split}_{index:03d}' for index in range(spec.SCENES[split])]
+    files = [place / f'{name}.png' for name in names for place in places(folder)]
+    listed = _list_file(folder, split)
+    remedy = f'remove {folder}, and it is drawn anew'
+    try:
+        states = [os.stat(file) for file in (*files, listed)]
+        stamps = tuple((state.st_mtime_ns, state.st_ctime_ns, state.st_size) for state in states)
+        if _sound.get((folder, split)) == stamps:
+            return
+        found = [np.asarray(Image.open(file)) for file in files]
+    except OSError as error:
+        raise ValueError(f'a file of the {split} scenes is missing or damaged ({error}); {remedy}') from error
+    digest = hashlib.sha256(b''.join(pixels.tobytes() for pixels in found)).hexdigest()
+    if digest != CHECKSUMS[split] or listed.read_text().split() != names:
+        raise ValueError(f'{folder} holds other {split} scenes than were drawn; {remedy}')
+    _sound[folder, split] = stamps
+
+
+def places(folder: Path) -> tuple[Path, Path]:
+    """The folders of images and of masks."""
+    return folder / 'JPEGImages', folder / 'SegmentationClass'
 
 
 def is_complete(folder: Path) -> bool:

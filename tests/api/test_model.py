@@ -155,7 +155,7 @@ def golden_model(monkeypatch, name: str):
     monkeypatch.setattr(
         model.encoders.text,
         'embed_words',
-        lambda words, groups=None: torch.cat(
+        lambda words, groups=None, apart_from=(): torch.cat(
             [empty if word == '' else texts[int(word), None] for word in words]
         ),
     )
@@ -200,7 +200,7 @@ def test_points_encode_each_text_once(monkeypatch):
     monkeypatch.setattr(
         model.encoders.text,
         'embed_words',
-        lambda words, groups=None: encoded.append(tuple(words)) or encode(words, groups),
+        lambda words, groups=None, **more: encoded.append(tuple(words)) or encode(words, groups, **more),
     )
     pictures, words = [photos.photo(seed=seed) for seed in range(3)], ['a', 'b', 'c', 'd']
     among = model.points(pictures, ['b', 'x+a', 'x'], among=words)
@@ -214,6 +214,11 @@ def test_points_encode_each_text_once(monkeypatch):
     golden.assert_close(
         torch.from_numpy(model.points(pictures[1], 'b').similarity), torch.from_numpy(alone[1].similarity)
     )
+
+
+def test_a_text_that_the_tower_cannot_tell_from_the_others_is_refused(model):
+    with pytest.raises(ValueError, match="cannot tell 'Cat' from 'cat'"):
+        model.points(photos.photo(), 'Cat', among=['dog', 'cat'])
 
 
 def test_points_of_one_text_and_of_several(model):

@@ -118,6 +118,12 @@ def test_another_kind_of_model(transformers, tmp_path):
         Sam(tmp_path)
 
 
+def test_a_model_that_names_code(transformers, tmp_path):
+    (tmp_path / 'config.json').write_text('{"model_type": "sam9", "auto_map": {"AutoConfig": "evil.Evil"}}')
+    with pytest.raises(ValueError, match=r'config\.json holds auto_map'):
+        Sam(tmp_path)
+
+
 def test_without_transformers(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'transformers', None)
     with pytest.raises(ImportError, match=r'mend it with: pip install "mmseg_clipsurgery\[sam\]"'):

@@ -5,11 +5,13 @@ import re
 import mini_datasets
 from mmseg_clipsurgery.cli.check_dataset import main
 from mmseg_clipsurgery.datasets import mask_encodings as encodings
+from mmseg_clipsurgery.datasets.mask_labels import judge
 from mmseg_clipsurgery.evaluation import preflight
 from mmseg_clipsurgery.evaluation.audit import audit
 from mmseg_clipsurgery.protocols.settings import entry, table
 from mmseg_clipsurgery.resources import config as shipped_config
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
@@ -174,12 +176,12 @@ def test_the_preflight_notes_what_the_check_refuses(tmp_path, name, masks, label
     cfg = Config.fromfile(shipped_config(f'clipsurgery_{entry("data_sets", name)["config"]}'))
     cfg.test_dataloader.dataset.data_root = str(root)
     lines = []
-    preflight.check(cfg, report=lines.append)
+    lines += judge([preflight.check(cfg, report=lines.append)])
     assert any(note in line for line in lines)
 
 
-def binary_config(root, *labels: int) -> Config:
-    """Two classes of a data set of one's own, its masks with these labels."""
+def binary_config(root, *labels: int, **settings) -> Config:
+    """Two classes of a data set of one's own, its masks with these labels; more settings of the data set."""
     for number in range(6):
         mini_datasets.photo(root / f'images/{number}.png', (20, 24))
         mini_datasets.mask(root / f'masks/{number}.png', mini_datasets.labels((20, 24), *labels))
@@ -193,6 +195,7 @@ def binary_config(root, *labels: int) -> Config:
         data_prefix=dict(img_path='images', seg_map_path='masks'),
         img_suffix='.png',
         pipeline=[],
+        **settings,
     )
     return cfg
 
@@ -207,12 +210,51 @@ def binary_config(root, *labels: int) -> Config:
     ],
 )
 def test_a_class_that_never_occurs_while_255_does_is_named(tmp_path, labels, noted):
-    lines = []
-    preflight.check(binary_config(tmp_path, *labels), report=lines.append)
+    lines = judge([preflight.check(binary_config(tmp_path, *labels))])
     note = (
         "no mask of BaseSegDataset holds 'polyp' (label 1), while label 255, which is ignored, occurs: write"
     )
     assert any(note in line for line in lines) is noted
+
+
+@pytest.mark.parametrize(
+    ('labels', 'reduced'),
+    [((255,), False), ((0,), True), ((0, 255), True)],
+    ids=['255 alone', '0 alone, reduced', '0 and 255, reduced'],
+)
+def test_masks_whose_every_pixel_is_ignored_are_refused(tmp_path, labels, reduced):
+    cfg = binary_config(tmp_path, *labels, reduce_zero_label=reduced)
+    with pytest.raises(
+        ValueError, match=rf'every pixel .* is ignored: they hold \[{", ".join(map(str, labels))}\] alone'
+    ):
+        judge([preflight.check(cfg)])
+
+
+def test_a_class_that_never_occurs_while_a_reduced_0_does_is_named(tmp_path):
+    cfg = binary_config(tmp_path, 0, 1, reduce_zero_label=True)
+    (note,) = judge([preflight.check(cfg)])
+    assert (
+        "no mask of BaseSegDataset holds 'polyp' (label 2), while label 0, which is ignored, occurs" in note
+    )
+
+
+def test_the_shares_of_several_processes_are_judged_together(tmp_path):
+    """Each process sees masks of one label, all of them of both."""
+    cfg = binary_config(tmp_path, 0, 255)
+    for number in range(6):
+        mini_datasets.mask(tmp_path / f'masks/{number}.png', np.full((20, 24), 255 * (number % 2), np.uint8))
+    shares = [preflight.check(cfg, rank, 2) for rank in range(2)]
+    assert "holds 'polyp' (label 1), while label 255" in ' '.join(judge(shares))
+
+
+def test_an_image_that_is_listed_twice_is_refused(tmp_path):
+    cfg = binary_config(tmp_path, 0, 1)
+    (tmp_path / 'list.txt').write_text('0\n1\n0\n')
+    cfg.test_dataloader.dataset.ann_file = 'list.txt'
+    with pytest.raises(
+        ValueError, match=r'1 of 2 images are listed more than once: .*0\.png; list each once'
+    ):
+        preflight.check(cfg)
 
 
 def test_the_check_refuses_masks_of_0_and_255(tmp_path):

@@ -422,3 +422,33 @@ def complaint(path: Path) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+class RunsWhenLoaded(nn.Module):
+    """Its TorchScript code is executed by `torch.jit.load`, and writes a file."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self.register_buffer('weight', torch.ones(2))
+        self.path, self.training = path, False
+
+    def forward(self, x):
+        return x * self.weight
+
+    @torch.jit.export
+    def __getstate__(self):
+        return self.weight, self.path, self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[torch.Tensor, str, bool]):
+        torch.save(state[0], state[1])
+        self.weight, self.path, self.training = state[0], state[1], state[2]
+
+
+def test_an_archive_that_runs_code_when_it_is_loaded_is_refused(tmp_path):
+    torch.jit.script(RunsWhenLoaded(str(tmp_path / 'written'))).save(tmp_path / 'evil.pt')
+    with pytest.raises(ValueError, match=r'evil\.pt runs code while it is loaded \(__setstate__\)'):
+        weights.read_weights(tmp_path / 'evil.pt')
+    assert not (tmp_path / 'written').exists()
+    torch.jit.load(tmp_path / 'evil.pt')
+    assert (tmp_path / 'written').exists(), 'the archive of this test does run code'

@@ -54,7 +54,7 @@ def forge(tensors: dict[str, Tensor], stated: bool = True):
         import hashlib
 
         (value,) = tensors.values()
-        digest = {'sha256': hashlib.sha256(as_bytes(value)).hexdigest()} if stated else None
+        digest = {'key': KEY, 'sha256': hashlib.sha256(as_bytes(value)).hexdigest()} if stated else None
         save_file(tensors, path, digest)
 
     return write
@@ -80,6 +80,22 @@ def test_an_unsound_file_is_not_read(cache, caplog, damage, message):
     with caplog.at_level(logging.WARNING):
         assert cache.read(KEY, (3, 4)) is None
     assert f'{KEY}.safetensors is {message}' in caplog.text
+    cache.write(KEY, EMBEDDINGS)
+    assert torch.equal(cache.read(KEY, (3, 4)), EMBEDDINGS)
+
+
+def test_the_file_of_another_key_is_not_read(cache, caplog):
+    cache.write('another', EMBEDDINGS)
+    (cache.folder / 'another.safetensors').rename(cache.folder / f'{KEY}.safetensors')
+    assert cache.read(KEY, (3, 4)) is None
+    assert f'{KEY}.safetensors is damaged' in caplog.text
+
+
+def test_a_file_that_another_user_may_have_written_is_not_read(cache, caplog):
+    cache.write(KEY, EMBEDDINGS)
+    (cache.folder / f'{KEY}.safetensors').chmod(0o666)
+    assert cache.read(KEY, (3, 4)) is None
+    assert 'another user may have written' in caplog.text
     cache.write(KEY, EMBEDDINGS)
     assert torch.equal(cache.read(KEY, (3, 4)), EMBEDDINGS)
 

@@ -4,7 +4,8 @@ import shutil
 import threading
 
 import mini_voc
-from mmseg_clipsurgery.datasets.mask_check import MaskEncoding, image_size, labels_of
+from mmseg_clipsurgery.datasets.mask_check import image_size, labels_of
+from mmseg_clipsurgery.datasets.mask_labels import MaskEncoding
 from mmseg_clipsurgery.evaluation.preflight import check, patch_size
 
 import numpy as np

@@ -125,6 +125,22 @@ FILES = {
         dict(cls_token=torch.full((1, 1, 24), float('nan'))),
         'cls_token holds NaN or infinite values',
     ),
+    'infinite in fp32': (
+        dict(cls_token=torch.full((1, 1, 24), 1e300, dtype=torch.float64)),
+        'cls_token holds NaN or infinite values',
+    ),
+    'whole numbers': (
+        dict(cls_token=torch.ones(1, 1, 24, dtype=torch.int64)),
+        'cls_token is of type torch.int64',
+    ),
+    'truth values': (
+        dict(cls_token=torch.ones(1, 1, 24, dtype=torch.bool)),
+        'cls_token is of type torch.bool',
+    ),
+    'complex': (
+        dict(cls_token=torch.ones(1, 1, 24, dtype=torch.complex64)),
+        'cls_token is of type torch.complex64',
+    ),
 }
 
 
@@ -177,3 +193,8 @@ def test_a_model_of_the_hub(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub, 'hf_hub_download', lambda repository, name: str(tmp_path / name))
     found = DINOViT(SIZES, 'timm:vit_tiny').state_dict()
     assert all(torch.equal(found[name], value) for name, value in weights().items())
+
+
+def test_random_weights_are_said(caplog):
+    DINOViT(SIZES)
+    assert 'the guide DINOViT has random weights' in caplog.text

@@ -183,6 +183,49 @@ def test_an_existing_folder_is_used_as_it_is(tmp_path, few_scenes):
     assert [path.name for path in tmp_path.iterdir()] == ['scenes']
 
 
+def exchange_masks(folder):
+    first, second = (folder / 'SegmentationClass' / f'val_00{k}.png' for k in (0, 1))
+    content = first.read_bytes(), second.read_bytes()
+    second.write_bytes(content[0]), first.write_bytes(content[1])
+
+
+def change_a_pixel(folder):
+    path = folder / 'JPEGImages' / 'val_002.png'
+    pixels = np.array(Image.open(path))
+    pixels[5, 7, 1] ^= 1
+    Image.fromarray(pixels).save(path)
+
+
+def in_list(text):
+    return lambda folder: (folder / 'ImageSets/Segmentation/val.txt').write_text(text)
+
+
+CHANGES = {
+    'exchanged masks': (exchange_masks, 'holds other val scenes'),
+    'a pixel': (change_a_pixel, 'holds other val scenes'),
+    'a list that repeats one': (in_list('val_000\nval_000\nval_002\n'), 'holds other val scenes'),
+    'a shorter list': (in_list('val_000\n'), 'holds other val scenes'),
+    'a missing mask': (
+        lambda folder: (folder / 'SegmentationClass/val_001.png').unlink(),
+        'missing or damaged',
+    ),
+    'a damaged image': (
+        lambda folder: (folder / 'JPEGImages/val_001.png').write_bytes(b'\x89PNG'),
+        'missing or damaged',
+    ),
+}
+
+
+@pytest.mark.parametrize(('change', 'message'), CHANGES.values(), ids=CHANGES.keys())
+def test_files_that_have_changed_are_refused(change, message, tmp_path, few_scenes):
+    folder = voc.ensure(tmp_path / 'scenes')
+    voc.ensure(folder)  # checked once
+    change(folder)
+    with pytest.raises(ValueError, match=f'{message}.*; remove .*scenes, and it is drawn anew'):
+        voc.ensure(folder)
+    assert voc.ensure(folder, ['heldout']) == folder  # of another split nothing has changed
+
+
 def test_the_default_folder_is_in_the_cache(tmp_path, few_scenes, monkeypatch):
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
     assert voc.ensure() == tmp_path / 'cache' / f'scenes-v{spec.VERSION}'

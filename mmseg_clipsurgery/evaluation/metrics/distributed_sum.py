@@ -7,7 +7,6 @@ is two tensors, whatever N.
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
-from mmengine.logging import print_log
 from torch import Tensor
 
 
@@ -35,23 +34,19 @@ class DistributedSum:
         self.seen += 1
 
     def surplus(self, size: int) -> int:
-        """How many images this process saw beyond its share of `size`: 0, or 1 for a repetition.
+        """How many images this process saw beyond its share of `size`: 0, or 1 for a repetition that fills it up.
 
         Raises:
-            ValueError: more than one: the sampler does not divide the images among the processes.
+            ValueError: more, or fewer: the images were not divided among the processes.
         """
         rank, world = get_dist_info()
-        owned = images_owned(size, rank, world)
-        if self.seen - owned > 1:
+        owned, most = images_owned(size, rank, world), images_owned(size, 0, world)
+        if self.seen not in (owned, most):
             raise ValueError(
-                f'process {rank} of {world} evaluated {self.seen} images and its share of {size} is {owned}: '
-                'use a sampler that divides the images among the processes, such as DefaultSampler'
+                f'process {rank} of {world} evaluated {self.seen} images and its share of {size} is {owned}: set '
+                'drop_last=False, and a sampler that divides the images among the processes, such as DefaultSampler'
             )
-        if self.seen < owned:
-            print_log(
-                f'only {self.seen} of the {owned} images of process {rank} were evaluated', 'current', 30
-            )
-        return max(0, self.seen - owned)
+        return self.seen - owned
 
     def total(self, size: int, nothing: Tensor) -> Tensor:
         """The sum over the `size` images of the data set, the same on every process, on the CPU.

@@ -30,10 +30,17 @@ def test_a_process_that_owns_no_image_adds_nothing(monkeypatch):
     assert DistributedSum().total(1, torch.zeros(2)).tolist() == [0.0, 0.0]
 
 
-def test_a_sampler_that_does_not_divide_the_images_is_an_error(monkeypatch):
-    monkeypatch.setattr(distributed_sum, 'get_dist_info', lambda: (0, 2))
+@pytest.mark.parametrize(
+    ('rank', 'world', 'size', 'seen'),
+    [(0, 1, 6, 4), (0, 1, 6, 7), (0, 2, 2, 3), (1, 2, 5, 1), (0, 2, 5, 4), (1, 2, 6, 4), (2, 3, 4, 3)],
+)
+def test_images_that_are_not_divided_among_the_processes_are_an_error(monkeypatch, rank, world, size, seen):
+    """Left out (by drop_last), or more than the one that fills a process up."""
+    monkeypatch.setattr(distributed_sum, 'get_dist_info', lambda: (rank, world))
     found = DistributedSum()
-    for _ in range(3):
+    for _ in range(seen):
         found.add(torch.ones(1))
-    with pytest.raises(ValueError, match='DefaultSampler'):
-        found.surplus(2)
+    with pytest.raises(
+        ValueError, match=f'evaluated {seen} images and its share .* drop_last=False.*DefaultSampler'
+    ):
+        found.surplus(size)
