@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..environment.files import decoding
 from ..recognition import MOST_LOGIT_SCALE
+from .archives import code_names
 from .containers import opened, without_prefixes
 from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
 from .other_models import refuse_other_models
@@ -85,7 +86,7 @@ def read_file(path: Path) -> dict[str, Tensor]:
     refuse_stand_in(path)
     if path.suffix == '.safetensors':
         return read_safetensors(path)
-    if archive_code(path):
+    if code_names(path):
         return read_archive(path)
     return read_state_dict(path)
 
@@ -132,21 +133,13 @@ def shown_activation(path: Path) -> bool | None:
     Of QuickGELU the sigmoid is looked for: a traced archive keeps the 1.702 among its tensors. None where the code has
     neither or both, and for files without code, which cannot tell.
     """
-    names = archive_code(path)
+    names = code_names(path)
     if not names:
         return None
     with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
         code = b''.join(map(archive.read, names))
     quick, plain = b'sigmoid(' in code, b'gelu(' in code
     return quick if quick != plain else None
-
-
-def archive_code(path: Path) -> list[str]:
-    """Names of the code files in a TorchScript archive; empty for every other file."""
-    if not zipfile.is_zipfile(path):
-        return []
-    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        return [name for name in archive.namelist() if '/code/' in name and name.endswith('.py')]
 
 
 def check_checksum(path: Path, checksum: str) -> None:
