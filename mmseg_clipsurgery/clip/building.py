@@ -72,7 +72,9 @@ def check_fits(source: Source, settings: Mapping[str, Any]) -> None:
     Counted are the four matrices of each block's attention, and the rows of the text tower's tables.
     """
     width, layers = settings.get('width'), settings.get('layers')
-    if source.weights is None or not isinstance(width, int) or not isinstance(layers, int):
+    if source.weights is None or source.weights.suffix == '.json':
+        return  # an index of shards
+    if not isinstance(width, int) or not isinstance(layers, int):
         return  # a ResNet, or a tower of timm or transformers, whose own names say its size
     rows = 4 * layers * width + settings.get('vocab_size', 0) + settings.get('context_length', 0)
     found = source.weights.stat().st_size

@@ -215,6 +215,17 @@ def test_memory_is_bounded(arch, monkeypatch):
         assert len(encoder._kept) <= 3
 
 
+def test_memory_is_bounded_in_bytes(arch, monkeypatch):
+    """The last list stays, however long it is."""
+    encoder = tiny.text_encoder(arch)
+    monkeypatch.setattr(module, 'MOST_KEPT_BYTES', encoder(['cat', 'dog']).embeddings.nbytes * 2)
+    for words in (['a'], ['b'], ['c']):
+        encoder(words)
+    assert [len(key[0]) for key in encoder._kept] == [2]
+    encoder(['a cat', 'a dog', 'a cow', 'a sheep'])
+    assert [len(key[0]) for key in encoder._kept] == [4]
+
+
 def rescale(encoder: OpenCLIPTextEncoder) -> None:
     with torch.no_grad():
         encoder.text.token_embedding.weight.mul_(1.5)
