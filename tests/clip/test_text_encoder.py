@@ -218,12 +218,12 @@ def test_memory_is_bounded(arch, monkeypatch):
 def test_memory_is_bounded_in_bytes(arch, monkeypatch):
     """The last list stays, however long it is."""
     encoder = tiny.text_encoder(arch)
-    monkeypatch.setattr(module, 'MOST_KEPT_BYTES', encoder(['cat', 'dog']).embeddings.nbytes * 2)
-    for words in (['a'], ['b'], ['c']):
-        encoder(words)
-    assert [len(key[0]) for key in encoder._kept] == [2]
-    encoder(['a cat', 'a dog', 'a cow', 'a sheep'])
-    assert [len(key[0]) for key in encoder._kept] == [4]
+    monkeypatch.setattr(module, 'MOST_KEPT_BYTES', 4 * encoder.embed_words(['a', 'b'])[0].nbytes)
+    for word, kept in (('c', [2, 1]), ('d', [2, 1, 1]), ('e', [1])):
+        encoder.embed_words([word])
+        assert [len(key[0]) for key in encoder._kept] == kept
+    encoder.embed_words(list('abcdef'))
+    assert [len(key[0]) for key in encoder._kept] == [6]
 
 
 def rescale(encoder: OpenCLIPTextEncoder) -> None:
