@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mmseg_clipsurgery.environment.files import atomic_write, read_json
+from mmseg_clipsurgery.environment.interrupts import received
 from mmseg_clipsurgery.evaluation.results import commit, device_name, versions
 
 import torch
@@ -23,19 +25,24 @@ def measure_all(load: Workload, names: Iterable[str], path: Path | None = None) 
     """Measure sections, added to a file; ValueError for a file of another setting, and at the end for failures."""
     measured, failed = {'setting': setting(load), 'versions': versions(), 'sections': {}}, []
     if path and path.is_file():
-        found = json.loads(path.read_text())
-        if found['setting'] != measured['setting']:
-            raise ValueError(f'{path} was measured with {found["setting"]}, not as here: name another --out')
+        found = read_json(path)
+        if found.get('setting') != measured['setting']:
+            raise ValueError(
+                f'{path} was measured with {found.get("setting")}, not as here: name another --out'
+            )
         measured['sections'] = found['sections']
     for name in names:
         print(name, flush=True)
         try:
             measured['sections'][name] = section(name, load)
         except Exception as error:
+            if received():  # an interrupt, whatever it came out as
+                raise
             traceback.print_exc()
             failed.append(f'{name} ({type(error).__name__}: {error})')
         if path:
-            path.write_text(json.dumps(measured, indent=1) + '\n')
+            text = json.dumps(measured, indent=1) + '\n'
+            atomic_write(path, lambda temporary, text=text: temporary.write_text(text))
     if failed:
         raise ValueError(f'{len(failed)} sections failed, the others are measured: {"; ".join(failed)}')
     return measured

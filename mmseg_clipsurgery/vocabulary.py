@@ -21,7 +21,7 @@ background): such classes tie wherever that word is the best, and the earlier on
 are the words of one class. Words keep their case; runs of white space count as one blank.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -204,9 +204,14 @@ def _clean(word: Any) -> str:
     return ' '.join(word.split())
 
 
-def _repeated(items: Sequence[Any]) -> Any:
+def _repeated(items: Sequence[Hashable]) -> Any:
     """The first item that stands there a second time, or None."""
-    return next((item for i, item in enumerate(items) if item in items[:i]), None)
+    seen: set[Hashable] = set()
+    for item in items:
+        if item in seen:
+            return item
+        seen.add(item)
+    return None
 
 
 def _check_template(template: Any) -> str:

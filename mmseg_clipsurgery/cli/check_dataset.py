@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_import_option(parser)
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
-    return guarded(lambda: prepare(arguments), arguments.debug) or int(not check_all(arguments))
+    right: list[bool] = []
+    code = guarded(lambda: right.append(check_all(arguments)), arguments.debug)
+    return code or int(not all(right))
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -45,7 +47,8 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def check_all(arguments: argparse.Namespace) -> bool:
-    """Print a line for each config; whether all data sets are right."""
+    """Print a line for each config; whether all data sets are right. Raises as `prepare`."""
+    prepare(arguments)
     from ..evaluation.audit import audit, config_of
 
     right = True

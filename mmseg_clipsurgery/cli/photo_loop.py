@@ -18,6 +18,7 @@ from ..api.image_files import decode_image, read_bytes
 from ..api.model import SurgeryModel
 from ..api.reading import Reading
 from ..api.results import Result
+from ..environment.interrupts import received
 from ..environment.mistakes import sentence
 from ..environment.paths import user_path
 from ..environment.progress import Progress
@@ -89,7 +90,7 @@ class PhotoRun:
             results = {name: self.question.ask(model, pixels) for name, model in self.models.items()}
             figure = self.writer.figure(results)
         except Exception as error:
-            if not concerns_one_photo(error):
+            if received() or not concerns_one_photo(error):
                 raise
             self.outcome.failures.append((photo.path, sentence(error) or type(error).__name__))
             return True

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ..environment.extensions import import_files
-from ..environment.mistakes import guarded, sentence
+from ..environment.mistakes import guarded
 from .options import add_common, check_photos
 from .task import Task
 
@@ -34,9 +34,5 @@ def run(task: Task, arguments: Sequence[str]) -> int:
         import_files(parsed.imports)
         failures.extend(process_photos(task, parsed).failures)
 
-    try:
-        code = guarded(action, parsed.debug, stopped='stopped; the same command goes on from here')
-    except OSError as error:  # no place to write to
-        print(f'error: {sentence(error)}', file=sys.stderr)
-        return 1
+    code = guarded(action, parsed.debug, stopped='stopped; the same command goes on from here')
     return code or (UNANSWERED if failures else 0)

@@ -19,6 +19,9 @@ from .sources import Source
 
 logger = logging.getLogger('mmseg_clipsurgery')
 
+FEWEST_BYTES = 2  # of a weight, see `checkpoints.WEIGHT_TYPES`
+NO_DANGER = 256 << 20  # bytes that a tower may take, whatever its file says
+
 
 def build_image_tower(source: Source) -> nn.Module:
     """open_clip's image tower with its weights, in eval mode.
@@ -54,6 +57,7 @@ def build(
     builder: Callable[..., nn.Module], config_class: type, source: Source, settings: Mapping[str, Any]
 ) -> nn.Module:
     """A tower by open_clip's own builder. Raises ValueError for what open_clip refuses."""
+    check_fits(source, settings)
     try:
         return builder(source.config['embed_dim'], config_class(**settings), source.quick_gelu)
     except Exception as error:  # whatever open_clip, torch or transformers make of an illegal value
@@ -61,6 +65,25 @@ def build(
             f'{source.label}: open_clip {distribution_version("open_clip_torch")} cannot build this tower '
             f'({reason(error)}); see its {config_class.__name__} for the fields'
         ) from error
+
+
+def check_fits(source: Source, settings: Mapping[str, Any]) -> None:
+    """Refuse a transformer that is larger than its file of weights, before memory is taken for it. Raises ValueError.
+
+    Counted are the four matrices of each block's attention, and the rows of the text tower's tables.
+    """
+    width, layers = settings.get('width'), settings.get('layers')
+    if source.weights is None or source.weights.suffix == '.json':
+        return  # an index of shards
+    if not isinstance(width, int) or not isinstance(layers, int):
+        return  # a ResNet, or a tower of timm or transformers, whose own names say its size
+    rows = 4 * layers * width + settings.get('vocab_size', 0) + settings.get('context_length', 0)
+    found = source.weights.stat().st_size
+    if (stated := FEWEST_BYTES * rows * width) > max(found, NO_DANGER):
+        raise ValueError(
+            f'{source.label}: {layers} blocks of width {width} take {stated:,} bytes or more, {source.weights} has '
+            f'{found:,}; check that arch and weights belong together'
+        )
 
 
 def load(tower: nn.Module, which: str, source: Source) -> nn.Module:

@@ -9,7 +9,6 @@ expected; every other missing or extra name is an error.
 
 import hashlib
 import math
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from ..environment.files import decoding
 from ..recognition import MOST_LOGIT_SCALE
+from .archives import code_of
 from .containers import opened, without_prefixes
 from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
 from .other_models import IMAGE_ALONE, refuse_other_models
@@ -136,15 +136,6 @@ def shown_activation(path: Path) -> bool | None:
         return None
     quick, plain = b'sigmoid(' in code, b'gelu(' in code
     return quick if quick != plain else None
-
-
-def code_of(path: Path) -> bytes:
-    """All code in a TorchScript archive; empty for every other file."""
-    if not zipfile.is_zipfile(path):
-        return b''
-    with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if '/code/' in entry.filename]
-        return b''.join(archive.read(entry) for entry in entries if entry.filename.endswith('.py'))
 
 
 def check_checksum(path: Path, checksum: str) -> None:

@@ -6,7 +6,6 @@
 A folder with both configs is of open_clip's form.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +33,18 @@ WEIGHT_NAMES = (
     'pytorch_model.bin.index.json',
 )
 HUB_ID = re.compile(r'[A-Za-z0-9][\w.-]*/[\w.-]+')
+LEAST_STD = 1e-3  # of pixels in [0, 1]
+SIZES = {  # of a model config: the largest that is not absurd
+    'embed_dim': 65_536,
+    'width': 65_536,
+    'layers': 1000,
+    'heads': 4096,
+    'head_width': 4096,
+    'image_size': 16_384,
+    'patch_size': 4096,
+    'context_length': 65_536,
+    'vocab_size': 10_000_000,
+}
 TOKENIZER_FILES = ('*.txt', '*.txt.gz', 'tokenizer*', '*.model', 'special_tokens_map.json', 'vocab.*')
 
 
@@ -123,30 +134,44 @@ def read_hugging_face_folder(folder: Path) -> tuple[dict, Path, dict]:
 
 
 def statistics_of(preprocess: object, path: Path) -> dict:
-    """The settings of a folder's preprocessing. Raises ValueError where mean or std are not three finite numbers."""
+    """The settings of a folder's preprocessing. Raises ValueError where mean or std are not of values in [0, 1]."""
     if not isinstance(preprocess, dict):
         raise ValueError(f'{path}: preprocess_cfg must hold names and values, got {preprocess!r}')
-    for name in ('mean', 'std'):
+    for name, least in (('mean', 0.0), ('std', LEAST_STD)):
         values = preprocess.get(name, [1.0, 1.0, 1.0])
         numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-        if not numbers or len(values) != 3 or not all(math.isfinite(value) for value in values):
-            raise ValueError(f'{path}: {name} must be three numbers, one a channel, got {values!r}')
-    if not all(value > 0 for value in preprocess.get('std', [1.0])):
-        raise ValueError(f'{path}: std must be above 0, got {preprocess["std"]!r}')
+        if not numbers or len(values) != 3 or not all(least <= value <= 1 for value in values):
+            raise ValueError(
+                f'{path}: {name} must be three numbers from {least:g} to 1, one a channel, got {values!r}'
+            )
     return preprocess
 
 
 def check_parts(config: Mapping, where: str | Path) -> None:
     """Refuse a model config whose parts are of other types than open_clip's. Raises ValueError with the part's name."""
-    width = config.get('embed_dim')
-    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-        raise ValueError(f'{where}: embed_dim must be a whole number above 0, got {width!r}')
+    check_sizes({'embed_dim': config.get('embed_dim', 'nothing')}, f'{where}: ')
     for name in ('vision_cfg', 'text_cfg'):
         if not isinstance(config.get(name, {}), Mapping):
             raise ValueError(f'{where}: {name} must hold names and values, got {config[name]!r}')
+        # null stands for a timm tower's own patch size
+        check_sizes(
+            {key: value for key, value in config.get(name, {}).items() if value is not None},
+            f'{where}: {name}.',
+        )
     settings = config.get('text_cfg', {}).get('tokenizer_kwargs')
     if not isinstance(settings, Mapping | None):
         raise ValueError(f'{where}: tokenizer_kwargs must hold names and values, got {settings!r}')
+
+
+def check_sizes(part: Mapping, where: str) -> None:
+    """Refuse sizes that are absurd, or no whole numbers or lists of such. Raises ValueError with the name."""
+    for name in SIZES.keys() & part.keys():
+        values = part[name] if isinstance(part[name], list | tuple) else [part[name]]
+        for value in values:
+            if type(value) is not int or not 1 <= value <= SIZES[name]:
+                raise ValueError(
+                    f'{where}{name} must be a whole number from 1 to {SIZES[name]}, got {part[name]!r}'
+                )
 
 
 def folder_weights(folder: Path) -> Path:

@@ -6,12 +6,18 @@ of some texts, so that a tokenizer which reads the same tokens otherwise is anot
 temporary name and renamed, so that processes can share the folder without a lock. Each file carries its key and the
 SHA-256 of its numbers: one that is damaged, of another key or shape, not finite, or that another user may have written
 (`environment.ownership`) is rebuilt.
+
+The folder holds at most `MOST_MIB`, or what the environment variable `LIMIT_VARIABLE` says: what was not read for the
+longest time goes first.
 """
 
 import hashlib
 import json
 import logging
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +33,8 @@ from ..environment.stack import cache_folder
 logger = logging.getLogger('mmseg_clipsurgery')
 
 FORM = 2  # of the files; those of another form are never found
+LIMIT_VARIABLE, MOST_MIB = 'MMSEG_CLIPSURGERY_TEXT_CACHE_MIB', 1024
+NAME = re.compile(r'[0-9a-f]{64}\.safetensors')
 
 
 class TextCache:
@@ -34,10 +42,14 @@ class TextCache:
 
     Args:
         folder: where files are kept; None: `text` in the package's cache folder.
+
+    Raises:
+        ValueError: the environment variable of its limit holds no number.
     """
 
     def __init__(self, folder: str | Path | None = None):
         self.folder = Path(folder).expanduser() if folder else cache_folder() / 'text'
+        self.most_bytes = limit_bytes()
 
     def key(
         self, tower: nn.Module, config: Mapping, quick_gelu: bool, texts: Mapping[str, Any], ids: Tensor
@@ -75,6 +87,8 @@ class TextCache:
         if not sound or stated != metadata_of(key, found):
             logger.warning('text cache: %s is damaged; rebuilding it', path)
             return None
+        with suppress(OSError):
+            os.utime(path)  # read just now, see `evict`
         return found
 
     def write(self, key: str, embeddings: Tensor) -> None:
@@ -86,6 +100,7 @@ class TextCache:
                 self.folder / f'{key}.safetensors',
                 lambda temporary: save_file({'embeddings': embeddings}, temporary, stated),
             )
+            evict(self.folder, self.most_bytes)
         except (OSError, SafetensorError) as error:
             logger.warning('text cache: %s cannot be written (%s); going on without it', self.folder, error)
 
@@ -93,6 +108,32 @@ class TextCache:
 def metadata_of(key: str, embeddings: Tensor) -> dict[str, str]:
     """What a file says of itself beside its embeddings."""
     return {'key': key, 'sha256': hashlib.sha256(as_bytes(embeddings)).hexdigest()}
+
+
+def limit_bytes() -> int:
+    """How much a folder may hold. Raises ValueError where the environment variable holds no number."""
+    given = os.environ.get(LIMIT_VARIABLE, '')
+    if given and not given.isdecimal():
+        raise ValueError(f'{LIMIT_VARIABLE} must be a whole number of MiB, got {given!r}')
+    return int(given or MOST_MIB) << 20
+
+
+def evict(folder: Path, most: int) -> None:
+    """Remove embeddings until the folder holds `most` bytes, those first that were not read for the longest time.
+
+    Other processes may remove the same ones; files of other names are left alone.
+    """
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if NAME.fullmatch(entry.name):
+                    found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+    kept = 0
+    for _, size, path in sorted(found, reverse=True):
+        kept += size
+        if kept > most:
+            Path(path).unlink(missing_ok=True)
 
 
 def disk_cache(folder: str | Path | bool | None) -> TextCache | None:

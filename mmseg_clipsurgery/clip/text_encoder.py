@@ -35,7 +35,7 @@ from .tokenizer import Tokenizer
 
 logger = logging.getLogger('mmseg_clipsurgery')
 
-MOST_KEPT = 64  # word lists in memory
+MOST_KEPT, MOST_KEPT_BYTES = 64, 256 << 20  # word lists in memory; the last one is kept whatever its size
 
 
 class OpenCLIPTextEncoder(nn.Module):
@@ -128,10 +128,19 @@ class OpenCLIPTextEncoder(nn.Module):
                 ids = self.tell_apart(words, groups)
                 found = self._cached_embeddings(words, ids).to(device)
                 refuse_twins(words, groups, found)
-            if len(self._kept) >= MOST_KEPT:  # another thread may empty it too: nothing is read back from it
-                self._kept.clear()
-            self._kept[key] = found
+            self._keep(key, found)
         return found
+
+    def _keep(self, key: tuple, embeddings: Tensor) -> None:
+        """Keep what was embedded, in place of all before where that is too much.
+
+        Another thread may do so at the same time, so nothing is read back.
+        """
+        before = list(self._kept.values())
+        taken = embeddings.nbytes + sum(value.nbytes for value in before)
+        if len(before) >= MOST_KEPT or taken > MOST_KEPT_BYTES:
+            self._kept.clear()
+        self._kept[key] = embeddings
 
     def tell_apart(self, words: Sequence[str], groups: Sequence[int] | None = None) -> Tensor:
         """Refuse words that the tower can't tell apart, warn of those that are cut; arguments as `embed_words`.

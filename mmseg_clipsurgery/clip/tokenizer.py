@@ -1,5 +1,6 @@
 """Texts to token ids, by the tokenizer a model was trained with."""
 
+import gzip
 import hashlib
 import inspect
 from functools import cached_property, partial
@@ -25,6 +26,7 @@ SETTINGS = {
     'strip_sep_token',
     'tokenizer_mode',
 }
+MOST_MERGES = 64 << 20  # bytes; OpenAI's have 3 million
 TOKENIZING = Lock()  # those of Hugging Face are changed while they read, and refuse a second thread
 
 
@@ -142,7 +144,16 @@ def simple_tokenizer(settings: dict) -> open_clip.SimpleTokenizer:
             f'the merges file {path!r} of text_cfg.tokenizer_kwargs.bpe_path does not exist'
         )
     with decoding(path, "file of a tokenizer's merges or settings", 'fetch it again or correct it'):
+        if path != 'tokenizer_kwargs':
+            refuse_bomb(path)
         return open_clip.SimpleTokenizer(**settings)
+
+
+def refuse_bomb(path: str) -> None:
+    """Refuse a compressed file of merges that unpacks to more than any has. Raises ValueError."""
+    with gzip.open(path) as file:
+        if len(file.read(MOST_MERGES + 1)) > MOST_MERGES:
+            raise ValueError(f'it unpacks to more than {MOST_MERGES:,} bytes')
 
 
 def tokenize_simply(tokenizer: open_clip.SimpleTokenizer, texts: list[str], context_length: int) -> Tensor:

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mmengine.config import Config
 
 from ..evaluation.run_logs import OUTPUT
 from ..evaluation.variants import variants_of
+
+PATIENCE = 30  # seconds for processes to end
 
 
 def evaluate_in_processes(
@@ -39,14 +41,26 @@ def evaluate_in_processes(
     options = [word for file in imports for word in ('--import', str(file))]
     options += [] if preflight else ['--no-preflight']
     with output.open('w', encoding='utf-8') as said_there:
-        done = subprocess.run(
-            [sys.executable, *starter, *tool, *options], stdout=said_there, stderr=subprocess.STDOUT
-        )
-    if done.returncode:
+        code = run_to_end([sys.executable, *starter, *tool, *options], said_there)
+    if code:
         said = [
             line for line in output.read_text(encoding='utf-8').splitlines() if line.startswith('error: ')
         ]
-        reason = said[0].removeprefix('error: ') if said else f'exit code {done.returncode}'
+        reason = said[0].removeprefix('error: ') if said else f'exit code {code}'
         raise RuntimeError(f'{reason} (see {output})')
     found = {name: json.loads(file.read_text(encoding='utf-8')) for name, file in results.items()}
     return found.get('') or found
+
+
+def run_to_end(command: Sequence[str], output: TextIO) -> int:
+    """Run a command, what it prints into a file; its exit code. An interrupt ends it, too, before it is passed on."""
+    with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as started:
+        try:
+            return started.wait()
+        except BaseException:
+            started.terminate()  # torchrun ends its processes, which a kill would leave behind
+            try:
+                started.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                started.kill()
+            raise

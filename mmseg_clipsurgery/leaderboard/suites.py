@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..environment.mistakes import sentence
+from ..environment.mistakes import concerns_all, sentence
 from ..evaluation.runner import evaluate
 from ..evaluation.variants import combined, share_a_pass
 from ..protocols.settings import entry
@@ -158,7 +158,7 @@ class Suite:
                 group, self.work_dir, self.processes, cell.data_set not in self._checked, self.imports
             )
         except Exception as error:  # whatever it is, the other cells can still be run
-            if self.debug:
+            if self.debug or concerns_all(error):
                 raise
             self._run_halves(group, error)
             return

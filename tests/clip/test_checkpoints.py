@@ -265,7 +265,7 @@ def write_truncated(path: Path) -> None:
 
 
 BAD_FILES = {
-    'damaged zip': ('clip.pt', write_truncated, 'not a readable file of tensors'),
+    'damaged zip': ('clip.pt', write_truncated, 'not a readable archive'),
     'text': (
         'clip.pt',
         lambda path: path.write_text('version https://git-lfs'),

@@ -498,7 +498,10 @@ def test_an_arch_alone_names_no_weights(named, folder):
         ([], 'holds a list'),
         ({'model_cfg': []}, 'has no "model_cfg"'),
         ({'model_cfg': {'embed_dim': 12}}, 'has no vision_cfg'),
-        ({'model_cfg': {**PLAIN, 'embed_dim': 'x'}}, "embed_dim must be a whole number above 0, got 'x'"),
+        (
+            {'model_cfg': {**PLAIN, 'embed_dim': 'x'}},
+            "embed_dim must be a whole number from 1 to 65536, got 'x'",
+        ),
         ({'model_cfg': {**PLAIN, 'vision_cfg': 3}}, 'vision_cfg must hold names and values, got 3'),
         ({'model_cfg': {**PLAIN, 'text_cfg': None}}, 'text_cfg must hold names and values, got None'),
         ({'model_cfg': {**PLAIN, 'text_cfg': {'tokenizer_kwargs': 3}}}, 'tokenizer_kwargs must hold'),
@@ -506,7 +509,11 @@ def test_an_arch_alone_names_no_weights(named, folder):
         ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': 3}}, 'mean must be three numbers'),
         ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [1, 2]}}, 'mean must be three numbers'),
         ({'model_cfg': PLAIN, 'preprocess_cfg': {'std': [1, 'a', 2]}}, 'std must be three numbers'),
-        ({'model_cfg': PLAIN, 'preprocess_cfg': {'std': [1, 0, 1]}}, 'std must be above 0'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [123.675, 116.28, 103.53]}}, 'numbers from 0 to 1'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [0, 1e308, 0]}}, 'mean must be three numbers'),
+        ({'model_cfg': {**PLAIN, 'text_cfg': {'heads': True}}}, 'text_cfg.heads must be a whole number'),
+        ({'model_cfg': {**PLAIN, 'vision_cfg': {'layers': [3, 10**9]}}}, 'vision_cfg.layers must be a whole'),
+        ({'model_cfg': PLAIN, 'preprocess_cfg': {'std': [1, 0, 1]}}, 'std must be three numbers'),
         ({'model_cfg': PLAIN, 'preprocess_cfg': {'mean': [float('nan')] * 3}}, 'mean must be three numbers'),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else '',
@@ -526,6 +533,20 @@ def test_damaged_merges_end_in_a_sentence(content, tmp_path):
     (tmp_path / 'merges.txt.gz').write_bytes(content)
     with pytest.raises(ValueError, match=r"merges\.txt\.gz is not a readable file of a tokenizer's merges"):
         Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'merges.txt.gz')))))
+
+
+def test_merges_that_unpack_to_far_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenizer_module, 'MOST_MERGES', 1000)
+    (tmp_path / 'merges.txt.gz').write_bytes(gzip.compress(bytes(2000), mtime=0))
+    with pytest.raises(ValueError, match='unpacks to more than 1,000 bytes'):
+        Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'merges.txt.gz')))))
+
+
+@pytest.mark.parametrize('part', [{'width': 8192, 'layers': 12}, {'vocab_size': 9_000_000}], ids=str)
+def test_a_tower_that_is_larger_than_its_file_is_not_built(part):
+    source = resolve(tiny.changed(tiny.SMALL, text_cfg=part), tiny.weights_file(tiny.SMALL), quick_gelu=False)
+    with pytest.raises(ValueError, match=r'take [\d,]+ bytes or more, .*\.pt has'):
+        build_text_tower(source)
 
 
 def test_missing_merges(tmp_path):

@@ -2,10 +2,11 @@
 
 import logging
 import multiprocessing
+import os
 from pathlib import Path
 
 import tiny
-from mmseg_clipsurgery.clip.text_cache import TextCache, as_bytes
+from mmseg_clipsurgery.clip.text_cache import LIMIT_VARIABLE, TextCache, as_bytes
 
 import pytest
 import torch
@@ -210,3 +211,23 @@ def test_the_default_folder(monkeypatch, tmp_path):
     assert TextCache().folder == tmp_path / 'text'
     monkeypatch.setenv('HOME', '/home/somebody')
     assert TextCache('~/kept').folder == Path('/home/somebody/kept')
+
+
+def test_what_was_not_read_for_the_longest_time_goes_first(cache, monkeypatch):
+    """Files of another kind stay, whatever their age and size."""
+    keys = [digit * 64 for digit in 'abc']
+    for age, key in enumerate(keys):
+        cache.write(key, torch.rand(256, 1024))  # one MiB, and a header
+        os.utime(cache.folder / f'{key}.safetensors', (age, age))
+    (cache.folder / 'mine.safetensors').write_bytes(bytes(1 << 21))
+    assert cache.read(keys[0], (256, 1024)) is not None
+    monkeypatch.setenv(LIMIT_VARIABLE, '3')
+    TextCache(cache.folder).write('d' * 64, EMBEDDINGS)
+    left = sorted(path.stem for path in cache.folder.iterdir())
+    assert left == sorted([keys[0], keys[2], 'd' * 64, 'mine'])
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(LIMIT_VARIABLE, 'much')
+    with pytest.raises(ValueError, match="MIB must be a whole number of MiB, got 'much'"):
+        TextCache(tmp_path)

@@ -215,6 +215,17 @@ def test_memory_is_bounded(arch, monkeypatch):
         assert len(encoder._kept) <= 3
 
 
+def test_memory_is_bounded_in_bytes(arch, monkeypatch):
+    """The last list stays, however long it is."""
+    encoder = tiny.text_encoder(arch)
+    monkeypatch.setattr(module, 'MOST_KEPT_BYTES', 4 * encoder.embed_words(['a', 'b'])[0].nbytes)
+    for word, kept in (('c', [2, 1]), ('d', [2, 1, 1]), ('e', [1])):
+        encoder.embed_words([word])
+        assert [len(key[0]) for key in encoder._kept] == kept
+    encoder.embed_words(list('abcdef'))
+    assert [len(key[0]) for key in encoder._kept] == [6]
+
+
 def rescale(encoder: OpenCLIPTextEncoder) -> None:
     with torch.no_grad():
         encoder.text.token_embedding.weight.mul_(1.5)

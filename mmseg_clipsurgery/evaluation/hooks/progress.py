@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from ...environment import interrupts
 from ...environment.progress import progress_line
 from ...models.variants import by_variant
 
@@ -33,12 +34,14 @@ class ProgressHook(Hook):
         self._done = self._first_batch = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
+        interrupts.check()
         self._start = self._last = time.perf_counter()
         self._done = 0
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
+        interrupts.check()
         now = time.perf_counter()
         self.seconds = now - self._start
         self._done += images_in(outputs or [])
