@@ -2,8 +2,8 @@
 
 MODULES = {
     'prediction': ('image', 'slide', 'read_many'),
-    'scaling': ('tokens', 'classes', 'batches', 'templates', 'text', 'best'),
+    'scaling': ('tokens', 'classes', 'templates', 'text', 'best'),
     'memory': ('memory', 'long_run'),
-    'processes': ('start', 'processes', 'loop'),
+    'processes': ('start', 'one_pass', 'scenes_board', 'processes', 'loop'),
 }
 SECTIONS = {section: module for module, sections in MODULES.items() for section in sections}

@@ -1,13 +1,9 @@
-"""Sections from pixels to labels: against CLIP itself and against the published steps.
-
-Short cuts that depend on the data are shown at their worst too: with white noise for a photo, and for logits.
-"""
+"""Sections from pixels to labels; short cuts that depend on the data also at their worst, with white noise."""
 
 from mmseg_clipsurgery.inference.precision import TowerRunner
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from . import published
 from .measure import Measured, Row
@@ -53,20 +49,16 @@ def slide(load: Workload) -> dict[str, Row]:
     images = [load.image(i, size) for i in range(load.rounds)]
     run, plain = TowerRunner(), load.plain((224, 224))
     windows = [published.windows(image[0]) for image in images]
-
-    def labels(image: Tensor, predictor=ours) -> Tensor:
-        return predictor.predict(image, words, [VOC_PHOTO])[0].labels[0]
-
     variants = {
         PLAIN: lambda r: plain(windows[r]),
         f'{PLAIN}, one by one': lambda r: [plain(window[None]) for window in windows[r]],
-        OURS: lambda r: labels(images[r]),
-        f'{OURS}, noise image': lambda r: labels(torch.randn_like(images[r])),
-        f'{OURS}, noise logits': lambda r: labels(images[r], worst),
+        OURS: lambda r: ours.predict(images[r], words, [VOC_PHOTO]),
+        f'{OURS}, noise image': lambda r: ours.predict(torch.randn_like(images[r]), words, [VOC_PHOTO]),
+        f'{OURS}, noise logits': lambda r: worst.predict(images[r], words, [VOC_PHOTO]),
         WINDOWS: lambda r: published.window_loop(run, load.tower, images[r][0], words, VOC_PHOTO),
     }
     measured = Measured(variants, load.rounds, load.device)
-    equal = float((variants[WINDOWS](0) == variants[OURS](0)).float().mean())
+    equal = float((variants[WINDOWS](0) == variants[OURS](0)[0].labels[0]).float().mean())
     rows = measured.rows(to=PLAIN)
     rows[WINDOWS] |= {'to ours': measured.ratio(WINDOWS, OURS), 'share of equal labels': equal}
     return rows

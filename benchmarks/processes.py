@@ -1,9 +1,11 @@
 """Sections in other processes: starts of Python, and whole evaluations with loader and metrics."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,69 +17,97 @@ from mmseg_clipsurgery.leaderboard.processes import evaluate_in_processes
 
 import torch
 
-from .measure import SPAWN, Measured, Row, cost_of, figure, in_fresh_processes, quotients, take_turns
+from .measure import Measured, Row, cost_of, figure, quotients, take_turns
+from .prediction import SEVEN
 from .published import window_loop, windows
 from .workload import VOC_PHOTO, Workload
 
-CPU, IMAGES = torch.device('cpu'), 'images a second'
+CPU, IMAGES, ROOT = torch.device('cpu'), 'images a second', Path(__file__).resolve().parents[1]
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(['mmengine', 'mmcv', 'mmseg'])); "  # as not installed
 SHIM = f'import runpy; runpy.run_path({torchvision_shim.__file__!r})["install"](); '  # its package would import more
 BASE, OWN, HELP = 'import torch, open_clip', 'import mmseg_clipsurgery', 'python -m mmseg_clipsurgery --help'
 COMMANDS = {BASE: ['-c', BLOCKED + SHIM + BASE], OWN: ['-c', BLOCKED + OWN], HELP: HELP.split()[1:]}
+SHARING = ('clip_surgery', 'clip', 'maskclip', 'sclip', 'gem', 'scclip')  # the windows and words of voc21
+ALL, BEFORE = 'all in one pass', 'df26ba8'  # the last commit at which no cells shared a pass
 # Images in a batch of the loader, windows at once, images in all, images read window by window.
 AMOUNTS = {'cpu': (1, 16, 24, 12), 'cuda': (16, 96, 1449, 100), 'quick': (1, 4, 2, 1)}
 
 
 def start(load: Workload) -> dict[str, Row]:
     """Fresh Pythons, the first with the same torchvision shim."""
-    how = dict(cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL, check=True)
-    python = {name: [sys.executable, *words] for name, words in COMMANDS.items()}
-    variants = {name: lambda r, name=name: subprocess.run(python[name], **how) for name in COMMANDS}
-    return Measured(variants, load.few, CPU).rows(to=BASE)
+    ways = {name: lambda r, words=words: python(words) for name, words in COMMANDS.items()}
+    return Measured(ways, load.few, CPU).rows(to=BASE)
+
+
+def python(words: Sequence[str], tree: Path = ROOT) -> None:
+    """A fresh Python in a checkout, which must end well; what it prints is not shown."""
+    how = dict(cwd=tree, env={**os.environ, 'PYTHONPATH': str(tree)}, capture_output=True, check=True)
+    subprocess.run([sys.executable, *words], **how)
+
+
+def one_pass(load: Workload) -> dict[str, Row]:
+    """Photos on disk to figures and saved label maps: methods that share the leaderboard's protocol, and each alone."""
+    methods = SHARING[: load.size(len(SHARING), 3)]
+    surgeries = {ALL: list(methods), **{name: name for name in methods}}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def seconds(name: str, images: int = load.size(40, 2)) -> float:
+            options = {'model.backbone.surgery': surgeries[name]}
+            options['test_evaluator.output_dir'] = f'{folder}/{name}'
+            return cost_of(lambda: evaluation(load, folder, images, **options), CPU)[0]
+
+        seconds(ALL, images=1)  # fills the cache of words
+        found = take_turns({name: lambda r, name=name: seconds(name) for name in surgeries}, load.size(3, 1))
+        maps = {path.relative_to(folder): path.read_bytes() for path in Path(folder).glob('*/**/*.png')}
+    equal = [maps[Path(ALL, path)] == one for path, one in maps.items() if path.parts[0] != ALL]
+    rows = {name: {'seconds': figure(each)} for name, each in found.items()}
+    rows |= {name: {**rows[name], f'{ALL}, to it': quotients(found[ALL], found[name])} for name in methods}
+    return {**rows, ALL: {**rows[ALL], 'share of equal label maps': sum(equal) / len(equal)}}
+
+
+def scenes_board(load: Workload) -> dict[str, Row]:
+    """The leaderboard's command on the embedded scenes, one thread: of today, and of `BEFORE` where git knows it."""
+    command = ['tools/leaderboard.py', '--data-sets', 'scenes', '--methods', *SEVEN]
+    command += ['--cfg-options', 'test_dataloader.dataset.indices=4'] * load.quick
+
+    def run(tree: Path, *options: str) -> None:
+        with tempfile.TemporaryDirectory() as out, mock.patch.dict(os.environ, OMP_NUM_THREADS='1'):
+            python([*command, '--out', out, '--work-dir', f'{out}/logs', *options], tree)
+
+    with tempfile.TemporaryDirectory() as old:
+        ways = {'one pass': lambda r: run(ROOT), 'one by one': lambda r: run(ROOT, '--one-by-one')}
+        if not subprocess.run(['git', 'archive', '-o', f'{old}/it.tar', BEFORE], cwd=ROOT).returncode:
+            shutil.unpack_archive(f'{old}/it.tar', old)
+            ways[f'one by one, at {BEFORE}'] = lambda r: run(Path(old))
+        return Measured(ways, load.few, CPU).rows(to='one pass')
 
 
 def processes(load: Workload) -> dict[str, Row]:
     """An evaluation by one process on one core and by two on two, with one thread each."""
-    images = load.size(min(100, len(load.files)), 4)
+    images, cores = load.size(min(100, len(load.files)), 4), sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise ValueError('two processes with a core each need 2 cores, there is 1')
+
+    def run(count: int) -> dict[str, float]:
+        os.sched_setaffinity(0, cores[:count])  # of all that is started
+        try:
+            wall = cost_of(lambda: found.update(evaluation(load, folder, images, count)), CPU)[1]
+        finally:
+            os.sched_setaffinity(0, cores)
+        numbers = {IMAGES: found['images_per_second'], 'seconds of the whole run': wall}
+        return numbers | {
+            'mIoU': found['metrics']['mIoU'],
+            'MiB of a process': found['peak_memory_mib']['process'],
+        }
+
+    found: dict = {}
     with tempfile.TemporaryDirectory() as folder:
         evaluation(load, folder, images=2)  # fills the cache of words
-        runs = take_turns({n: lambda r, n=n: run(load, folder, images, n) for n in (1, 2)}, load.few)
+        runs = take_turns({n: lambda r, n=n: run(n) for n in (1, 2)}, load.few)
     one, two = ({key: [run[key] for run in found] for key in found[0]} for found in runs.values())
-    to_one = {f'{key}, to one': quotients(two[key], one[key]) for key in list(one)[:3]}
+    to_one = {f'{key}, to one': quotients(two[key], one[key]) for key in list(one)[:2]}
     rows = [{key: figure(values) for key, values in found.items()} for found in (one, two)]
     return {'1 process': rows[0], '2 processes': {**rows[1], **to_one}}
-
-
-def run(load: Workload, folder: str, images: int, count: int) -> dict[str, float]:
-    """One evaluation on so many cores; beside it the plain tower alone, which needs nothing but its weights."""
-    cores, found = sorted(os.sched_getaffinity(0)), {}
-    if len(cores) < count:
-        raise ValueError(f'{count} processes with a core each need {count} cores, there are {len(cores)}')
-    os.sched_setaffinity(0, cores[:count])  # of all that is started
-    try:
-        wall = cost_of(lambda: found.update(evaluation(load, folder, images, count)), CPU)[1]
-        with SPAWN.Manager() as manager:
-            tasks = [(load, load.size(12, 2), manager.Barrier(count))] * count
-            limit = sum(in_fresh_processes(tower_rate, *tasks))
-    finally:
-        os.sched_setaffinity(0, cores)
-    return {
-        IMAGES: found['images_per_second'],
-        'seconds of the whole run': wall,
-        'plain tower, batches a second': limit,
-        'mIoU': found['metrics']['mIoU'],
-        'MiB of a process': found['peak_memory_mib']['process'],
-    }
-
-
-@torch.inference_mode()
-def tower_rate(load: Workload, times: int, meeting: Any) -> float:
-    """Batches of six windows a second, begun when all processes have come to the barrier."""
-    torch.set_num_threads(1)
-    batch, tower = torch.randn(6, 3, 224, 224), load.plain((224, 224))
-    tower(batch)
-    meeting.wait(600)
-    return times / cost_of(lambda: [tower(batch) for _ in range(times)], CPU)[1]
 
 
 def loop(load: Workload) -> dict[str, Row]:

@@ -21,8 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EVERY = slice(None)
-
 
 def surgery_tokens(tower: Any, images: Tensor) -> Tensor:
     """Tokens "b 1+n c", class token first, L2-normalised, of images "b 3 H W"."""
@@ -33,8 +31,8 @@ def surgery_tokens(tower: Any, images: Tensor) -> Tensor:
     y = x
     for block in tower.blocks[-last:]:
         p = block.project(x)
-        y = y + block.output(AFFINITIES['vv'].weights(p, EVERY) @ p.v)
-        x = block.feed_forward(x + block.output(AFFINITIES['qk'].weights(p, EVERY) @ p.v))
+        y = y + block.output(AFFINITIES['vv'].weights(p, slice(None)) @ p.v)
+        x = block.feed_forward(x + block.output(AFFINITIES['qk'].weights(p, slice(None)) @ p.v))
     cls, patches = tower.project_tokens(x[:, :1], y[:, 1:], grid)
     return F.normalize(torch.cat([cls[:, None], patches.flatten(2).mT], dim=1), dim=-1)
 

@@ -22,7 +22,7 @@ PANELS = {
     'classes': ('seconds', 'classes', 'photo', 'white noise'),
     'memory': ('MiB', 'classes', 'to labels', 'two full fp32 buffers (on paper)'),
     'templates': ('seconds', 'templates', 'seconds'),
-    'batches': ('seconds an image', 'images in one call', 'seconds'),
+    'long_run': ('MiB', 'images', 'MiB'),
     'processes': ('images a second', 'processes', 'images a second'),
 }
 Found = Mapping[str, Any]

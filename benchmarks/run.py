@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from mmseg_clipsurgery.evaluation.results import commit, device_name, versions
 import torch
 
 from . import SECTIONS
-from .measure import processor_seconds, rounded
 from .workload import Workload
 
 
@@ -50,19 +48,11 @@ def measure_all(load: Workload, names: Iterable[str], path: Path | None = None) 
 
 def section(name: str, load: Workload) -> dict[str, Any]:
     """What is written of a section; its stamp says when and how it was measured."""
-    wall, others = time.monotonic(), others_seconds()
     with torch.inference_mode():
         rows = getattr(import_module(f'.{SECTIONS[name]}', __package__), name)(load)
-    share = (others_seconds() - others) / (time.monotonic() - wall) / (os.cpu_count() or 1)
     stamp = {'commit': commit(), 'date': f'{datetime.now(UTC):%Y-%m-%d}', 'rounds': load.rounds}
-    stamp |= {'others, share of the cores': rounded(max(share, 0.0)), 'GFLOP and GB': 'of one call, by torch'}
-    return {'rows': rows, 'stamp': {**stamp, 'quick': load.quick}}
-
-
-def others_seconds() -> float:
-    """Seconds that other processes had on all cores so far."""
-    user, nice, system = map(int, Path('/proc/stat').read_text().split()[1:4])
-    return (user + nice + system) / os.sysconf('SC_CLK_TCK') - processor_seconds()
+    stamp |= {'GFLOP and GB': 'of one call, by torch', 'quick': load.quick}
+    return {'rows': rows, 'stamp': stamp}
 
 
 def setting(load: Workload) -> dict[str, Any]:

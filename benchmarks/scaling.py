@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .measure import Measured, Row, cost_of, figure, in_fresh_processes, rounded
-from .workload import PLAIN, PROTOCOL, VOC_PHOTO, Workload
+from .workload import PLAIN, Workload
 
 SIDES = (224, 320, 448, 512, 640, 768, 896)
 VOCABULARIES = {20: 'voc20', 59: 'context59', 171: 'coco_stuff164k', 459: 'context459', 847: 'ade20k_847'}
@@ -50,15 +50,6 @@ def classes(load: Workload) -> dict[str, Row]:
         photo, noise = measured.row(f'{k} photo'), measured.row(f'{k} noise')
         rows[f'{k} classes'] = {'photo': photo.pop('seconds'), 'white noise': noise['seconds'], **photo}
     return rows
-
-
-def batches(load: Workload) -> dict[str, Row]:
-    """Photos in one call, to labels at the original size; per image."""
-    sizes, words = (1, 2, 4, 8, 16)[: load.size(5, 2)], load.encoders.text('voc21')
-    images, predictor = [load.image(i, (336, 448))[0] for i in range(sizes[-1])], load.predictor(**PROTOCOL)
-    variants = {n: lambda r, n=n: predictor.predict(images[:n], words, [VOC_PHOTO] * n) for n in sizes}
-    measured = Measured(variants, load.few, load.device)
-    return {f'{n} images': measured.row(n, per=n) for n in sizes}
 
 
 def best(load: Workload) -> dict[str, Row]:

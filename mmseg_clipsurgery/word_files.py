@@ -173,7 +173,7 @@ def from_categories(categories: list) -> Classes:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f'category {place} has no "name", got {str(category)[:60]}')
         names.append(name)
-    order = range(len(names))
+    order = list(range(len(names)))
     if all(type(category.get('id')) is int for category in categories):
         order = sorted(order, key=lambda place: categories[place]['id'])
     return [(names[place], [names[place]]) for place in order]

@@ -5,10 +5,13 @@
     python tools/explain.py --import my_method.py --methods mine clip_surgery
     python tools/explain.py --check                             does the table agree with the results?
 
-A run whose result is there is left out; see `leaderboard.explainability`.
+A run whose result is there is left out; the others share one pass over the images, in which CLIP is read once for all
+of them. The figures are those of one run after the other, which --one-by-one makes. A run that fails is named and the
+others go on; the exit code is then 1. See `leaderboard.explainability`.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,14 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--page', type=Path, default=Path('docs/explain.md'), help='text that holds the table'
     )
     parser.add_argument('--check', action='store_true', help='fail if the page differs from the results')
+    parser.add_argument('--one-by-one', action='store_true', help='no shared pass')
     add_import_option(parser)
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
-    return guarded(lambda: act(arguments), arguments.debug)
+    failed: list[str] = []
+    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
+    for line in failed:
+        print(f'failed: {line}', file=sys.stderr, flush=True)
+    return code or int(bool(failed))
 
 
-def act(arguments: argparse.Namespace) -> None:
-    """What the command line asks for.
+def act(arguments: argparse.Namespace) -> list[str]:
+    """What the command line asks for; a line for each run that failed.
 
     Raises:
         ValueError, FileNotFoundError: a user's mistake, or with --check a page that differs.
@@ -49,8 +57,16 @@ def act(arguments: argparse.Namespace) -> None:
     from ..leaderboard import explainability
 
     import_files(arguments.imports)
+    failed: list[str] = []
     if not arguments.check:
-        explainability.run_suite(
-            arguments.methods, arguments.data_set, arguments.out, arguments.work_dir, arguments.data_root
+        failed = explainability.run_suite(
+            arguments.methods,
+            arguments.data_set,
+            arguments.out,
+            arguments.work_dir,
+            arguments.data_root,
+            arguments.one_by_one,
+            arguments.debug,
         )
     explainability.write_page(arguments.page, arguments.out, arguments.data_set, arguments.check)
+    return failed

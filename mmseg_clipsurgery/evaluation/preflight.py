@@ -18,6 +18,7 @@ from ..datasets.mask_labels import Labels
 from ..datasets.on_disk import build_dataset, check_folders, count_notes, loads_upright, pairs_of
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..models.variants import parts
+from ..similarity import check_similarity
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, read_templates
 from .configs import segmentor_config
@@ -81,8 +82,9 @@ def check_model(model: Mapping[str, Any]) -> None:
     test_cfg, patch = model.get('test_cfg') or {}, patch_size(backbone.get('arch'))
     check_thresholds(InferenceSettings.read(test_cfg, patch), vocabulary)
     for name, variant in (model.get('variants') or {}).items():
-        surgery, own = parts(name, variant)
+        surgery, own, similarity = parts(name, variant)
         Surgery.read(surgery)
+        check_similarity(similarity or 'cosine')
         check_thresholds(InferenceSettings.read({**test_cfg, **own}, patch), vocabulary)
 
 

@@ -3,8 +3,8 @@
     model.backbone.surgery = ['clip', 'sclip', dict(name='sclip', last_blocks=3)]
 
 is written as the `variants` of the model (see `models.variants`), under the names clip, sclip and sclip_last_blocks-3.
-Configs that differ in surgery and in settings after the windows alone see the same pixels, windows and words: they
-`share_a_pass`, and `combined` makes one config of them.
+Configs that differ in surgery, similarity and settings after the windows alone see the same pixels, windows and words:
+they `share_a_pass`, and `combined` makes one config of them.
 """
 
 import json
@@ -67,7 +67,10 @@ def split(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     model = shared['model']
     test_cfg = model.get('test_cfg') or {}
     own = {name: test_cfg.pop(name) for name in OWN_SETTINGS if name in test_cfg}
-    return shared, dict(surgery=model['backbone'].pop('surgery', None), test_cfg=own)
+    variant = dict(surgery=model['backbone'].pop('surgery', None), test_cfg=own)
+    if 'similarity' in (model.get('decode_head') or {}):
+        variant['similarity'] = model['decode_head'].pop('similarity')
+    return shared, variant
 
 
 def share_a_pass(cfg: Config) -> str:
@@ -79,17 +82,18 @@ def combined(cfgs: Mapping[str, Config]) -> Config:
     """One config whose model has a variant for each of these, by their names.
 
     Raises:
-        ValueError: there is none, or they differ in more than surgery and settings after the windows.
+        ValueError: there is none, or they differ in more than surgery, similarity and settings after the windows.
     """
     if len({share_a_pass(cfg) for cfg in cfgs.values()}) != 1:
         raise ValueError(
-            f'{", ".join(cfgs) or "no config"}: to share a pass, configs may differ in model.backbone.surgery and in '
-            f'{", ".join(OWN_SETTINGS)} of model.test_cfg alone'
+            f'{", ".join(cfgs) or "no config"}: to share a pass, configs may differ in model.backbone.surgery, '
+            f'model.decode_head.similarity and {", ".join(OWN_SETTINGS)} of model.test_cfg alone'
         )
     made = deepcopy(next(iter(cfgs.values())))
     made.model.variants = {name: split(cfg)[1] for name, cfg in cfgs.items()}
-    for name in OWN_SETTINGS:
-        (made.model.get('test_cfg') or {}).pop(name, None)
+    for part, names in (('test_cfg', OWN_SETTINGS), ('decode_head', ('similarity',))):
+        for name in names:
+            (made.model.get(part) or {}).pop(name, None)
     return made
 
 

@@ -2,18 +2,20 @@
 
     images -> windows -> tower.read_many -> of each predictor: similarity -> tiled logits -> labels by its own settings
 
-Predictors that share a pass differ in surgery, similarity and in what comes after the windows (`OWN_SETTINGS`); what
-each of them gives equals to the bit what it gives alone. Of one window batch the tokens of all surgeries are in memory
-at once; of an image the tiled logits of all of them, which are small; label maps are made predictor by predictor.
+Predictors that share a pass differ in surgery, similarity and in what comes after the windows (`OWN_SETTINGS`); those
+of one surgery share its tokens. What each of them gives equals to the bit what it gives alone. Of one window batch the
+tokens of all surgeries are in memory at once; of an image the tiled logits of all of them, which are small; label maps
+are made predictor by predictor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..structures import TextQueries
+from ..surgery import Surgery
 from .predictor import Prediction, Predictor, without_dropped
 from .settings import InferenceSettings
 from .tiled_logits import Size, TiledLogits
@@ -66,23 +68,40 @@ def logits_together(
     """What `Predictor.logits` gives for each of these predictors, in one pass; arguments as `predict_together`."""
     first = check_shared(predictors)
     tower, settings = first.tower, first.settings
-    surgeries = {name: one.surgery or tower.surgery for name, one in predictors.items()}
+    rules = {name: rule for name, one in predictors.items() if (rule := one.feedback(queries))}
+    read_as = shared_readings({name: one.surgery or tower.surgery for name, one in predictors.items()}, rules)
+    surgeries = {name: predictors[name].surgery or tower.surgery for name in read_as.values()}
     whole = {name: one.whole_class_tokens(images) for name, one in predictors.items()}
     class_token = any(one.class_token and whole[name] is None for name, one in predictors.items())
-    rules = {name: rule for name, one in predictors.items() if (rule := one.feedback(queries))}
 
     def grids_of(windows: Tensor, of: list[int]) -> list[Tensor]:
         features = (one.guide_features(windows) for one in predictors.values())
         guide = next((found for found in features if found is not None), None)
         tokens = first.runner.read_many(tower, windows, surgeries, class_token, guide, rules)
         views = {name: None if found is None else found[of] for name, found in whole.items()}
-        return [one.grid_logits(tokens[name], queries, views[name]) for name, one in predictors.items()]
+        return [
+            one.grid_logits(tokens[read_as[name]], queries, views[name]) for name, one in predictors.items()
+        ]
 
     crop, stride = settings.windows
     pad_to = settings.pad_to(tower.patch)
     by_image = window_logits_of_many(images, grids_of, crop, stride, settings.window_batch, pad_to)
     found = {name: [logits[place] for logits in by_image] for place, name in enumerate(predictors)}
     return found if keep is None else {name: without_dropped(one, keep) for name, one in found.items()}
+
+
+def shared_readings(surgeries: Mapping[str, Surgery], alone: Container[str]) -> dict[str, str]:
+    """Name -> the first name of an equal surgery, whose tokens serve both.
+
+    Args:
+        surgeries: by names of predictors.
+        alone: names of those whose tokens are their own: they are read twice.
+    """
+    found: dict[str, str] = {}
+    for name, surgery in surgeries.items():
+        first = (other for other in found.values() if other not in alone and surgeries[other] == surgery)
+        found[name] = name if name in alone else next(first, name)
+    return found
 
 
 def check_shared(predictors: Mapping[str, Predictor]) -> Predictor:

@@ -95,11 +95,17 @@ def window_logits_of_many(
         by_window = zip(*grids_of(padded(pixels, pad_to), [place.image for place in batch]), strict=True)
         for place, logits in zip(batch, by_window, strict=True):
             grids[place.image][place.row][place.column] = [one.permute(1, 2, 0) for one in logits]
-    found = []
+    found: list[list[TiledLogits]] = []
+    weights: dict = {}  # of the pixels of one size over their grids, whatever the predictor
     for image, of_image, cells in zip(images, windows, grids, strict=True):
-        predictors = range(len(cells[0][0]))
-        each = ([[cell[k] for cell in row] for row in cells] for k in predictors)
-        found.append([tiled(image, of_image, one, pad_to) for one in each])
+        found.append([])
+        for k in range(len(cells[0][0])):
+            each = [[cell[k] for cell in row] for row in cells]
+            sizes = image.shape[1:], each[0][0].shape[:2]
+            if sizes not in weights:
+                weights[sizes] = pixel_weights(*sizes, of_image, pad_to)
+            tiles = torch.cat([torch.cat(row, dim=1) for row in each])
+            found[-1].append(TiledLogits(tiles.contiguous(), *weights[sizes]))
     return found
 
 
@@ -154,13 +160,11 @@ def margins(length: int, multiple: int | None) -> Span:
     return missing // 2, missing - missing // 2
 
 
-def tiled(image: Tensor, windows: Windows, grids: list[list[Tensor]], pad_to: int | None) -> TiledLogits:
-    """Put the grid logits "gh gw q" of an image's windows side by side, with the weights of its pixels."""
+def pixel_weights(size: Size, grid: Size, windows: Windows, pad_to: int | None) -> list[Tensor]:
+    """Weights "H Y" and "W X" of the rows and columns of an image of a size (H, W) over its windows' grids (gh, gw)."""
     weights = []
     for side, spans in enumerate(windows):
         length = windows.size[side]
         before, after = margins(length, pad_to)
-        grid = grids[0][0].shape[side]
-        weights.append(window_weights(image.shape[1 + side], spans, grid, before, before + length + after))
-    tiles = torch.cat([torch.cat(row, dim=1) for row in grids])
-    return TiledLogits(tiles.contiguous(), *weights)
+        weights.append(window_weights(size[side], spans, grid[side], before, before + length + after))
+    return weights

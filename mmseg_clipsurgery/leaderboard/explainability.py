@@ -1,25 +1,28 @@
 """Who explains best: every method, with and without feature surgery, judged by its similarity maps.
 
-A run is an evaluation of `configs/explain/clipsurgery_<data set>.py` under one surgery and one similarity; its result
-is kept as soon as it is there, and a run whose result is there is left out. The rows of the paper's ablation are raw
-CLIP, feature surgery alone, architecture surgery alone, and both.
+A run is an evaluation of `configs/explain/clipsurgery_<data set>.py` under one surgery and one similarity. Runs share a
+pass over the images (`passes`), at the end of which their results are kept; a run whose result is there is left out.
+The rows of the paper's ablation are raw CLIP, feature surgery alone, architecture surgery alone, and both.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from ..environment.files import atomic_write
+from ..environment.mistakes import sentence
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
-from ..evaluation.runner import evaluate
 from ..protocols.settings import method_settings
 from ..resources import config_folder
 from .cells import shared_protocol
-from .keys import key_of
+from .keys import Key, key_of
+from .passes import groups, outcomes, run_together
 from .tables import markdown, methods_of, with_blocks
 
 SIMILARITIES = {'cosine': 'cosine', 'released': 'feature surgery'}
@@ -27,8 +30,14 @@ HEADS = ('map mIoU', 'at threshold', 'mSC', 'pairs')
 
 
 def run_suite(
-    methods: Sequence[str], data_set: str, out: Path, work_dir: Path, data_root: str | None = None
-) -> None:
+    methods: Sequence[str],
+    data_set: str,
+    out: Path,
+    work_dir: Path,
+    data_root: str | None = None,
+    one_by_one: bool = False,
+    debug: bool = False,
+) -> list[str]:
     """Run every method under both similarities, unless the result is there and of today's settings.
 
     Args:
@@ -37,26 +46,66 @@ def run_suite(
         out: folder of results.
         work_dir: folder of logs.
         data_root: in place of the config's.
+        one_by_one: a run for each method and similarity, none of which share a pass.
+        debug: let the error of a run through.
+
+    Returns:
+        A line for each run that failed.
 
     Raises:
-        ValueError, FileNotFoundError: an unknown method; or as `evaluate`.
+        ValueError: an unknown method.
     """
-    planned = {
-        (method, similarity): run_config(method, similarity, data_set, data_root)
+    runs = [
+        Run(method, similarity, run_config(method, similarity, data_set, data_root))
         for method in methods
         for similarity in SIMILARITIES
-    }
-    for (method, similarity), cfg in planned.items():
-        name = f'{method}_{similarity}'
-        path, key = out / data_set / f'{name}.json', key_of(cfg)
-        if path.is_file() and key.agrees(json.loads(path.read_text(encoding='utf-8'))['run']):
-            print(f'{method}, {similarity}: there already', flush=True)
-            continue
-        results = evaluate(cfg, work_dir=work_dir / data_set / name, quiet=True)
-        assert results is not None
-        stated = dict(method=method, similarity=similarity, data_set=data_set, **key.stated())
-        write_results(path, {'run': stated, **results, 'protocol': shared_protocol(results)})
-        print(f'{method}, {similarity}: mSC {results["metrics"]["mSC"]:.2f}', flush=True)
+    ]
+    missing = {run.name: run for run in runs if not run.is_done(out / data_set)}
+    failed = []
+    for group in groups({name: run.cfg for name, run in missing.items()}, one_by_one):
+        for name, found in outcomes(group, partial(run_together, folder=work_dir / data_set), debug):
+            if isinstance(found, Exception):
+                failed.append(f'{missing[name]}: {sentence(found) or type(found).__name__}')
+            else:
+                missing[name].keep(out / data_set, data_set, found)
+    return failed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method under one similarity, and the config of its run."""
+
+    method: str
+    similarity: str
+    cfg: Config
+
+    @property
+    def name(self) -> str:
+        """The stem of its files."""
+        return f'{self.method}_{self.similarity}'
+
+    def __str__(self) -> str:
+        return f'{self.method}, {self.similarity}'
+
+    @cached_property
+    def key(self) -> Key:
+        """The key of its settings and data."""
+        return key_of(self.cfg)
+
+    def is_done(self, folder: Path) -> bool:
+        """Whether its result is there and of today's settings, which is printed."""
+        path = folder / f'{self.name}.json'
+        done = path.is_file() and self.key.agrees(json.loads(path.read_text(encoding='utf-8'))['run'])
+        if done:
+            print(f'{self}: there already', flush=True)
+        return done
+
+    def keep(self, folder: Path, data_set: str, results: Mapping[str, Any]) -> None:
+        """Write its result, and print its figure."""
+        stated = dict(method=self.method, similarity=self.similarity, data_set=data_set, **self.key.stated())
+        written = {'run': stated, **results, 'protocol': shared_protocol(results)}
+        write_results(folder / f'{self.name}.json', written)
+        print(f'{self}: mSC {results["metrics"]["mSC"]:.2f}', flush=True)
 
 
 def run_config(method: str, similarity: str, data_set: str, data_root: str | None = None) -> Config:

@@ -1,9 +1,7 @@
 """A grid of cells: what is there is left out, what shares a pass is run in one, what fails is named, the others go on.
 
-Cells of a data set that see the same pixels, windows and words (`evaluation.variants.share_a_pass`) are one run: images
-are decoded once, CLIP and the words are read once. The figures are those of one run after the other. Results of a
-group are written at its end, so what is stopped loses the group that it was at, and nothing that was finished. A group
-in which something fails is halved and run again, until what fails is alone and is named.
+Results of a pass (`passes`) are written at its end, so what is stopped loses the pass that it was at, and nothing that
+was finished.
 """
 
 import sys
@@ -15,15 +13,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..environment.mistakes import concerns_all, sentence
-from ..evaluation.runner import evaluate
-from ..evaluation.variants import combined, share_a_pass
+from ..environment.mistakes import sentence
 from ..protocols.settings import entry
 from .cells import Cell, cells, is_done, keep, run_config
 from .completeness import images_note
 from .keys import Key, data_of, settings_key
 from .own_data_sets import read_data_sets
-from .processes import evaluate_in_processes
+from .passes import Configs, Results, groups, outcomes, run_together
 from .published import verdict
 from .tables import own_rows
 
@@ -108,25 +104,17 @@ def run_suite(
         debug: let the error of a run through.
         one_by_one: a run for each cell, none of which share a pass.
     """
-    missing = []
+    missing: dict[str, dict[str, PlannedRun]] = {}
     for run in planned:
         if not again and is_done(run.cell, out, run.key):
             print(f'{run.cell}: there already', flush=True)
         else:
-            missing.append(run)
-    suite = Suite(out, work_dir, processes, imports, debug, len(missing))
-    for group in groups(missing, one_by_one):
-        suite.run(group)
+            missing.setdefault(run.cell.data_set, {})[run.cell.name] = run
+    suite = Suite(out, work_dir, processes, imports, debug, sum(map(len, missing.values())))
+    for runs in missing.values():
+        for group in groups({name: run.cfg for name, run in runs.items()}, one_by_one):
+            suite.run({name: runs[name] for name in group})
     return suite.failed
-
-
-def groups(runs: Sequence[PlannedRun], one_by_one: bool = False) -> list[list[PlannedRun]]:
-    """Runs that share a pass, in the order of their first ones."""
-    found: dict[Any, list[PlannedRun]] = {}
-    for number, run in enumerate(runs):
-        shared = number if one_by_one else (run.cell.data_set, share_a_pass(run.cfg))
-        found.setdefault(shared, []).append(run)
-    return list(found.values())
 
 
 class Suite:
@@ -146,37 +134,25 @@ class Suite:
         self.done = 0
         self._checked: set[str] = set()  # data sets whose files need not be looked at again
 
-    def run(self, group: Sequence[PlannedRun]) -> None:
-        """Run a group and keep its results; where it fails, its halves, until what fails is alone and named."""
-        cell = group[0].cell
-        names = ', '.join(run.cell.name for run in group)
-        title = entry('protocols', cell.protocol)['title']
-        print(f'{names} on {cell.data_set}: {title if len(group) == 1 else "one pass"}', flush=True)
-        start = time.perf_counter()
-        try:
-            found = run_group(
-                group, self.work_dir, self.processes, cell.data_set not in self._checked, self.imports
-            )
-        except Exception as error:  # whatever it is, the other cells can still be run
-            if self.debug or concerns_all(error):
-                raise
-            self._run_halves(group, error)
-            return
-        self._checked.add(cell.data_set)
-        for run, results in zip(group, found, strict=True):
-            self._keep(run, results, time.perf_counter() - start)
+    def run(self, group: Mapping[str, PlannedRun]) -> None:
+        """Run cells that share a pass, keep their results, name those that fail."""
+        data_set = next(iter(group.values())).cell.data_set
 
-    def _run_halves(self, group: Sequence[PlannedRun], error: Exception) -> None:
-        """What is left to do after a group failed."""
-        if len(group) == 1:
-            self._fail(group[0], sentence(error) or type(error).__name__)
-            return
-        print(
-            f'{group[0].cell.data_set}: something fails in this pass; in halves', file=sys.stderr, flush=True
-        )
-        middle = len(group) // 2
-        self.run(group[:middle])
-        self.run(group[middle:])
+        def run_some(cfgs: Configs) -> Mapping[str, Results]:
+            protocol = entry('protocols', group[next(iter(cfgs))].cell.protocol)
+            how = protocol['title'] if len(cfgs) == 1 else 'one pass'
+            print(f'{", ".join(cfgs)} on {data_set}: {how}', flush=True)
+            options = dict(preflight=data_set not in self._checked, imports=self.imports)
+            found = run_together(cfgs, self.work_dir / data_set, self.processes, **options)
+            self._checked.add(data_set)
+            return found
+
+        start = time.perf_counter()
+        for name, found in outcomes({name: run.cfg for name, run in group.items()}, run_some, self.debug):
+            if isinstance(found, Exception):
+                self._fail(group[name], sentence(found) or type(found).__name__)
+            else:
+                self._keep(group[name], found, time.perf_counter() - start)
 
     def _keep(self, run: PlannedRun, results: Mapping[str, Any], seconds: float) -> None:
         """Write the result of a run, and print its figure."""
@@ -210,25 +186,3 @@ def figure_line(cell: Cell, results: Mapping[str, Any]) -> str:
             f', published {compared.published} by: {compared.source}: {compared} (within {compared.spread})'
         )
     return said
-
-
-def run_group(
-    group: Sequence[PlannedRun], work_dir: Path, processes: int, preflight: bool, imports: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The results of runs that share a pass, in their order; what it prints goes to a file below `work_dir`.
-
-    Raises:
-        Exception: as `evaluate` or `evaluate_in_processes`; none of them has results then.
-    """
-    names = [run.cell.name for run in group]
-    folder = (
-        work_dir
-        / group[0].cell.data_set
-        / '+'.join([names[0], *([f'{len(names) - 1}'] if names[1:] else [])])
-    )
-    cfg = group[0].cfg if len(group) == 1 else combined({run.cell.name: run.cfg for run in group})
-    if processes:
-        found = evaluate_in_processes(cfg, folder, processes, preflight, imports)
-    else:
-        found = evaluate(cfg, work_dir=folder, preflight=preflight, quiet=True) or {}
-    return [found] if len(group) == 1 else [found[name] for name in names]

@@ -7,6 +7,7 @@ global_share,             cosines mixed with those of the whole image, and queri
 prompt_shift              RF-CLIP's text side (see `methods.word_prior`)
 """
 
+import copy
 from collections.abc import Mapping
 
 from mmengine.model import BaseModule
@@ -67,11 +68,30 @@ class SurgeryHead(BaseModule):
         self.global_share = global_share
         self.prompt_shift = prompt_shift
         self.global_view = global_view
-        if self.has_prior and similarity != 'cosine':
-            raise ValueError(
-                f"global_share and prompt_shift go with similarity='cosine', got {similarity!r}; leave them out"
-            )
+        self.check_prior_similarity()
         self._clustered: tuple[Tensor, Tensor] | None = None  # the last embeddings, their clusters
+
+    def with_similarity(self, similarity: Similarity) -> 'SurgeryHead':
+        """The same head by another similarity.
+
+        Raises:
+            ValueError: an unknown similarity, or one that its global_share and prompt_shift don't go with.
+        """
+        check_similarity(similarity)
+        if similarity == self.similarity:
+            return self
+        made = copy.copy(self)
+        made.similarity = similarity
+        made.check_prior_similarity()
+        return made
+
+    def check_prior_similarity(self) -> None:
+        """Refuse global_share and prompt_shift beside feature surgery. Raises ValueError."""
+        if self.has_prior and self.similarity != 'cosine':
+            raise ValueError(
+                "global_share and prompt_shift go with similarity='cosine', "
+                f'got {self.similarity!r}; leave them out'
+            )
 
     @property
     def out_channels(self) -> int | None:

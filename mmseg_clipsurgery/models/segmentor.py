@@ -22,8 +22,10 @@ from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner, given
 from ..inference.predictor import Prediction, Predictor
 from ..inference.settings import InferenceSettings, check_feedback_words, check_thresholds
+from ..similarity import Similarity
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
+from .head import SurgeryHead
 from .padding import unpadded
 from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims
 from .variants import read_variants
@@ -43,8 +45,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             the towers' own settings stay.
         guide: config of a second tower for surgeries that read its features (ProxyCLIP), such as
             dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
-        variants: name -> dict(surgery=..., test_cfg=...): many surgeries, predicted in one pass over the pixels in
-            place of the backbone's; see `variants`. `evaluation.evaluate` gives each its own results.
+        variants: name -> dict(surgery=..., test_cfg=..., similarity=...): many surgeries, predicted in one pass over
+            the pixels in place of the backbone's; see `variants`. `evaluation.evaluate` gives each its own results.
         train_cfg: must stay None: nothing is trained.
 
     Raises:
@@ -174,7 +176,14 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     @property
     def predictor(self) -> Predictor:
         """What predicts, made of the segmentor's parts as they are now; no part of the state."""
-        head = self.decode_head
+        return self.predictor_by(self.decode_head)
+
+    def head_by(self, similarity: Similarity | None) -> SurgeryHead:
+        """The head, by another similarity where one is given. Raises ValueError as `SurgeryHead.with_similarity`."""
+        return self.decode_head if similarity is None else self.decode_head.with_similarity(similarity)
+
+    def predictor_by(self, head: SurgeryHead) -> Predictor:
+        """The segmentor's parts around a head."""
         return Predictor(
             self.backbone,
             head,
@@ -191,7 +200,9 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         """What predicts each variant, by name; empty where there is none."""
         return {
             name: replace(
-                self.predictor, surgery=one.surgery, settings=replace(self.settings, **one.settings)
+                self.predictor_by(self.head_by(one.similarity)),
+                surgery=one.surgery,
+                settings=replace(self.settings, **one.settings),
             )
             for name, one in self.variants.items()
         }

@@ -1,8 +1,8 @@
-"""Variants of a segmentor: surgeries, each with its own settings after the windows, that are predicted in one pass.
+"""Variants of a segmentor: surgeries, each with its own similarity and settings after the windows, in one pass.
 
     variants = dict(
         sclip=dict(surgery='sclip', test_cfg=dict(logit_scale=65)),
-        mine=dict(surgery=dict(name='sclip', last_blocks=3)),
+        mine=dict(surgery=dict(name='sclip', last_blocks=3), similarity='released'),
     )
 
 A sample of a prediction says in its meta information whose it is: `sample.variant`.
@@ -17,6 +17,7 @@ from torch import nn
 
 from ..inference.one_pass import OWN_SETTINGS
 from ..inference.settings import InferenceSettings
+from ..similarity import Similarity
 from ..surgery import Surgery
 
 
@@ -27,10 +28,12 @@ class Variant:
     Attributes:
         surgery: how.
         settings: those of `OWN_SETTINGS` that are not the segmentor's.
+        similarity: in place of the head's; None: the head's.
     """
 
     surgery: Surgery
     settings: Mapping[str, Any] = field(default_factory=dict)
+    similarity: Similarity | None = None
 
 
 def read_variants(
@@ -39,7 +42,8 @@ def read_variants(
     """Variants of a config, checked.
 
     Args:
-        given: name -> dict(surgery=..., test_cfg=...), the latter where something differs; None: no variants.
+        given: name -> dict(surgery=..., test_cfg=..., similarity=...), the latter two where they differ; None: no
+            variants.
         test_cfg: the segmentor's.
         tower: the tower that all of them read.
 
@@ -48,31 +52,33 @@ def read_variants(
     """
     found = {}
     for name, stated in (given or {}).items():
-        surgery, settings = parts(name, stated)
+        surgery, settings, similarity = parts(name, stated)
         InferenceSettings.read({**(test_cfg or {}), **settings}, tower.patch)
         try:
-            found[name] = Variant(tower.accepts(surgery), settings)
+            found[name] = Variant(tower.accepts(surgery), settings, similarity)
         except ValueError as error:
             raise ValueError(f'the variant {name}: {error}') from None
     return found
 
 
-def parts(name: str, stated: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """(surgery, own settings) of a variant as a config states them.
+def parts(name: str, stated: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Similarity | None]:
+    """(surgery, own settings, own similarity) of a variant as a config states them.
 
     Raises:
         ValueError: it states something else, or a setting that all variants share.
     """
-    unknown = [key for key in stated if key not in ('surgery', 'test_cfg')]
+    unknown = [key for key in stated if key not in ('surgery', 'test_cfg', 'similarity')]
     if unknown or 'surgery' not in stated:
-        raise ValueError(f'the variant {name} must be dict(surgery=..., test_cfg=...), got {dict(stated)}')
+        raise ValueError(
+            f'the variant {name} must be dict(surgery=..., test_cfg=..., similarity=...), got {dict(stated)}'
+        )
     settings = dict(stated.get('test_cfg') or {})
     if shared := [key for key in settings if key not in OWN_SETTINGS]:
         raise ValueError(
             f'the variant {name} has a test_cfg.{shared[0]} of its own; variants share all but '
             f'{", ".join(OWN_SETTINGS)}: run it alone'
         )
-    return stated['surgery'], settings
+    return stated['surgery'], settings, stated.get('similarity')
 
 
 def variant_of(sample: Any) -> str | None:

@@ -149,6 +149,10 @@ def test_only_surgery_and_settings_after_the_windows_may_differ(cfg):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
+        (
+            {'model.variants': dict(a=dict(surgery='clip', similarity='sine'))},
+            "similarity must be one of cosine, paper, released, got 'sine'",
+        ),
         ({'model.backbone.surgery': ['clip', 'clip']}, 'got the surgeries clip, clip: give each once'),
         ({'model.backbone.surgery': []}, r'got the surgeries \[\]: give each once'),
         ({'model.backbone.surgery': ['clip', 'klip']}, "unknown surgery 'klip'"),
@@ -163,7 +167,16 @@ def test_only_surgery_and_settings_after_the_windows_may_differ(cfg):
             'prob_thd must lie between 0 and 1',
         ),
     ],
-    ids=['twice', 'none', 'unknown', 'too deep', 'shared setting', 'no surgery', 'illegal setting'],
+    ids=[
+        'unknown similarity',
+        'twice',
+        'none',
+        'unknown',
+        'too deep',
+        'shared setting',
+        'no surgery',
+        'illegal setting',
+    ],
 )
 @pytest.mark.parametrize('preflight', [True, False], ids=['preflight', 'no preflight'])
 def test_mistakes(cfg, tmp_path, change, message, preflight):

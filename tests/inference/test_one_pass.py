@@ -1,10 +1,11 @@
 """Many predictors in one pass: to the bit what each of them gives alone, each with settings of its own."""
 
 from dataclasses import replace
+from functools import partial
 
 import segmentors
 import tiny
-from mmseg_clipsurgery.inference.one_pass import logits_together, predict_together
+from mmseg_clipsurgery.inference.one_pass import logits_together, predict_together, shared_readings
 from mmseg_clipsurgery.inference.precision import TowerRunner
 from mmseg_clipsurgery.inference.predictor import Predictor
 from mmseg_clipsurgery.inference.settings import InferenceSettings
@@ -93,6 +94,19 @@ def test_one_pass_equals_one_by_one(tower, similarity, settings):
         for one, other in zip(found[name], alone, strict=True):
             assert all(map(same, one, other)), name
     assert len({tuple(one[0].labels.flatten().tolist()) for one in found.values()}) > 3  # they do differ
+
+
+def test_predictors_of_one_surgery_share_its_tokens(tower):
+    base = predictors(tower)['sclip']
+    released = replace(base, similarity=partial(grid_logits, similarity='released'), class_token=True)
+    made, images = {'cosine': base, 'released': released}, segmentors.images((24, 30))
+    found = predict_together(made, images, QUERIES)
+    for name, predictor in made.items():
+        assert same(found[name][0].labels, predictor.predict(images, QUERIES)[0].labels)
+    assert not same(found['cosine'][0].labels, found['released'][0].labels)
+    surgeries = {name: SURGERIES[name.strip('2')] for name in ('sclip', 'clip', 'sclip2', 'clip2')}
+    assert shared_readings(surgeries, ()) == dict(sclip='sclip', clip='clip', sclip2='sclip', clip2='clip')
+    assert shared_readings(surgeries, ('sclip', 'clip2')) == {name: name for name in surgeries}
 
 
 def test_clip_is_read_once_for_a_window_batch(tower):

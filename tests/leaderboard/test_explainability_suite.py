@@ -1,5 +1,7 @@
 """The suite of explainability: its runs, the order of its table, own methods."""
 
+import json
+
 from mmseg_clipsurgery.leaderboard import explainability
 
 import pytest
@@ -40,3 +42,57 @@ def test_a_run_has_its_surgery_and_similarity():
 def test_an_unknown_method_is_an_error():
     with pytest.raises(ValueError, match='sclop'):
         explainability.run_config('sclop', 'cosine', 'scenes')
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """Run the suite on some scenes under two methods; printed lines are those of `capsys`."""
+    configured = explainability.run_config
+
+    def few(*arguments):
+        cfg = configured(*arguments)
+        cfg.test_dataloader.dataset.indices = 3
+        return cfg
+
+    monkeypatch.setattr(explainability, 'run_config', few)
+
+    def call(name: str, **options) -> list[str]:
+        folder, logs = tmp_path / name, tmp_path / f'{name} logs'
+        return explainability.run_suite(['clip', 'clip_surgery'], 'scenes', folder, logs, **options)
+
+    return call
+
+
+@pytest.mark.slow
+def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite, tmp_path, capsys):
+    assert suite('shared') == suite('single', one_by_one=True) == []
+    shared, single = (
+        {path.stem: json.loads(path.read_text()) for path in (tmp_path / name).rglob('*.json')}
+        for name in ('shared', 'single')
+    )
+    assert sorted(shared) == sorted(single)
+    assert len(shared) == 4
+    for name, result in shared.items():
+        assert len(result['one_pass']) == 4
+        assert 'one_pass' not in single[name]
+        for part in ('run', 'metrics', 'protocol', 'images'):
+            assert result[part] == single[name][part], (name, part)
+    assert len({json.dumps(one['metrics']) for one in shared.values()}) == 4  # the cells do differ
+    (tmp_path / 'shared/scenes/clip_released.json').unlink()
+    capsys.readouterr()
+    assert suite('shared') == []
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(':')[0] for line in said if 'there already' not in line] == ['clip, released']
+    again = json.loads((tmp_path / 'shared/scenes/clip_released.json').read_text())
+    assert again['metrics'] == shared['clip_released']['metrics']
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeypatch):
+    def broken(cfgs, folder):
+        if 'clip_cosine' in cfgs:
+            raise ValueError('no such\nmask')
+        return {name: {'metrics': METRICS, 'protocol': {}} for name in cfgs}
+
+    monkeypatch.setattr(explainability, 'run_together', broken)
+    assert suite('out') == ['clip, cosine: no such mask']
+    assert len(list((tmp_path / 'out/scenes').iterdir())) == 3

@@ -36,23 +36,22 @@ class Runs:
         self.drawn: list[tuple[dict, str]] = []
         self.broken: dict[str, BaseException] = {}
 
-    def __call__(self, group, work_dir, processes, preflight, imports):
-        names = [str(run.cell) for run in group]
+    def __call__(self, cfgs, folder, processes, preflight, imports):
+        names = [f'{name} on {folder.name}' for name in cfgs]
         self.asked += names
         self.passes.append(names)
         self.checked += names[:1] if preflight else []
         for name in names:
             if name in self.broken:
                 raise self.broken[name]
-        return [self.result(run) for run in group]
+        return {name: self.result(f'{name} on {folder.name}', cfg) for name, cfg in cfgs.items()}
 
-    def result(self, run) -> dict:
-        name = str(run.cell)
+    def result(self, name, cfg) -> dict:
         figure = sum(map(ord, name)) % 4000 / 50
         return {
             'metrics': {'mIoU': figure, 'mIoU_objects': figure / 2, 'mIoU_grounds': figure / 4},
             'protocol': {
-                'surgery': run.cfg.model.backbone.surgery.name,
+                'surgery': cfg.model.backbone.surgery.name,
                 'data root': '/somewhere',
                 'checkpoint': None,
             },
@@ -62,7 +61,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(suites, 'run_group', made)
+    monkeypatch.setattr(suites, 'run_together', made)
     monkeypatch.setattr(charts, 'draw', lambda panels, path: made.drawn.append((panels, path.name)))
     return made
 

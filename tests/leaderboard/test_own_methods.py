@@ -10,7 +10,7 @@ import tiny
 from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.environment.extensions import import_file
 from mmseg_clipsurgery.leaderboard import cells as grid
-from mmseg_clipsurgery.leaderboard import charts, suites, tables
+from mmseg_clipsurgery.leaderboard import charts, passes, suites, tables
 from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
 from mmseg_clipsurgery.leaderboard.keys import settings_key
 from mmseg_clipsurgery.leaderboard.own_data_sets import read_data_sets
@@ -268,8 +268,10 @@ def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
     monkeypatch.setattr(charts, 'draw', lambda panels, path: drawn.append(panels))
     monkeypatch.setattr(
         suites,
-        'run_group',
-        lambda group, *_: [{'metrics': {'mIoU': 12.5}, 'protocol': {'surgery': {}}} for _ in group],
+        'run_together',
+        lambda cfgs, *_, **__: {
+            name: {'metrics': {'mIoU': 12.5}, 'protocol': {'surgery': {}}} for name in cfgs
+        },
     )
     method.write_text(method.read_text() + "SURGERIES['zeta'] = Surgery(1, 'qq')\n")
     arguments = ['--import', str(method), '--methods', 'zeta', 'naclip', 'mine', 'clip']
@@ -297,7 +299,8 @@ def test_own_figures_stand_after_the_shipped_ones_and_need_no_file_to_be_shown(
 def test_check_names_a_method_it_does_not_know(method, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(charts, 'draw', lambda panels, path: None)
     metrics = {'mIoU': 1.0, 'mIoU_objects': 1.0, 'mIoU_grounds': 1.0}
-    monkeypatch.setattr(suites, 'run_group', lambda group, *_: [{'metrics': metrics, 'protocol': {}}])
+    found = {'mine': {'metrics': metrics, 'protocol': {}}}
+    monkeypatch.setattr(suites, 'run_together', lambda *_, **__: found)
     out = ['--out', str(tmp_path / 'out')]
     with own_files.forgotten():
         run = ['--import', str(method), '--methods', 'mine', '--data-sets', 'scenes']
@@ -312,7 +315,7 @@ def test_check_names_a_method_it_does_not_know(method, tmp_path, monkeypatch, ca
 
 
 def test_an_evaluator_without_miou_is_named(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(suites, 'evaluate', lambda cfg, **_: {'metrics': {'mDice': 3.0}, 'protocol': {}})
+    monkeypatch.setattr(passes, 'evaluate', lambda cfg, **_: {'metrics': {'mDice': 3.0}, 'protocol': {}})
     monkeypatch.setattr(charts, 'draw', lambda panels, path: None)
     arguments = ['--methods', 'clip', '--data-sets', str(data), '--out', str(tmp_path / 'out')]
     assert leaderboard.main(arguments) == 1
