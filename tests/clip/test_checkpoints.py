@@ -261,7 +261,7 @@ def test_counters_are_no_weights(tmp_path):
 
 
 def write_truncated(path: Path) -> None:
-    path.write_bytes(tiny.weights_file(ARCH).read_bytes()[:-5000])
+    path.write_bytes(tiny.weights_file(ARCH, suffix='.pt').read_bytes()[:-5000])
 
 
 BAD_FILES = {

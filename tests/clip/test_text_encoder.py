@@ -461,6 +461,6 @@ def test_a_folder_of_its_own(arch, tmp_path):
     shutil.copy(merges, tmp_path / 'merges.txt.gz')
     relative = tiny.changed(arch, text_cfg={'tokenizer_kwargs': {'bpe_path': 'merges.txt.gz'}})
     (tmp_path / 'open_clip_config.json').write_text(json.dumps({'model_cfg': relative}))
-    shutil.copy(tiny.weights_file(arch), tmp_path / 'open_clip_pytorch_model.bin')
+    shutil.copy(tiny.weights_file(arch, suffix='.pt'), tmp_path / 'open_clip_pytorch_model.bin')
     encoder = OpenCLIPTextEncoder(str(tmp_path), vocabulary=WORDS, templates=['{}'], text_cache=False)
     assert torch.equal(encoder().embeddings, tiny.text_encoder(arch, vocabulary=WORDS)().embeddings)
