@@ -152,6 +152,7 @@ def test_a_plain_file_alone_does_not_tell(named, arch):
         resolve(arch, tiny.weights_file(tiny.SMALL))
 
 
+@pytest.mark.slow
 def test_contradictions(named, folder, tmp_path):
     archive = save_archive(tiny.tensors(tiny.SMALL), tmp_path / 'quick.pt', quick_gelu=True)
     plain = tiny.weights_file(tiny.SMALL)

@@ -102,7 +102,7 @@ def test_a_row_of_weights_sums_to_one():
 
 
 @given(SEEDS, st.integers(1, 40), st.sampled_from(RULES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_row_chunks_of_any_memory_give_the_same_labels(seed, rows, thresholds):
     tiled = random_logits(seed)
     rule = PostProcess(torch.tensor([0, 0, 1, 2, 2, 3, 4]), 3.0, *thresholds)
@@ -178,7 +178,7 @@ def through_scores(rule: PostProcess, tiled: TiledLogits) -> Tensor:
 
 
 @given(SEEDS, st.sampled_from(RULES), st.sampled_from([0.01, 1.0, 50.0]), st.sampled_from([0.5, 40.0]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_labels_equal_those_of_the_scores(seed, thresholds, spread, scale):
     tiled = random_logits(seed, spread=spread)
     rule = PostProcess(torch.tensor([0, 0, 1, 2, 2, 3, 4]), scale, *thresholds)

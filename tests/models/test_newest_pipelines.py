@@ -149,6 +149,7 @@ def test_batch_equals_single_images(case):
     assert len(together[2].pred_sem_seg.data.unique()) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CASES)
 def test_each_setting_matters(name):
     """So the comparisons above would notice it."""
@@ -162,6 +163,7 @@ def test_each_setting_matters(name):
         assert (found - other).abs().max() > 1e-3, key
 
 
+@pytest.mark.slow
 def test_the_whole_images_class_token_is_not_the_windows():
     image = images((96, 192))
 
@@ -200,6 +202,7 @@ def test_clusters_are_made_once_for_the_same_words(monkeypatch):
     assert made == [7, 3]
 
 
+@pytest.mark.slow
 def test_variants_have_feedback_of_their_own():
     weights = str(golden_newest.weights_file(TOWER))
     config = dict(
