@@ -6,9 +6,10 @@ import segmentors
 import tiny
 from cases import slow_but
 from mmseg_clipsurgery import load
+from mmseg_clipsurgery.evaluation.metrics import segmentation
 from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
 from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP
-from mmseg_clipsurgery.evaluation.metrics.segmentation import MOST_UNCHECKED, SegmentationMetric
+from mmseg_clipsurgery.evaluation.metrics.segmentation import SegmentationMetric
 from mmseg_clipsurgery.methods.same_label import SameLabelFeedback
 from pretend_gpu import PretendGpu, on_cpu, on_gpu
 
@@ -206,6 +207,7 @@ def loaded(random: torch.Generator, name: str) -> dict:
     return dict(inputs=[pixels], data_samples=[sample])
 
 
+@pytest.mark.slow
 def test_recognition():
     config = segmentors.word_config()
     model = MODELS.build(
@@ -249,15 +251,16 @@ def test_row_chunks_wait_once_an_image_for_the_area_rule():
 
 
 @pytest.mark.slow
-def test_the_metric_waits_now_and_then():
+def test_the_metric_waits_now_and_then(monkeypatch):
+    monkeypatch.setattr(segmentation, 'MOST_UNCHECKED', 3)
     model, metric = segmentors.word_segmentor(), SegmentationMetric()
     metric.dataset_meta = dict(classes=list(model.class_names))
     with PretendGpu() as gpu:
         model.to(gpu.device)
         run(model, metric, 1)
         gpu.start()
-        run(model, metric, 2 * MOST_UNCHECKED)
-        assert len(gpu.waits) == 2 * 2 * MOST_UNCHECKED + 2  # two of each prediction
+        run(model, metric, 2 * 3)
+        assert len(gpu.waits) == 2 * 2 * 3 + 2  # two of each prediction
 
 
 def test_a_label_that_is_no_class_is_named_in_the_end():
