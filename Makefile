@@ -7,8 +7,11 @@ JOBS ?= 2
 PYTEST_ARGS ?=
 
 INSTALL_INPUTS := $(wildcard requirements/*.txt) pyproject.toml setup.py
-# One thread for each test process: the models are tiny, and threads would only wait for each other.
-TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+# One thread for each test process: the models are tiny, and threads would only wait for each other. Compiled modules
+# are kept, also where the shell says otherwise: compiling the tests takes as long as importing torch.
+TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=
+# Each process begins with its half of the tests, so that files' fixtures are made once, and takes over from the other.
+PARALLEL := -n $(JOBS) --dist worksteal
 
 .PHONY: demo test test-fast test-openmmlab test-open-clip-versions doctor lint format wheel clean distclean
 
@@ -16,15 +19,15 @@ demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/installed
-	$(TEST) $(VENV)/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 # The tests that are not marked slow: about a minute.
 test-fast: $(VENV)/installed
-	$(TEST) $(VENV)/bin/python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
+	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
 # The tests that face MMSegmentation, on OpenMMLab's mmsegmentation 1.2.2.
 test-openmmlab: $(VENV_OPENMMLAB)/installed
-	$(TEST) $(VENV_OPENMMLAB)/bin/python -m pytest -n $(JOBS) -m mmseg $(PYTEST_ARGS)
+	$(TEST) $(VENV_OPENMMLAB)/bin/python -m pytest $(PARALLEL) -m mmseg $(PYTEST_ARGS)
 
 # The tests that face open_clip, with several of its releases; fetches them from the package index.
 test-open-clip-versions: $(VENV)/installed

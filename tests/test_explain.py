@@ -131,7 +131,7 @@ def test_dtypes(dtype):
     threshold=st.sampled_from([0.0, 0.5, 0.8, 0.95, 1.0]),
     factor=st.integers(1, 3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_points_equal_the_plain_rule(grid, size, seed, threshold, factor):
     similarity = noise(*grid, seed=seed)
     xy, labels = explain.points(similarity, size, threshold, factor)

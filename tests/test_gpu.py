@@ -5,15 +5,17 @@ import rows
 import segmentors
 import tiny
 from mmseg_clipsurgery import load
+from mmseg_clipsurgery.evaluation.metrics import segmentation
 from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
 from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP
-from mmseg_clipsurgery.evaluation.metrics.segmentation import MOST_UNCHECKED, SegmentationMetric
+from mmseg_clipsurgery.evaluation.metrics.segmentation import SegmentationMetric
 from mmseg_clipsurgery.methods.same_label import SameLabelFeedback
 from pretend_gpu import PretendGpu, on_cpu, on_gpu
 
 import numpy as np
 import pytest
 import torch
+from cases import slow_but
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -51,6 +53,7 @@ def test_the_pretended_gpu_counts_waits():
         assert len(gpu.waits) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'settings',
     [
@@ -73,6 +76,7 @@ def test_labels_are_those_of_the_cpu(settings):
     assert all(map(torch.equal, found, expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('words', 'head'),
     [(['cat'], {}), (segmentors.WORDS, {'similarity': 'released'})],
@@ -86,6 +90,7 @@ def test_other_similarities(words, head):
         assert all(map(torch.equal, predict(model, place=on_gpu), expected))
 
 
+@pytest.mark.slow
 def test_flips_are_undone():
     model, flip = segmentors.word_segmentor(), dict(flip=True, flip_direction='diagonal')
     metas = [meta | flip for meta in ORIGINAL]
@@ -95,7 +100,7 @@ def test_flips_are_undone():
         assert all(map(torch.equal, predict(model, metas=metas, place=on_gpu), expected))
 
 
-@pytest.mark.parametrize('surgery', rows.ANY_TOWER)
+@pytest.mark.parametrize('surgery', slow_but(['clip_surgery'], rows.ANY_TOWER))
 @pytest.mark.parametrize(('kind', 'size'), [('vit', (40, 56)), ('resnet', (64, 96))])
 def test_towers(kind, size, surgery):
     tower, images = getattr(tiny, kind)(surgery), tiny.images(2, 3, *size)
@@ -109,6 +114,7 @@ def test_towers(kind, size, surgery):
         torch.testing.assert_close(on_cpu(one), other, rtol=1e-4, atol=1e-5)  # another attention kernel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', rows.NEWER)
 def test_newer_rows(name):
     tower, images = tiny.vit(rows.fitted(name, 8)), tiny.images(2, 3, 48, 80)
@@ -123,6 +129,7 @@ def test_newer_rows(name):
         torch.testing.assert_close(on_cpu(one), other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_feedback():
     queries = torch.nn.functional.normalize(tiny.images(3, 64), dim=-1)
     tower, images = tiny.vit('naclip'), tiny.images(2, 3, 40, 56)
@@ -149,6 +156,7 @@ def test_texts_are_encoded_and_cached(tmp_path):
             torch.testing.assert_close(on_cpu(model.text_encoder().embeddings), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('call', ['segment', 'heatmaps', 'points', 'recognise'])
 def test_the_python_interface(call):
     words = 'fish' if call == 'points' else ['fish', 'water']
@@ -199,6 +207,7 @@ def loaded(random: torch.Generator, name: str) -> dict:
     return dict(inputs=[pixels], data_samples=[sample])
 
 
+@pytest.mark.slow
 def test_recognition():
     config = segmentors.word_config()
     model = MODELS.build(
@@ -242,15 +251,16 @@ def test_row_chunks_wait_once_an_image_for_the_area_rule():
 
 
 @pytest.mark.slow
-def test_the_metric_waits_now_and_then():
+def test_the_metric_waits_now_and_then(monkeypatch):
+    monkeypatch.setattr(segmentation, 'MOST_UNCHECKED', 3)
     model, metric = segmentors.word_segmentor(), SegmentationMetric()
     metric.dataset_meta = dict(classes=list(model.class_names))
     with PretendGpu() as gpu:
         model.to(gpu.device)
         run(model, metric, 1)
         gpu.start()
-        run(model, metric, 2 * MOST_UNCHECKED)
-        assert len(gpu.waits) == 2 * 2 * MOST_UNCHECKED + 2  # two of each prediction
+        run(model, metric, 2 * 3)
+        assert len(gpu.waits) == 2 * 2 * 3 + 2  # two of each prediction
 
 
 def test_a_label_that_is_no_class_is_named_in_the_end():

@@ -74,7 +74,7 @@ def test_every_answer_draws_the_photo_at_every_size(shape):
         assert picture.height < 4200, name
         row = np.asarray(panel(answer.pixels))[0]  # above marks, which lie on the photo's pixels
         assert name in MARKED or is_within(row, np.asarray(picture)), name
-        if not isinstance(answer, Recognition):
+        if not isinstance(answer, Recognition) and shape != SHAPES['large']:  # its pictures take seconds each
             other = compare({'clip': answer, 'clip_surgery': answer, 'gem': answer})
             assert other.width > picture.width or other.height > picture.height, name
 

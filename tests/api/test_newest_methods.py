@@ -37,6 +37,7 @@ def model(surgery: Any, **settings: Any):
     return load(ARCH, str(tiny.weights_file(ARCH, 1)), surgery, **{**defaults, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', METHODS)
 def test_a_list_of_photos_equals_single_photos(name, guide):
     loaded = model(rows.fitted(name), guide=guide, window=24, stride=16)

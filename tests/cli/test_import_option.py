@@ -50,6 +50,7 @@ def test_a_file_that_raises_ends_the_command(main, arguments, tmp_path, capsys):
     assert error.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_a_photo_under_a_surgery_of_ones_own(method, tmp_path):
     clip = photos.folder(tmp_path / 'clip')
     photos.save(tmp_path / 'a.png', photos.photo())

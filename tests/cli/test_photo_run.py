@@ -15,6 +15,7 @@ from mmseg_clipsurgery.evaluation.metrics.average_precision import average_preci
 
 import numpy as np
 import pytest
+from cases import slow_but
 from PIL import Image
 
 pytestmark = pytest.mark.mmseg
@@ -63,7 +64,7 @@ def written(out: Path) -> set[str]:
     return {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
 
 
-@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('task', slow_but(['segment'], TASKS))
 def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
     assert ask(task, folder, *TASKS[task], '--json') == 0
     endings = [f'_{task}.png', f'_{task}.json', f'_{task}.origin.json'] + ['_labels.png'] * (
@@ -270,6 +271,7 @@ def test_results_of_another_origin_are_not_taken(ask, folder, tmp_path, capsys, 
     clip, templates = photos.folder(tmp_path / 'own', ARCH), tmp_path / 'templates.txt'
     templates.write_text('a photo of a {}.\n')
     words = ['segment', folder / 'a.jpg', folder / 'b.png', *TASKS['segment'], '--json']
+    words += [] if change is other_photo else ['--no-figures']
     model = ('--arch', str(clip), '--templates', str(templates))
     assert ask(*words, model=model) == 0
     changed = change(folder, clip)
@@ -287,6 +289,7 @@ def test_results_of_another_origin_are_not_taken(ask, folder, tmp_path, capsys, 
         assert (tmp_path / 'out' / name).read_bytes() == (tmp_path / 'new' / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_another_opacity_is_another_question(ask, folder, capsys):
     assert ask('heatmaps', folder / 'a.jpg', *TASKS['heatmaps']) == 0
     assert ask('heatmaps', folder / 'a.jpg', *TASKS['heatmaps'], '--opacity', '0.3') == 1
@@ -358,6 +361,7 @@ def test_labels_give_mean_average_precision(ask, clip, folder, tmp_path, capsys,
     assert [row['images'] for row in result['per_class']] == [1, 2, 0]
 
 
+@pytest.mark.slow
 def test_sam_draws_a_mask(ask, folder, tmp_path):
     transformers = pytest.importorskip(
         'transformers', reason='transformers, the extra [sam], is not installed'
@@ -578,6 +582,7 @@ def out_of_cpu_memory(*_):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fail', [out_of_memory, out_of_cpu_memory])
 @pytest.mark.parametrize('where', ['decode_image', 'Writer.figure'])
 def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch, capsys, fail, where):
@@ -592,6 +597,7 @@ def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch
     assert 'a.jpg: ' in captured.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_skipped_files_are_named(ask, folder, capsys):
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0
     last = capsys.readouterr().err.splitlines()[-1]

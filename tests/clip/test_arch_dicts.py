@@ -23,7 +23,7 @@ def folder(tmp_path) -> Path:
     path.mkdir()
     config = {'model_cfg': tiny.SMALL, 'preprocess_cfg': {'mean': MEAN, 'std': STD}}
     (path / 'open_clip_config.json').write_text(json.dumps(config))
-    shutil.copy(tiny.weights_file(tiny.SMALL), path / 'open_clip_pytorch_model.bin')
+    shutil.copy(tiny.weights_file(tiny.SMALL, suffix='.pt'), path / 'open_clip_pytorch_model.bin')
     return path
 
 
@@ -33,7 +33,7 @@ def named(monkeypatch, tmp_path) -> str:
     tag = {'url': 'https://example.invalid/openai.pt', 'hf_hub': '', 'mean': MEAN, 'std': STD}
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, 'tiny', tiny.SMALL | {'quick_gelu': True})
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, 'tiny', {'openai': tag})
-    shutil.copy(tiny.weights_file(tiny.SMALL), tmp_path / 'openai.pt')
+    shutil.copy(tiny.weights_file(tiny.SMALL, suffix='.pt'), tmp_path / 'openai.pt')
     monkeypatch.setattr(
         open_clip.pretrained, 'download_pretrained', lambda *_, **__: str(tmp_path / 'openai.pt')
     )

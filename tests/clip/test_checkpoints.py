@@ -102,6 +102,7 @@ def test_a_torchscript_archive(quick_gelu, scripted, tmp_path):
     assert_towers_hold(path, tensors, tolerance=1e-3, arch=arch)
 
 
+@pytest.mark.slow
 def test_the_golden_archive_gives_the_golden_features(tmp_path):
     """End to end through an archive in half precision."""
     tensors = tiny.tensors(tiny.VIT, golden.SEEDS['vit_dev'])
@@ -261,7 +262,7 @@ def test_counters_are_no_weights(tmp_path):
 
 
 def write_truncated(path: Path) -> None:
-    path.write_bytes(tiny.weights_file(ARCH).read_bytes()[:-5000])
+    path.write_bytes(tiny.weights_file(ARCH, suffix='.pt').read_bytes()[:-5000])
 
 
 BAD_FILES = {
@@ -398,6 +399,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('write', FORMATS.values(), ids=FORMATS.keys())
 def test_damaged_files_end_in_a_sentence(write, tmp_path):

@@ -17,6 +17,7 @@ from mmseg_clipsurgery.environment.stack import at_least, distribution_version
 import open_clip
 import pytest
 import torch
+from cases import slow_but
 
 MODELS = open_clip.list_models()
 SUPPORTED = {name: family.supported_archs() for name, family in FAMILIES.items()}
@@ -46,7 +47,7 @@ def test_count():
         assert len(MODELS) >= 144
 
 
-@pytest.mark.parametrize('name', SUPPORTED['vit'])
+@pytest.mark.parametrize('name', slow_but(OPENAI, SUPPORTED['vit']))
 def test_a_vit_is_built(name):
     with torch.device('meta'):
         tower = CLIPSurgeryViT(name, surgery='clip_surgery')
@@ -61,7 +62,7 @@ def test_a_vit_is_built(name):
     assert all(value.is_meta for value in visual.parameters())
 
 
-@pytest.mark.parametrize('name', SUPPORTED['resnet'])
+@pytest.mark.parametrize('name', slow_but(OPENAI, SUPPORTED['resnet']))
 def test_a_resnet_is_built(name):
     with torch.device('meta'):
         tower = CLIPSurgeryResNet(name)
@@ -115,7 +116,7 @@ def test_the_other_kind_is_named(name, tower):
         tower(name)
 
 
-@pytest.mark.parametrize('name', [*SUPPORTED['vit'], *SUPPORTED['resnet']])
+@pytest.mark.parametrize('name', slow_but(OPENAI, [*SUPPORTED['vit'], *SUPPORTED['resnet']]))
 def test_its_text_tower_is_built(name):
     """Except Hugging Face's, whose configs would be fetched."""
     text = model_config(name)['text_cfg']

@@ -237,9 +237,9 @@ def test_zero_blocks_of_a_resnet_are_open_clips_own_token():
 
 @pytest.mark.parametrize('last_blocks', range(1, 9))
 def test_plain_attention_on_the_side_is_clip(last_blocks):
-    images = tiny.images(1, 3, 48, 80)
-    side = read(tiny.vit(Surgery(last_blocks, 'qk', residual=True, ffn=True)), images)
-    for found, wanted in zip(side, read(tiny.vit('clip'), images), strict=True):
+    tower, images = tiny.vit('clip'), tiny.images(1, 3, 48, 80)
+    side = read(tower, images, surgery=Surgery(last_blocks, 'qk', residual=True, ffn=True))
+    for found, wanted in zip(side, read(tower, images), strict=True):
         golden.assert_close(found, wanted, 1e-6)
 
 
@@ -317,7 +317,8 @@ def test_the_class_token_is_clips_whatever_the_surgery(kind):
     surgeries += [Surgery(6, 'gem'), Surgery(3, 'kk+gauss'), Surgery(0)]
     if kind == 'resnet':  # its class token is read by A too, as in the released code
         surgeries = [Surgery(n, 'vv', residual, True) for n in (1, 6) for residual in (True, False)]
-    firsts = [read(TOWERS[kind](surgery), images)[0] for surgery in surgeries]
+    tower = TOWERS[kind]('clip')
+    firsts = [read(tower, images, surgery=surgery)[0] for surgery in surgeries]
     for found in firsts[1:]:
         golden.assert_close(found, firsts[0], 1e-6)
 

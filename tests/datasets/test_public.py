@@ -25,6 +25,7 @@ def test_names_follow_mmseg():
     assert names[1:] == stuff['classes'][:80]
 
 
+@pytest.mark.slow
 def test_voc20_ignores_background_and_moves_the_others_down(tmp_path):
     write(tmp_path, 'JPEGImages/a.jpg', 'SegmentationClass/a.png', [0, 1, 20, 255])
     write(tmp_path, 'JPEGImages/b.jpg', 'SegmentationClass/b.png', [0, 0, 0, 2])
@@ -38,6 +39,7 @@ def test_voc20_ignores_background_and_moves_the_others_down(tmp_path):
     assert truths(data_set) == [[255, 0, 19, 255]]
 
 
+@pytest.mark.slow
 def test_coco_object_takes_its_own_masks_among_those_of_coco_stuff(tmp_path):
     write(tmp_path, 'images/7.jpg', 'masks/7_labelTrainIds.png', [5, 170])
     write(tmp_path, 'images/7.jpg', 'masks/7_instanceTrainIds.png', [0, 80, 0])

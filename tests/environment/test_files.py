@@ -16,6 +16,7 @@ def text(content: str):
     return lambda path: path.write_text(content)
 
 
+@pytest.mark.slow
 def test_threads_write_one_path_at_the_same_time(tmp_path):
     errors, contents = [], [str(number) * 5000 for number in range(8)]
 

@@ -55,16 +55,16 @@ def test_the_config_of_the_caller_stays_as_it_is(cfg, tmp_path):
 @pytest.mark.slow
 def test_object_file_and_options_are_the_same_run(cfg, tmp_path):
     cfg.dump(tmp_path / 'mine.py')
-    given = [cfg, tmp_path / 'mine.py', str(tmp_path / 'mine.py')]
+    given = [cfg, str(tmp_path / 'mine.py')]
     changed = deepcopy(cfg)
     changed.model.backbone.surgery = 'sclip'
     runs = [evaluate(one, work_dir=tmp_path / str(n), quiet=True) for n, one in enumerate([*given, changed])]
-    assert runs[0]['per_class'] == runs[1]['per_class'] == runs[2]['per_class']
+    assert runs[0]['per_class'] == runs[1]['per_class']
     by_option = evaluate(
         cfg, options={'model.backbone.surgery': 'sclip'}, work_dir=tmp_path / 'option', quiet=True
     )
-    assert by_option['per_class'] == runs[3]['per_class']
-    assert by_option['protocol']['surgery'] == runs[3]['protocol']['surgery']
+    assert by_option['per_class'] == runs[2]['per_class']
+    assert by_option['protocol']['surgery'] == runs[2]['protocol']['surgery']
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from mmseg_clipsurgery.guides.dino import DINOViT
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 FOLDER = golden.FOLDER / 'newest'
@@ -97,8 +98,8 @@ def weights_file(tower: Mapping[str, Any]) -> Path:
 
 @cache
 def _weights_file(tower: str) -> Path:
-    path = tiny.folder() / f'newest-{_weights_file.cache_info().misses}.pt'
-    torch.save(weights(json.loads(tower)), path)
+    path = tiny.folder() / f'newest-{_weights_file.cache_info().misses}.safetensors'
+    save_file(weights(json.loads(tower)), path)
     return path
 
 

@@ -45,6 +45,7 @@ def test_a_half_copy_shares_all_but_matrices():
     assert all(torch.equal(value, before[name]) for name, value in tower.state_dict().items())
 
 
+@pytest.mark.slow
 def test_changed_weights_and_another_tower_are_noticed():
     first, second, images = tiny.vit(seed=1), tiny.vit(seed=2), tiny.images(1, 3, 64, 64)
     run = TowerRunner('bf16')
@@ -56,6 +57,7 @@ def test_changed_weights_and_another_tower_are_noticed():
     assert all(map(torch.equal, read(run, first, images), read(run, second, images)))
 
 
+@pytest.mark.slow
 def test_matrices_are_converted_once(monkeypatch):
     """Without the half copy, every call converted every matrix and bias."""
     tower, images, run = tiny.vit(), tiny.images(1, 3, 64, 64), TowerRunner('bf16')

@@ -102,6 +102,7 @@ def test_cells_that_see_the_same_share_a_pass(board, runs, tmp_path):
     assert (name, panels) == ('leaderboard.png', tables.panels(grid.read_cells(tmp_path / 'results')))
 
 
+@pytest.mark.slow
 def test_one_by_one_is_a_run_for_each_cell(board, runs, tmp_path):
     assert board(*GRID, '--one-by-one') == 0
     methods = ('clip', 'clip_surgery', 'naclip')
@@ -261,6 +262,7 @@ def test_bars_have_a_place_each():
     assert charts.bars(0, (None, 50.0))[0][0] == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_picture(tmp_path):
     panels = {
         'VOC21': {'CLIP': (20.0, 18.6), 'GEM': (None, 56.9)},

@@ -187,6 +187,7 @@ def test_logits_with_the_whole_image(key, whole):
     golden.assert_close(image_logits[0, :, ::4, ::4], arrays[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', golden_newest.names('pipeline_*'))
 def test_labels_and_scores_of_whole_predictions(name):
     arrays, settings, _, read = reader(name)

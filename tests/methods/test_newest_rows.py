@@ -96,6 +96,7 @@ def test_batch_equals_single_images(name):
         golden.assert_close(together.cls_token[part], alone.cls_token, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('grid', [(3, 3), (4, 5)], ids=['trained', 'rectangle'])
 def test_many_surgeries_equal_one_by_one_to_the_bit(grid):
     images, guide = inputs(SIX, 2, grid)

@@ -246,6 +246,7 @@ def own_names(labels: np.ndarray) -> set[str]:
     return {NAMES[label] for label in np.unique(labels)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('with_checkpoint', [False, True], ids=['weights=None', 'checkpoint'])
 def test_inferencer(config, photo, tmp_path, written, with_checkpoint):

@@ -174,6 +174,7 @@ def test_each_setting_matters(name):
         assert (found - other).abs().max() > 1e-3, key
 
 
+@pytest.mark.slow
 def test_the_whole_images_class_token_is_not_the_windows():
     image = images((96, 192))
 
@@ -212,6 +213,7 @@ def test_clusters_are_made_once_for_the_same_words(monkeypatch):
     assert made == [7, 3]
 
 
+@pytest.mark.slow
 def test_variants_have_feedback_of_their_own():
     weights = str(golden_newest.weights_file(TOWER))
     config = dict(

@@ -160,6 +160,7 @@ def assert_equal_results(found: list, expected: list) -> None:
         segmentors.assert_same_labels(*segmentors.labels([one_found, one_expected]), scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings', [dict(), SLIDE], ids=['whole', 'slide'])
 @pytest.mark.parametrize('similarity', ['cosine', 'released'])
 def test_a_batch_of_any_sizes_equals_its_images(settings, similarity):
@@ -176,6 +177,7 @@ def test_a_tensor_equals_a_list():
     assert_equal_results(model.predict(torch.stack(images)), model.predict(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('window_batch', [3, 64])
 def test_the_size_of_window_batches_changes_nothing(window_batch):
     images = segmentors.images(*SIZES)
@@ -531,6 +533,7 @@ def test_an_unknown_flip():
 # Precision.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=['half', 'bfloat16'])
 def test_low_precision(dtype):
     images = segmentors.images((64, 96), (101, 70))
@@ -575,6 +578,7 @@ def test_autocast_does_not_reach_texts():
         assert torch.equal(segmentors.word_segmentor().text_encoder.embed_words(['cat']), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('precision', 'dtype'), [('bf16', torch.bfloat16), ('fp16', torch.float16)])
 def test_precision_is_autocast_of_the_tower(precision, dtype):
     (image,) = segmentors.images((101, 70))

@@ -64,6 +64,7 @@ def test_a_scene_is_complete_and_its_contents_are_what_the_mask_shows(split):
         assert 1 <= len(scene.objects) <= 3
 
 
+@pytest.mark.slow
 def test_a_scene_depends_on_split_and_index_alone():
     first = draw_scene('val', 7)
     np.random.seed(1)  # noqa: NPY002  (a global state that must not matter)
@@ -79,12 +80,14 @@ def test_scenes_differ_between_indices_and_splits():
     assert len(set(images)) == len(images)
 
 
+@pytest.mark.slow
 def test_pixels_are_those_of_this_version():
     """The recorded sums of all pixels and masks; a change of the generator must be a new version."""
     for split, count in spec.SCENES.items():
         assert voc.checksum(draw_scene(split, index) for index in range(count)) == voc.CHECKSUMS[split]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('split', ['train', 'dev', 'val'])
 def test_held_out_pairs_are_nowhere_else(split):
     seen = pairs_of(split, 200)

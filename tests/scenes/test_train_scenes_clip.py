@@ -53,6 +53,7 @@ def start(tool, main, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_writes_a_model_that_open_clip_reads(start):
     out = start('run')
     model, _, preprocess = create_model_and_transforms(f'local-dir:{out}')

@@ -59,6 +59,7 @@ def test_a_quick_run_measures_every_section_and_reports_every_table(load, tmp_pa
     assert rows['memory']['847 classes']['weights'] > 0
 
 
+@pytest.mark.slow
 def test_variants_have_seconds_ratios_and_counts(measured):
     for name in MODULES['prediction']:
         rows = measured['sections'][name]['rows']
@@ -66,6 +67,7 @@ def test_variants_have_seconds_ratios_and_counts(measured):
         assert all({'seconds', 'wall', 'ratio', 'GFLOP', 'GB'} <= set(row) for row in rows.values())
 
 
+@pytest.mark.slow
 def test_what_is_compared_agrees(measured):
     rows = {name: section['rows'] for name, section in measured['sections'].items()}
     assert rows['image']['our tower, patches only']['difference to published tokens'] < 1e-5
@@ -73,6 +75,7 @@ def test_what_is_compared_agrees(measured):
     assert rows['read_many']['seven surgeries at once']['share equal to the bit'] == 1
 
 
+@pytest.mark.slow
 def test_no_name_of_a_machine_and_no_path_is_written(measured, load):
     written = json.dumps(measured)
     assert str(load.folder) not in written
@@ -88,6 +91,7 @@ def test_a_section_that_fails_is_named_and_the_others_go_on(load, tmp_path, monk
     assert set(json.loads(path.read_text())['sections']) == {'templates'}
 
 
+@pytest.mark.slow
 def test_a_section_measured_again_leaves_the_others_as_they_were(measured, load, tmp_path):
     path = tmp_path / 'performance.json'
     path.write_text(json.dumps(measured))
@@ -97,6 +101,7 @@ def test_a_section_measured_again_leaves_the_others_as_they_were(measured, load,
     }
 
 
+@pytest.mark.slow
 def test_a_file_of_another_setting_is_not_added_to(measured, load, tmp_path):
     path = tmp_path / 'performance.json'
     path.write_text(json.dumps({**measured, 'setting': {**measured['setting'], 'cores': 64}}))
@@ -126,6 +131,7 @@ def test_a_figure_beyond_its_limit_is_not_reached(tmp_path, monkeypatch, at, val
     assert report.targets({**measured, 'sections': {}})['w']['verdict'] == 'not measured'
 
 
+@pytest.mark.slow
 def test_targets_name_sections_and_rows_that_there_are(measured):
     targets = json.loads(report.TARGETS.read_text())
     assert len({target['what'] for target in targets}) == len(targets)
@@ -149,6 +155,7 @@ def test_the_plot_is_reproducible(tmp_path):
     assert (tmp_path / 'one.svg').stat().st_size > (tmp_path / 'none.svg').stat().st_size
 
 
+@pytest.mark.slow
 def test_what_was_measured_on_a_gpu_fills_its_block(measured, tmp_path, monkeypatch):
     monkeypatch.setattr(report, 'ON_GPU', tmp_path / 'cuda.json')
     report.ON_GPU.write_text(json.dumps({**measured, 'setting': {**measured['setting'], 'device': 'A GPU'}}))

@@ -61,6 +61,7 @@ def run(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_main_job(write_config, checkpoint, tmp_path, capfd):
     work, masks, pictures = (tmp_path / name for name in ('work', 'masks', 'pictures'))
     assert run(write_config(), checkpoint, '--work-dir', work, '--out', masks, '--show-dir', pictures) == 0
@@ -248,6 +249,7 @@ def test_a_checkpoint_without_pickle_gives_the_same_results(write_config, tmp_pa
         assert json.loads(file.metadata()['dataset_meta'])['classes'][:2] == ['background', 'aeroplane']
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_without_pickle(write_config, tmp_path, capfd):
     (tmp_path / 'model.safetensors').write_bytes(b'\x08' + bytes(20))
     assert run(write_config(), tmp_path / 'model.safetensors', '--work-dir', tmp_path / 'work') == 1
@@ -266,6 +268,7 @@ def test_an_image_that_cannot_be_read_in_the_loop(write_config, voc, tmp_path, c
     assert 'could not be loaded' in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

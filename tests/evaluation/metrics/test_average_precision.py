@@ -28,7 +28,7 @@ def plain_average_precision(scores, present) -> float:
         st.tuples(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9, 1.0]), st.booleans()), min_size=1, max_size=12
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_average_precision_is_the_plain_definition(rows):
     scores, present = (np.array(part)[:, None] for part in zip(*rows, strict=True))
     found = average_precision(scores, present)
