@@ -59,8 +59,8 @@ def rollout(walk: Walk, text: Tensor, blocks: int | None = None) -> Tensor:
 
 def class_row(walk: Walk) -> Tensor:
     """The class token's row of the identity, "b 1 n"."""
-    x = walk.entering(walk.depth)
-    row = x.new_zeros(len(x), 1, x.shape[1])
+    height, width = walk.grid
+    row = walk.images.new_zeros(len(walk.images), 1, 1 + height * width)
     row[:, :, 0] = 1
     return row
 

@@ -11,9 +11,10 @@ the default. Grad-ECLIP's own Grad-CAM takes the tokens themselves for u and the
 import torch
 from torch import Tensor
 
+from ..attention import PATCHES
 from .attention_maps import on_grid
-from .gradients import gradients
-from .own_blocks import own_blocks, per_text
+from .gradients import gradients, score_gradients
+from .own_blocks import own_blocks
 from .walk import Walk
 
 
@@ -59,8 +60,7 @@ def signed_grad_cam(
         (last,), scores = own_blocks(walk, text, walk.depth, one_head)
         scores = scores if softmax_scale is None else (softmax_scale * scores).softmax(dim=-1)
         activations = last.entering if before_norm else last.p.stream
-        for index in range(len(text)):
-            (slopes,) = per_text(scores, [activations], index)
-            weights = (slopes if before_norm else slopes[:, 1:]).mean(dim=1)
-            maps.append(torch.einsum('bnd,bd->bn', activations.detach(), weights))
-    return on_grid(torch.stack(maps, dim=1), walk.grid)
+        for (slopes,) in score_gradients(scores, [activations]):
+            weights = (slopes if before_norm else slopes[:, :, PATCHES]).mean(dim=2)
+            maps.append(torch.einsum('bnd,tbd->btn', activations.detach(), weights))
+    return on_grid(torch.cat(maps, dim=1), walk.grid)

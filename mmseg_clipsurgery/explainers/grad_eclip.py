@@ -21,8 +21,8 @@ from ..explain import unit_range
 from ..new_path import Block
 from ..similarity import normalize
 from .attention_maps import on_grid
-from .gradients import gradients, read_gradients
-from .own_blocks import own_blocks, per_text
+from .gradients import gradients, read_gradients, score_gradients
+from .own_blocks import own_blocks
 from .walk import Grid, Walk, class_read, merged
 
 Keys = Literal['plain', 'projected', 'none']
@@ -63,11 +63,10 @@ def grad_eclip_blocks(
     with gradients():
         graph, scores = own_blocks(walk, text, first, one_head)
         reads = [part.read for part in graph]
-        for index in range(len(text)):
-            slopes = per_text(scores, reads, index)
+        for slopes in score_gradients(scores, reads):
             with torch.no_grad():
                 of_blocks = [
-                    block_map(slope[:, None, :, 0], part.p, block, walk.grid, keys)
+                    block_map(slope[:, :, :, 0].transpose(0, 1), part.p, block, walk.grid, keys)
                     for block, part, slope in zip(walk.blocks[first - 1 :], graph, slopes, strict=True)
                 ]
                 maps.append(torch.stack(of_blocks).sum(dim=0))

@@ -8,7 +8,7 @@ Everything else in the package runs under `torch.inference_mode` or `torch.no_gr
 get no `.grad`, and the tower gets no hooks. Gradients are those of fp32.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
@@ -19,6 +19,7 @@ from ..new_path import Block
 from ..similarity import normalize
 
 ToJoint = Callable[[Tensor], Tensor]
+TEXTS_AT_ONCE = 8  # whose gradients are in memory together: each takes as much as what is differentiated by
 
 
 @contextmanager
@@ -36,6 +37,37 @@ def leaf(x: Tensor) -> Tensor:
 def text_scores(joint: Tensor, text: Tensor) -> Tensor:
     """Cosines of tokens "b c" in the joint space with texts "t c", L2-normalised: "b t"."""
     return normalize(joint) @ text.mT
+
+
+def score_gradients(scores: Tensor, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """Gradients of the texts' scores by some tensors of the graph, some texts at a time.
+
+    Args:
+        scores: "b t".
+        inputs: tensors of the graph, each "b ...".
+
+    Yields:
+        Of the next texts, in order: for each input "t b ...".
+    """
+    directions = torch.eye(scores.shape[1]).to(scores)[:, None].expand(-1, len(scores), -1)
+    yield from directed_gradients(scores, inputs, directions)
+
+
+def directed_gradients(
+    output: Tensor, inputs: Sequence[Tensor], directions: Tensor
+) -> Iterator[tuple[Tensor, ...]]:
+    """Gradients of the products of an output with directions, some directions at a time; images don't meet.
+
+    Args:
+        output: "b ...", of the graph, which is kept.
+        inputs: tensors of the graph, each "b ...".
+        directions: "t b ...", one for each text.
+
+    Yields:
+        Of the next texts, in order: for each input "t b ...".
+    """
+    for part in directions.split(TEXTS_AT_ONCE):
+        yield torch.autograd.grad(output, inputs, part, retain_graph=True, is_grads_batched=True)
 
 
 def joint_gradients(to_joint: ToJoint, tokens: Tensor, text: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..new_path import Block
 from .attention_maps import on_grid
-from .gradients import ToJoint, gradients, joint_gradients, leaf
+from .gradients import ToJoint, directed_gradients, gradients, joint_gradients, leaf
 from .walk import Grid, Walk
 
 
@@ -62,10 +62,9 @@ def block_map(
         attended = leaf(attended)
         leaving = block.feed_forward(x.clone() + block.output(attended))
         mean = leaving.mean(dim=1)
-        directions = joint_gradients(to_joint, mean, text)
+        directions = joint_gradients(to_joint, mean, text).transpose(0, 1)
         maps = []
-        for index in range(len(text)):
-            (slopes,) = torch.autograd.grad(mean, attended, directions[:, index], retain_graph=True)
+        for (slopes,) in directed_gradients(mean, [attended], directions):
             with torch.no_grad():
-                maps.append((slopes @ p.v.mT).relu_().mean(dim=(1, 2)))
-    return torch.stack(maps, dim=1), leaving.detach()
+                maps.append((slopes @ p.v.mT).relu_().mean(dim=(2, 3)))
+    return torch.cat(maps).transpose(0, 1), leaving.detach()

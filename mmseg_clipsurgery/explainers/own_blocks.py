@@ -4,10 +4,8 @@ Of the last block the class token alone is taken through attention and MLP, sinc
 this inside `gradients.gradients`.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ..attention import EVERY_TOKEN, Projections, softmax_weights
@@ -56,16 +54,3 @@ def own_blocks(
     found.append(OwnBlock(x, *class_read(last, x, walk.grid, one_head)))
     leaving = last.feed_forward(x[:, :1] + last.output(found[-1].read))
     return found, text_scores(walk.tower.to_joint(leaving[:, 0]), text.clone())
-
-
-def per_text(scores: Tensor, inputs: Sequence[Tensor], index: int) -> tuple[Tensor, ...]:
-    """Gradients of one text's scores by some tensors of the graph, which is kept for the next text.
-
-    Images don't meet in the graph, so the sum over a batch has each image's own gradients.
-
-    Args:
-        scores: "b t".
-        inputs: tensors of the graph.
-        index: of the text.
-    """
-    return torch.autograd.grad(scores[:, index].sum(), inputs, retain_graph=True)

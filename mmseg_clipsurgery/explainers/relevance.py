@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from .attention_maps import class_row, on_grid
-from .gradients import gradients, read_gradients
-from .own_blocks import own_blocks, per_text
+from .gradients import gradients, read_gradients, score_gradients
+from .own_blocks import own_blocks
 from .walk import Walk
 
 LOGIT_SCALE = 100.0
@@ -37,7 +37,7 @@ def last_relevance(walk: Walk, text: Tensor, scale: float = LOGIT_SCALE) -> Tens
     first = walk.entering(walk.depth)[:, :1]
     slope = read_gradients(walk.blocks[-1], first, read, walk.tower.to_joint, text)
     added = torch.einsum('btae,bane->btan', slope, p.v)
-    return on_grid((scale * weights[:, None, :, 0] * added).relu().mean(dim=2), walk.grid)
+    return on_grid(scale * (weights[:, None, :, 0] * added).relu().mean(dim=2), walk.grid)
 
 
 def relevance(walk: Walk, text: Tensor, blocks: int | None = None, scale: float = LOGIT_SCALE) -> Tensor:
@@ -54,13 +54,12 @@ def relevance(walk: Walk, text: Tensor, blocks: int | None = None, scale: float 
     with gradients():
         graph, scores = own_blocks(walk, text, first)
         attentions = [block.weights for block in graph]
-        for index in range(len(text)):
-            row = class_row(walk)
-            slopes = per_text(scores, attentions, index)
+        for slopes in score_gradients(scores, attentions):
             with torch.no_grad():
+                row = class_row(walk)
                 for weights, slope in zip(reversed(attentions), reversed(slopes), strict=True):
-                    carried = (slope.mul_(weights).mul_(scale)).relu_().mean(dim=1)
+                    carried = scale * slope.mul_(weights).relu_().mean(dim=2)
                     # The last block has the class token's row alone, and R's row is the identity's there.
                     row = row + (carried if weights.shape[2] == 1 else row @ carried)
-            maps.append(row)
-    return on_grid(torch.cat(maps, dim=1), walk.grid)
+            maps.append(row[:, :, 0])
+    return on_grid(torch.cat(maps).transpose(0, 1), walk.grid)
