@@ -3,10 +3,10 @@
     attention   mean over heads of A_hj                                           A: the class token's row, last block
     rollout     R = product over blocks of (mean_h A + I) / 2, the last leftmost;   row of the class token
 
-Sources: rollout: Abnar and Zuidema (arXiv 2005.00928). Grad-ECLIP's evaluation calls its copy with the last block alone,
-which gives attention / 2 (`blocks=1`); its "attention" is that of one head of the full width (`one_head`). Differences:
-heads are averaged image by image (there over the batch too), and R's one row is carried down from the last block, a
-vector times a matrix for each.
+Source of rollout: Abnar and Zuidema (arXiv 2005.00928). Grad-ECLIP's evaluation calls its copy with the last block
+alone, which gives attention / 2 (`blocks=1`); its "attention" is that of one head of the full width (`one_head`).
+Differences: heads are averaged image by image (there over the batch too), and R's one row is carried down from the last
+block, a vector times a matrix for each.
 """
 
 import torch

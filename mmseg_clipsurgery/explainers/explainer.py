@@ -93,9 +93,9 @@ def explain_together(
     Returns:
         Name -> "b t h w".
     """
-    check_text(text)
     for explainer in explainers.values():
         check_explainer(explainer, tower)
+    check_text(text, tower)
     walks: dict[str, Walk] = {}
     for explainer in explainers.values():
         if explainer.position not in walks:
@@ -137,9 +137,11 @@ def check_explainer(explainer: Explainer, tower: Tower) -> None:
         check_differentiable(tower)
 
 
-def check_text(text: Tensor) -> None:
-    """Refuse texts that are not "t c", at least one, in floating point. Raises ValueError."""
-    if text.dim() != 2 or not text.numel() or not text.is_floating_point():
+def check_text(text: Tensor, tower: Tower) -> None:
+    """Refuse texts that are not "t c", at least one, in the tower's joint space. Raises ValueError."""
+    width = tower.config['embed_dim']
+    if text.dim() != 2 or not len(text) or text.shape[1] != width or not text.is_floating_point():
         raise ValueError(
-            f'text must be "t c", at least one L2-normalised embedding, got {text.dtype} of shape {tuple(text.shape)}'
+            f'text must be "t c", at least one L2-normalised embedding with c = {width}, got {text.dtype} of shape '
+            f'{tuple(text.shape)}'
         )

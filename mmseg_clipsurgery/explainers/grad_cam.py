@@ -1,6 +1,6 @@
 """Grad-CAM on a ViT: channels of the last block's input, weighted by the mean gradient of the text's score.
 
-    map_j = relu(sum_d w_d u_jd),   w_d = mean over patches of d score_t / d u_jd,   u = LN1(tokens that enter the block)
+    map_j = relu(sum_d w_d u_jd),   w_d = mean over patches of d score_t / d u_jd,   u = LN1(tokens that enter it)
 
 Source: Selvaraju et al. (arXiv 1610.02391); target layer and reshaping of pytorch-grad-cam's CLIP example. With the
 block's OUTPUT as target every patch's gradient is 0, and so is the map. Its score is the softmax over the given labels

@@ -1,4 +1,4 @@
-"""Grad-ECLIP: what each patch's value adds to the cosine, weighted by how alike its key and the class token's query are.
+"""Grad-ECLIP: what each patch's value adds to the cosine, weighted by how like its key is to the class token's query.
 
     map_j = relu(s_j sum_h c_hj),   c_hj = <d c_t / d r_h, v_hj>,   s_j = min-max over patches of cos(q_cls, k_j)
 

@@ -3,9 +3,9 @@
     c_t = <unit(class token), text_t>                                              the cosine that CLIP's own match is
     g_t = d c_t / d r                                                              r: the class token's read, all heads
 
-Everything else in the package runs under `torch.inference_mode` or `torch.no_grad`. A graph is built here alone, inside
-`gradients`, from copies of the tokens that come in, and `torch.autograd.grad` is asked for reads and attentions: weights
-get no `.grad`, and the tower gets no hooks. Gradients are those of fp32.
+Everything else in the package runs under `torch.inference_mode` or `torch.no_grad`. Explainers build a graph inside
+`gradients`, from copies of the tokens that come in, and ask `torch.autograd.grad` for gradients by reads and attentions:
+weights get no `.grad`, and the tower gets no hooks. Gradients are those of fp32.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -3,8 +3,8 @@
     map_j = sum over blocks of  mean over heads and all queries i of  relu(d score_l / d A_hij)
     score_l = <text, unit(proj LN(mean over all tokens after block l))>
 
-d score_l / d A_hij = <d score_l / d (A v)_hi, v_hj>, so a gradient stays within its own block, and A's softmax is not gone
-through. It explains the mean token, which CLIP was not trained to match; maps are not normalised block by block.
+d score_l / d A_hij = <d score_l / d (A v)_hi, v_hj>: a gradient stays within its own block. LeGrad explains the mean
+token, which CLIP was not trained to match; maps are not normalised block by block.
 
 Source: Bousselham et al., LeGrad (ICCV 2025, arXiv 2404.03214), whose code takes the last two blocks by default, the
 paper all. Differences: any grid, batch and size after size (there the first image's size is kept).
@@ -43,9 +43,7 @@ def legrad_layers(walk: Walk, text: Tensor, blocks: int | None = None) -> list[T
     return maps
 
 
-def block_map(
-    block: Block, x: Tensor, grid: Grid, to_joint: ToJoint, text: Tensor
-) -> tuple[Tensor, Tensor]:
+def block_map(block: Block, x: Tensor, grid: Grid, to_joint: ToJoint, text: Tensor) -> tuple[Tensor, Tensor]:
     """The map of one block over all tokens, "b t n", and the tokens "b n d" that leave it.
 
     Args:

@@ -1,7 +1,7 @@
-"""CLIP's own last blocks as a graph: what can be differentiated by, from the tokens that enter them to the cosines.
+"""CLIP's own last blocks as a graph, from the tokens that enter them to the cosines.
 
-Of the last block the class token alone is taken through attention and MLP, since nothing else of it is read. Call all of
-this inside `gradients.gradients`.
+Of the last block the class token alone is taken through attention and MLP, since nothing else of it is read. Call
+`own_blocks` inside `gradients.gradients`.
 """
 
 from typing import NamedTuple
@@ -29,9 +29,7 @@ class OwnBlock(NamedTuple):
     read: Tensor
 
 
-def own_blocks(
-    walk: Walk, text: Tensor, first: int, one_head: bool = False
-) -> tuple[list[OwnBlock], Tensor]:
+def own_blocks(walk: Walk, text: Tensor, first: int, one_head: bool = False) -> tuple[list[OwnBlock], Tensor]:
     """The blocks from the number `first` on, and the cosines of the class token that leaves the last one.
 
     Args:

@@ -1,6 +1,6 @@
 """Relevance of Chefer et al.: attention weighted by its gradient, rolled out over blocks.
 
-    R = I;   for each block:  R = R + C R,   C = mean over heads of relu(scale dc/dA * A);   map = R[class token, patches]
+    R = I;   for each block:  R = R + C R,   C = mean over heads of relu(scale dc/dA * A);   map = R[class, patches]
 
 With one block the map is scale x mean_h relu(A_hj c_hj), c_hj = <g_h, v_hj>: the gradient of the class token's one row.
 Through several blocks R is a product of (I + scale ...), so the map's shape depends on the scale: CLIP's 100.

@@ -1,8 +1,8 @@
 """Similarity maps under a surgery as explanations: the cosine of every patch, or feature surgery's similarity.
 
 `clip_surgery` is the cosine under the surgery of that name, `clip_surgery:released` its feature surgery. Raw CLIP is
-`clip`; `rclip` is raw CLIP reversed: CLIP's own maps are upside down (the background is nearer to a word than its object),
-and turning their sign is the plainest remedy (ECLIP, arXiv 2209.07046, names it RCLIP).
+`clip`; `rclip` is raw CLIP reversed: CLIP's own maps are upside down (the background is nearer to a word than its
+object is), and turning their sign is the plainest remedy (ECLIP, arXiv 2209.07046, names it RCLIP).
 """
 
 from torch import Tensor

@@ -10,10 +10,10 @@ Surgeries that own files add are explainers too, by the same names. docs/explain
 """
 
 from functools import partial
-from typing import get_args
+from typing import cast
 
 from ..environment.extensions import open_table
-from ..similarity import Similarity
+from ..similarity import SIMILARITIES, Similarity
 from ..surgery import SURGERIES, Surgery
 from .attention_maps import attention, rollout
 from .explainer import Explainer
@@ -54,9 +54,7 @@ EXPLAINERS: dict[str, Explainer] = {
         differentiates=True,
         position='bicubic_antialias',
     ),
-    'legrad_all': Explainer(
-        'LeGrad, all blocks', legrad, differentiates=True, position='bicubic_antialias'
-    ),
+    'legrad_all': Explainer('LeGrad, all blocks', legrad, differentiates=True, position='bicubic_antialias'),
 }
 open_table('explainer', EXPLAINERS)
 
@@ -71,9 +69,8 @@ def explainer_named(name: str) -> Explainer:
         if name in EXPLAINERS:
             return EXPLAINERS[name]
         surgery, _, similarity = name.partition(':')
-        similarity = similarity or 'cosine'
-        if surgery in SURGERIES and similarity in get_args(Similarity):
-            return of_surgery(surgery, SURGERIES[surgery], similarity)
+        if surgery in SURGERIES and (similarity or 'cosine') in SIMILARITIES:
+            return of_surgery(surgery, SURGERIES[surgery], cast(Similarity, similarity or 'cosine'))
     own = ', '.join(row for row in EXPLAINERS if EXPLAINERS[row].surgery is None)
     raise ValueError(
         f'unknown explainer {name!r}; choose one of rclip, {own}, or a surgery, alone or as in clip_surgery:released'

@@ -6,9 +6,9 @@ weight is changed. What the class token reads in the last block is made for one 
     A_j = softmax_j(s q_cls . k_j),   r = sum_j A_j v_j                                            of every head
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Tower(Protocol):
 
     label: str
     title: str
+    config: Mapping[str, Any]
 
     @property
     def has_class_token(self) -> bool: ...
@@ -38,10 +39,12 @@ class Tower(Protocol):
 
     def check_images(self, images: Tensor) -> Tensor: ...
 
+    def accepts(self, surgery: Surgery) -> Surgery: ...
+
     def read_many(
         self,
         images: Tensor,
-        surgeries: Iterable[Surgery],
+        surgeries: Mapping[str, Surgery],
         class_token: bool = True,
         guide: Tensor | None = None,
     ) -> dict[str, ImageTokens]: ...
@@ -73,7 +76,7 @@ class Walk:
         images: "b 3 H W", normalised.
         position: one of `surgery.POSITIONS`, for grids other than the trained one.
         guide: "b c h w", a second tower's features of the same images, for surgeries that read them.
-        empty: "1 c", the empty string's embedding, for the single-text form of surgeries; None: there are several texts.
+        empty: "1 c", the empty string's embedding, for the single-text form of surgeries; None: several texts.
 
     Attributes:
         grid: (h, w) in patches.
