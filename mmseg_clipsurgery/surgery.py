@@ -47,7 +47,7 @@ from .surgery_constants import VIT_B16_SINKS, Constants, completed
 if TYPE_CHECKING:
     from .kept_traces import Part
 
-POSITIONS = ('bilinear', 'bicubic_scale', 'bicubic_antialias')
+POSITIONS = ('bilinear', 'bicubic', 'bicubic_scale', 'bicubic_antialias')
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ LAYERS = [
             'dual_path',
             'compatibility',
             'methods',
+            'explainers',
             'similarity',
             'recognition',
             'explain',

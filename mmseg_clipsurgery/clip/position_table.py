@@ -14,8 +14,8 @@ def resize_position_table(
         table: "1+n d", class token first, n = trained h * w, row by row.
         trained: its grid (h, w).
         grid: the new grid (h, w); equal to `trained`: the table is returned as it is.
-        position: 'bilinear' or 'bicubic_antialias' by size; 'bicubic_scale' by the factor (grid + 0.1) / trained,
-            as DINO's and SCLIP's code do.
+        position: 'bilinear', 'bicubic' (as Hugging Face's and Grad-ECLIP's codes do) or 'bicubic_antialias' by size;
+            'bicubic_scale' by the factor (grid + 0.1) / trained, as DINO's and SCLIP's codes do.
 
     Returns:
         "1+h*w d".
@@ -33,5 +33,5 @@ def resize_position_table(
         image = F.interpolate(image, size=grid[::-1] if turned else grid, mode='bicubic', antialias=True)
         image = image.mT if turned else image
     else:
-        image = F.interpolate(image, size=grid, mode='bilinear')
+        image = F.interpolate(image, size=grid, mode=position)
     return torch.cat([table[:1], image[0].flatten(1).T.to(table.dtype)])

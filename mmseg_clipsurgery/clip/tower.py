@@ -101,6 +101,11 @@ class ImageTower(nn.Module):
         """Channels of a token; None: they are not what a surgery sees."""
         return None
 
+    @property
+    def has_class_token(self) -> bool:
+        """Whether its image embedding is a class token that attention blocks carry along, as explainers need."""
+        return False
+
     def read_group(
         self,
         images: Tensor,

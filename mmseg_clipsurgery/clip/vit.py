@@ -47,6 +47,10 @@ class CLIPSurgeryViT(ImageTower):
         return self.config['vision_cfg']['width']
 
     @property
+    def has_class_token(self) -> bool:
+        return self.config['vision_cfg'].get('pool_type', 'tok') == 'tok'
+
+    @property
     def blocks(self) -> list[TransformerBlock]:
         """Its blocks in the form of `new_path.Block`."""
         return [TransformerBlock(block, self.heads) for block in self.visual.transformer.resblocks]
@@ -97,10 +101,12 @@ class CLIPSurgeryViT(ImageTower):
 
     def project_tokens(self, first: Tensor | None, patches: Tensor, grid: tuple[int, int]) -> ImageTokens:
         """Final LayerNorm and projection of the class token "b 1 d" and the patches "b n d"."""
-        visual = self.visual
-        patch_tokens = (visual.ln_post(patches) @ visual.proj).transpose(1, 2).unflatten(2, grid)
-        cls_token = None if first is None else visual.ln_post(first[:, 0]) @ visual.proj
-        return ImageTokens(cls_token, patch_tokens)
+        patch_tokens = self.to_joint(patches).transpose(1, 2).unflatten(2, grid)
+        return ImageTokens(None if first is None else self.to_joint(first[:, 0]), patch_tokens)
+
+    def to_joint(self, tokens: Tensor) -> Tensor:
+        """Final LayerNorm and projection of tokens "... d" into the joint space, "... c"."""
+        return self.visual.ln_post(tokens) @ self.visual.proj
 
 
 def given(guide: Tensor | None) -> dict[str, Tensor]:

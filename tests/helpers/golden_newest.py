@@ -42,14 +42,14 @@ DINO_NAMES = {
 }
 
 
-def names(pattern: str = '*') -> list[str]:
+def names(pattern: str = '*', folder: Path = FOLDER) -> list[str]:
     """Stems of the files that match a glob, sorted."""
-    return sorted(path.stem for path in FOLDER.glob(f'{pattern}.npz'))
+    return sorted(path.stem for path in folder.glob(f'{pattern}.npz'))
 
 
-def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(name: str, folder: Path = FOLDER) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(arrays as tensors, settings) of one file."""
-    with np.load(FOLDER / f'{name}.npz') as arrays:
+    with np.load(folder / f'{name}.npz') as arrays:
         settings = json.loads(str(arrays['settings']))
         found = {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files if key != 'settings'}
     return found, settings

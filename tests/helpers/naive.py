@@ -90,7 +90,7 @@ def resize_matrix(have: int, want: int, position: str) -> Tensor:
             centre = max(centre, 0)
         for j in range(math.floor(centre) - 1, math.floor(centre) + 3):
             distance = abs(centre - j)
-            weight = cubic(distance, -0.75) if position == 'bicubic_scale' else max(1 - distance, 0)
+            weight = max(1 - distance, 0) if position == 'bilinear' else cubic(distance, -0.75)
             matrix[i, min(max(j, 0), have - 1)] += weight
     return matrix
 
