@@ -47,7 +47,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
         points = model.points(pixels, arguments.word, **settings)
         return points if sam is None else sam.mask(points)
 
-    files = {} if sam is None else {'mask.png': lambda result, path: result.save_mask(path)}
+    files = {} if sam is None else {'mask.png': lambda result, path, photo: result.save_mask(path)}
     asked = {'word': arguments.word, 'sam': sam_identity(arguments.sam), **settings}
     return Question(ask, asked, files)
 

@@ -34,7 +34,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
         ask=lambda model, pixels: model.recognise(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
         check=None if truth is None else lambda photos: check_labels(truth, photos),
-        end=None if truth is None else lambda results, out: measure(truth, vocabulary, results, out),
+        end=None if truth is None else lambda photos, places: measure(truth, vocabulary, photos, places),
     )
 
 

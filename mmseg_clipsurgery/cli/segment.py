@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from .label_formats import FORMATS, check_formats, files_of_photo, label_names, write_run
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
@@ -29,11 +31,21 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         '--threshold', type=float, default=0.0, help='similarity a pixel needs, for one word alone'
     )
+    parser.add_argument(
+        '--format',
+        nargs='+',
+        choices=FORMATS,
+        default=[],
+        help="also write 'palette': PNG masks in colours, 'labelme': polygons, 'coco': one file for all photos, masks "
+        'as run lengths, which CVAT and Label Studio import',
+    )
     parser.add_argument('--pamr', action='store_true', help="move borders onto the photo's edges (slow)")
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
+    classes = label_names(vocabulary)
+    check_formats(arguments.format, len(classes))
     settings = dict(
         logit_scale=arguments.logit_scale,
         prob_thd=arguments.prob_thd,
@@ -45,7 +57,8 @@ def prepare(arguments: argparse.Namespace) -> Question:
     return Question(
         ask=lambda model, pixels: model.segment(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
-        files={'labels.png': lambda result, path: result.save_labels(path)},
+        files=files_of_photo(arguments.format),
+        end=partial(write_run, classes) if 'coco' in arguments.format else None,
     )
 
 

@@ -129,6 +129,17 @@ def test_masks_of_classes_share_out_the_photo():
         result.mask('dog')
 
 
+def test_an_overlay_has_the_size_of_the_photo_and_the_colours_of_its_labels():
+    result = answers(60, 80)['segmentation']
+    assert np.array_equal(result.overlay(0.0), result.pixels)
+    assert np.array_equal(result.overlay(1.0), np.array(result.colours())[result.labels])
+    half = np.asarray(result.overlay(0.5)).astype(float)
+    assert (
+        np.abs(half - (np.asarray(result.overlay(0.0)) / 2 + np.asarray(result.overlay(1.0)) / 2)).max()
+        <= 0.5
+    )
+
+
 WRONG_ENDINGS = {
     'figure as JSON': ('heat maps', 'save_figure', 'a.json', r"'\.json'; save_record writes \.json files"),
     'figure as arrays': ('heat maps', 'save_figure', 'a.npz', r'save_arrays writes \.npz files'),
@@ -152,6 +163,13 @@ WRONG_ENDINGS = {
         'a.jpg',
         r'save_labels writes \.png, got .* save_figure writes',
     ),
+    'palette as JSON': ('segmentation', 'save_palette', 'a.json', 'save_record writes'),
+    'polygons as a picture': (
+        'segmentation',
+        'save_labelme',
+        'a.png',
+        r'save_labelme writes \.json, got .* save_figure writes',
+    ),
     'mask as arrays': ('mask', 'save_mask', 'a.npz', 'save_arrays writes'),
 }
 
@@ -161,7 +179,9 @@ WRONG_ENDINGS = {
 )
 def test_a_wrong_ending_is_refused_with_the_right_method(tmp_path, kind, method, name, message):
     with pytest.raises(ValueError, match=message):
-        getattr(answers(6, 8)[kind], method)(tmp_path / name)
+        getattr(answers(6, 8)[kind], method)(
+            tmp_path / name, *(['a.jpg'] if method == 'save_labelme' else [])
+        )
     assert not list(tmp_path.iterdir())
 
 
