@@ -3,6 +3,7 @@
     text lines      aeroplane · sofa, couch · background: sky, wall         see `vocabulary`
                     0 background · 1: aeroplane · 1, aeroplane              numbered without gaps from 0 or 1
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
+                    {"fish": ["A fish has scales.", "a fish"]}, prompts a class as in CuPL's files, repeated ones once
                     {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
                     {"names": ...} and {"id2label": ...}, whose value is one of these
     CSV, tabs       a header with a column Name, as ADE20K's objectInfo; synonyms are separated by ; or ,
@@ -97,9 +98,16 @@ def from_object(content: dict) -> Classes | Mapping[str, Any]:
     elif content and all(type(value) is int for value in content.values()):
         pairs = sorted((value, key) for key, value in content.items())
     else:
-        return content
+        return {name: without_repeats(words) for name, words in content.items()}
     check_run([index for index, _ in pairs])
     return [name for _, name in pairs]
+
+
+def without_repeats(words: Any) -> Any:
+    """A list of texts with each of them once, since a language model that wrote them repeats itself; else as it is."""
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        return list(dict.fromkeys(words))
+    return words
 
 
 def table_of(text: str, header: str) -> bool:

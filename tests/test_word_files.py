@@ -56,6 +56,14 @@ def test_synonyms(text, tmp_path):
     assert Vocabulary.read(tmp_path / 'words') == Vocabulary.read([['sofa', 'couch'], 'cat'])
 
 
+def test_prompts_of_a_language_model_are_words_of_their_class(tmp_path):
+    (tmp_path / 'cupl.json').write_text(
+        '{"fish": ["a fish", "fish scales", "a fish"], "sky": ["A sky is blue: up."]}'
+    )
+    found = Vocabulary.read(tmp_path / 'cupl.json')
+    assert found == Vocabulary.read({'fish': ['a fish', 'fish scales'], 'sky': ['A sky is blue: up.']})
+
+
 def test_a_word_may_start_with_a_number(tmp_path):
     (tmp_path / 'words').write_text('2 door car\nbus\n')
     assert Vocabulary.read(tmp_path / 'words').classes == ('2 door car', 'bus')

@@ -88,18 +88,27 @@ def check_labels(truth: Mapping[str, np.ndarray], photos: Sequence[Photo]) -> No
 def measure(
     truth: Mapping[str, np.ndarray], vocabulary: Vocabulary, photos: Sequence[Photo], places: ResultFiles
 ) -> None:
-    """mAP over the results on disk, printed and written as OUT/recognise_mAP.json."""
-    scores, present = [], []
-    for photo in photos:
-        record = places.path(photo, 'recognise.json').read_text(encoding='utf-8')
-        found = json.loads(record)['scores']
-        scores.append([found[name] for name in vocabulary.classes])
-        present.append(label_of(truth, photo))
-    if not scores:
+    """mAP over the results on disk, by the softmax and by presence, printed and written as OUT/recognise_mAP.json."""
+    if not photos:
         raise ValueError('no photo was answered, so there is no mAP')
-    stacked = np.array(present, dtype=bool)
-    precision = average_precision(np.array(scores), stacked)
+    records = [
+        json.loads(places.path(photo, 'recognise.json').read_text(encoding='utf-8')) for photo in photos
+    ]
+    stacked = np.array([label_of(truth, photo) for photo in photos], dtype=bool)
+    scores, presence = (
+        np.array([[record[kind][name] for name in vocabulary.classes] for record in records])
+        for kind in ('scores', 'presence')
+    )
+    precision = average_precision(scores, stacked)
     rows = class_rows(vocabulary.classes, precision, stacked)
-    result = {'mAP': mean_of_occurring(precision.tolist()), 'images': len(scores), 'per_class': rows}
-    write_json(places.out / 'recognise_mAP.json', result)
-    print(f'{table(rows)}\nmAP {result["mAP"]:.2f} over {len(scores)} photos')
+    by_presence = mean_of_occurring(average_precision(presence, stacked).tolist())
+    result = {
+        'mAP': mean_of_occurring(precision.tolist()),
+        'mAP_presence': by_presence,
+        'images': len(photos),
+    }
+    write_json(places.out / 'recognise_mAP.json', {**result, 'per_class': rows})
+    print(
+        f'{table(rows)}\nmAP {result["mAP"]:.2f} by the softmax over the words, {by_presence:.2f} by presence, over '
+        f'{len(photos)} photos'
+    )

@@ -39,7 +39,12 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
 
 def tell(result: 'Recognition') -> str:
-    return ', '.join(f'{word} {score:.2f}' for word, score in result.best(5).items())
+    there, best = (
+        [f'{word} {value:.2f}' for word, value in found.items()]
+        for found in (result.present(8), result.best(3))
+    )
+    fits = f'; fits best: {", ".join(best)}' if len(result.words) > 1 else ''
+    return f'is there: {", ".join(there)}{fits}'
 
 
 TASK = Task('recognise', 'Say which words photos hold.', add_options, prepare, tell, 'recognise_side', True)

@@ -20,7 +20,7 @@ from ..evaluation.runner import evaluate
 from ..evaluation.variants import combined, share_a_pass
 from ..protocols.settings import entry
 from .cells import Cell, cells, is_done, keep, run_config
-from .completeness import images_note
+from .completeness import figure_note
 from .keys import Key, data_of, settings_key
 from .own_data_sets import read_data_sets
 from .processes import evaluate_in_processes
@@ -203,7 +203,7 @@ def figure_line(cell: Cell, results: Mapping[str, Any]) -> str:
     said = f'mIoU {results["metrics"]["mIoU"]:.2f}'
     (row,) = own_rows([{'cell': vars(cell), **results}])
     compared = verdict(row, cell.data_set)
-    if note := images_note(results):
+    if note := figure_note(results):
         said += f' ({note})'
     elif compared is not None:
         said += (

@@ -44,7 +44,7 @@ def answers(height: int, width: int) -> dict:
         'segmentation': Segmentation(pixels, labels, WORDS),
         'heat maps': HeatMaps(pixels, WORDS, similarity),
         'attention': PatchAttention(pixels, (width - 1, height - 1), similarity[0], 'clip'),
-        'recognition': Recognition(pixels, WORDS, similarity[:, 0, 0]),
+        'recognition': Recognition(pixels, WORDS, similarity[:, 0, 0], similarity[:, 1, 1]),
         'text': TextExplanation(
             pixels, 'a 猫 sat', ('a', '猫', 'sat'), relevance, 0.3, similarity[0], 'tokens'
         ),
@@ -194,6 +194,19 @@ def test_label_maps_and_masks_are_saved_as_they_are(tmp_path):
     shares = made['segmentation'].shares()
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_recognition_leads_with_presence_and_leaves_the_softmax_out_for_one_word():
+    pixels, words = photos.photo(60, 80), ('a', 'b', 'c')
+    result = Recognition(pixels, words, np.array([0.2, 0.9, 0.6]), np.array([0.7, 0.1, 0.2]))
+    assert list(result.present(2).items()) == [('b', 0.9), ('c', 0.6)]
+    assert list(result.best(2).items()) == [('a', 0.7), ('c', 0.2)]
+    record = result.record()
+    assert list(record['presence']) == ['b', 'c', 'a']
+    assert list(record['scores']) == ['a', 'c', 'b']
+    one = Recognition(pixels, ('a',), np.array([0.2]), np.array([0.2]))
+    tall = Recognition(pixels, words[:2], np.array([0.2, 0.1]), np.array([0.7, 0.3]))
+    assert one.draw().height <= tall.draw().height
 
 
 def test_points_have_the_names_of_sam():
