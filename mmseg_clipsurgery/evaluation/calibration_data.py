@@ -39,10 +39,8 @@ def build_split(cfg: Config, split: str) -> Any:
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         return DATASETS.build(source)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f'the split file {split} does not exist in {source.get("data_root")}'
-        ) from None
+    except (FileNotFoundError, AssertionError):  # MMSeg asserts that its file of names is there
+        raise FileNotFoundError(f'the split file {split} of {source["type"]} does not exist') from None
 
 
 def check_split(cfg: Config, split: str) -> None:
