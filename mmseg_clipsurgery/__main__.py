@@ -21,6 +21,10 @@ COMMANDS = {
     ),
     'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
     'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
+    'calibrate': (
+        'mmseg_clipsurgery.cli.calibrate',
+        'choose thresholds by a few labelled images; say what they gain on others',
+    ),
     'check-dataset': (
         'mmseg_clipsurgery.cli.check_dataset',
         'check the files of a data set before a run',

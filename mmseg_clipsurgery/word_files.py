@@ -6,6 +6,7 @@
                     aeroplane:128,0,0::                                     CVAT's label map
     YAML            names: [cat, dog] · names: over lines that are indented or begin with -
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
+                    {"fish": ["A fish has scales.", "a fish"]}, prompts a class as in CuPL's files, repeated ones once
                     {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
                     {"names": ...} and the other `HOLDERS`, whose value is one of these
     CSV, tabs       a header with a column Name, as ADE20K's objectInfo; synonyms are separated by ; or ,
@@ -198,9 +199,16 @@ def from_object(content: dict) -> Classes | Mapping[str, Any]:
         for key, value in content.items():
             if not isinstance(value, str | list) or not all(isinstance(word, str) for word in value):
                 raise ValueError(f'"{key}" holds no word and no list of words, got {str(value)[:60]}')
-        return content
+        return {name: without_repeats(words) for name, words in content.items()}
     check_run([index for index, _ in pairs])
     return without_identifiers([name for _, name in pairs])
+
+
+def without_repeats(words: Any) -> Any:
+    """A list of texts with each of them once, since a language model that wrote them repeats itself; else as it is."""
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        return list(dict.fromkeys(words))
+    return words
 
 
 def table_of(text: str, header: str) -> bool:

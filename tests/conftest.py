@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-# Seconds of CPU of a test without its fixtures: 25 times what a fast test may take, for first imports and slow machines.
+# Seconds of CPU of a test without fixtures: 25 times what a fast test may take, for first imports and slow machines.
 FAR_TOO_LONG = 5.0
 
 

@@ -68,6 +68,8 @@ DOORS = {
     'guides.weights': {'huggingface_hub'},
     'leaderboard.charts': {'matplotlib'},
     'api.opencv': {'cv2'},
+    'api.formats.coco': {'pycocotools'},
+    'api.formats.detections': {'supervision'},
     'api.sam': {'transformers'},
 }  # third parties that one file alone may import
 

@@ -80,6 +80,14 @@ def test_synonyms(text, tmp_path):
     assert Vocabulary.read(tmp_path / 'words') == Vocabulary.read([['sofa', 'couch'], 'cat'])
 
 
+def test_prompts_of_a_language_model_are_words_of_their_class(tmp_path):
+    (tmp_path / 'cupl.json').write_text(
+        '{"fish": ["a fish", "fish scales", "a fish"], "sky": ["A sky is blue: up."]}'
+    )
+    found = Vocabulary.read(tmp_path / 'cupl.json')
+    assert found == Vocabulary.read({'fish': ['a fish', 'fish scales'], 'sky': ['A sky is blue: up.']})
+
+
 def test_a_word_that_holds_commas_stands_in_quotes(tmp_path):
     (tmp_path / 'words').write_text('house:"building,  edifice", hut\n"sofa, couch"\n')
     vocabulary = Vocabulary.read(tmp_path / 'words')

@@ -79,7 +79,7 @@ def evaluate_in_mmseg(method: str, split: str, folder: Path, scenes: int | None 
 
 def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
     """As `evaluate_in_mmseg`, by the Python interface."""
-    from mmseg_clipsurgery.api.results.base import write_json
+    from mmseg_clipsurgery.environment.files import write_json
     from mmseg_clipsurgery.evaluation.metrics.confusion import confusion_counts, group_means, mean_iou
     from mmseg_clipsurgery.inference.label_files import write_labels
     from mmseg_clipsurgery.scenes import CLASSES, GROUNDS, OBJECTS

@@ -15,12 +15,14 @@ are all strings serve every photo, a list of such lists gives each photo its own
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import explain
+from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores, word_presence
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
@@ -37,7 +39,7 @@ from .reading import DEFAULT, Reading
 from .results import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
 from .results.base import maps_at
 from .text_maps import against_empty, text_maps
-from .word_lists import Words, chunks, texts_for, texts_of, words_for
+from .word_lists import Words, chunks, texts_for, texts_of, told_from, words_for
 from .word_relevance import RelevanceMethod, embed_texts, word_relevance
 
 
@@ -90,6 +92,7 @@ class SurgeryModel:
         feedback: Mapping | None = None,
         scores: bool = False,
         min_presence: float | None = None,
+        calibration: str | Path | None = None,
     ) -> Segmentation | list[Segmentation]:
         """A label for every pixel of the photo, at its own size.
 
@@ -102,22 +105,19 @@ class SurgeryModel:
             min_presence: drop words that the class token finds absent: those whose probability against the empty
                 string (`recognition.word_presence`) is below this; 0.5 is where the photo is as near to one as to the
                 other. The best word stays, and so does 'background'. None: keep all.
+            calibration: a file that `mmseg-clipsurgery calibrate` wrote; its settings stand in place of logit_scale,
+                prob_thd, area_thd and threshold.
 
         Raises:
-            ValueError, FileNotFoundError: no words, no photo, or settings out of range.
+            ValueError, FileNotFoundError: no words, no photo, settings out of range, or a calibration of other words.
         """
-        predictor = self.encoders.predictor(
-            threshold,
-            logit_scale=logit_scale,
-            prob_thd=prob_thd,
-            area_thd=area_thd,
-            pamr=pamr,
-            feedback=feedback,
-            scores=scores,
-        )
+        given = dict(logit_scale=logit_scale, prob_thd=prob_thd, area_thd=area_thd, threshold=threshold)
+        found = None if calibration is None else Calibration.read(calibration)
         short_side = self.encoders.sizes.segment
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Segmentation]:
+            settings = given if found is None else given | found.settings_for(vocabulary, self.surgery_name)
+            predictor = self.encoders.predictor(**settings, pamr=pamr, feedback=feedback, scores=scores)
             check_thresholds(predictor.settings, vocabulary)
             check_feedback_words(predictor.settings, vocabulary)
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
@@ -148,6 +148,7 @@ class SurgeryModel:
         images: Images,
         words: Words,
         *,
+        among: VocabularySpec = None,
         form: Similarity = 'released',
         min_presence: float | None = None,
     ) -> HeatMaps | list[HeatMaps]:
@@ -155,17 +156,21 @@ class SurgeryModel:
 
         Args:
             images, words: as `segment`. Each word is told from all others, so more words make better maps.
+            among: more words that they are told from, which get no maps of their own.
             form: 'released' or 'paper', of feature surgery, or 'cosine' for none.
             min_presence: leave out the maps of absent words, as `segment` does.
         """
 
+        others = Vocabulary.read(among)
+
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[HeatMaps]:
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
-            found = []
+            told = told_from(vocabulary, others)
+            competing, found = queries if others is None else self.encoders.text(told), []
             for photo, tokens, keep in zip(pixels, self._tokens(pixels), kept, strict=True):
-                logits = grid_logits(tokens, queries, form)[0].permute(1, 2, 0)
-                maps = class_maximum(logits, queries.class_of, vocabulary.num_classes).permute(2, 0, 1)
-                shown = range(len(maps)) if keep is None else keep.nonzero()[:, 0].tolist()
+                logits = grid_logits(tokens, competing, form)[0].permute(1, 2, 0)
+                maps = class_maximum(logits, competing.class_of, told.num_classes).permute(2, 0, 1)
+                shown = range(vocabulary.num_classes) if keep is None else keep.nonzero()[:, 0].tolist()
                 names = tuple(vocabulary.classes[k] for k in shown)
                 found.append(HeatMaps(to_uint8(photo), names, maps.cpu().numpy()[list(shown)]))
             return found
@@ -181,21 +186,23 @@ class SurgeryModel:
         form: SurgeryForm = 'released',
         logit_scale: float | None = None,
     ) -> Recognition | list[Recognition]:
-        """Which words the photo holds, by its class token.
+        """Which words the photo holds, by its class token: each against the empty string, and all against each other.
 
         Args:
             images, words: as `segment`.
             form: of feature surgery, see `recognition`.
-            logit_scale: before the softmax; None: the model's own.
+            logit_scale: before the softmax, and of each word's presence; None: the model's own.
         """
         scale = self.encoders.logit_scale if logit_scale is None else logit_scale
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
             all_tokens = self.encoders.tokens(pixels, self.encoders.sizes.recognise)
+            empty = self.encoders.text.embed_words(['']) if queries.empty is None else queries.empty
             found = []
             for photo, tokens in zip(pixels, all_tokens, strict=True):
-                scores = recognition_scores(tokens.cls_token, queries, form, scale)[0]
-                found.append(Recognition(to_uint8(photo), vocabulary.classes, scores.cpu().numpy()))
+                scores = recognition_scores(tokens.cls_token, queries, form, scale)[0].cpu().numpy()
+                presence = word_presence(tokens.cls_token, queries, empty, scale)[0].cpu().numpy()
+                found.append(Recognition(to_uint8(photo), vocabulary.classes, presence, scores))
             return found
 
         return self._by_words(images, words, results)

@@ -1,4 +1,7 @@
-"""The one door to OpenCV: files are decoded and pixels resized as MMSeg's pipelines do it through mmcv, to the bit."""
+"""The one door to OpenCV: files are decoded and pixels resized as MMSeg's pipelines do it through mmcv, to the bit.
+
+Masks get their borders here too.
+"""
 
 from typing import Literal
 
@@ -39,3 +42,28 @@ def size_within(size: tuple[int, int], short_side: int, long_side: int) -> tuple
     scale = min(limits[1] / max(size), limits[0] / min(size))
     height, width = (max(1, int(side * scale + 0.5)) for side in size)
     return height, width
+
+
+def contours(mask: np.ndarray) -> list[tuple[np.ndarray, list[np.ndarray]]]:
+    """Borders of the 8-connected parts of a mask "H W" bool, and of the holes in each.
+
+    Returns:
+        For each part its outer border and those of its holes: all pixels of the part that touch what is outside, in
+        order, each "p 2" int64, (x, y).
+    """
+    flat = np.ascontiguousarray(mask, dtype=np.uint8)
+    found, hierarchy = cv2.findContours(flat, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    borders = [border.reshape(-1, 2).astype(np.int64) for border in found]
+    parents = [] if hierarchy is None else hierarchy.reshape(-1, 4)[:, 3].tolist()
+    parts: dict[int, tuple[np.ndarray, list[np.ndarray]]] = {
+        number: (borders[number], []) for number, parent in enumerate(parents) if parent < 0
+    }
+    for border, parent in zip(borders, parents, strict=True):
+        if parent >= 0:
+            parts[parent][1].append(border)
+    return list(parts.values())
+
+
+def simplified(line: np.ndarray, tolerance: float) -> np.ndarray:
+    """A closed line "p 2" int64 with fewer corners, none of its points further from it than a tolerance in pixels."""
+    return cv2.approxPolyDP(line.astype(np.int32), tolerance, True).reshape(-1, 2).astype(np.int64)

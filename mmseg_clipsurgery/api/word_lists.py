@@ -51,6 +51,23 @@ def given_words(words: Words) -> Vocabulary:
     return vocabulary
 
 
+def told_from(vocabulary: Vocabulary, others: Vocabulary | None) -> Vocabulary:
+    """The vocabulary, then the classes of another one whose name and words it has not: what its words compete with."""
+    if others is None:
+        return vocabulary
+    known, more = {*vocabulary.classes, *vocabulary.queries}, words_of_classes(others)
+    new = [(name, [word for word in words if word not in known]) for name, words in more if name not in known]
+    return Vocabulary.of([*words_of_classes(vocabulary), *((name, words) for name, words in new if words)])
+
+
+def words_of_classes(vocabulary: Vocabulary) -> list[tuple[str, list[str]]]:
+    """(Class name, its words), in label order."""
+    pairs = list(zip(vocabulary.class_of, vocabulary.queries, strict=True))
+    return [
+        (name, [word for k, word in pairs if k == index]) for index, name in enumerate(vocabulary.classes)
+    ]
+
+
 def texts_for(text: str | Sequence[str], count: int, batch: bool) -> list[str]:
     """A text for each photo: one for all, or, for a list of photos, a list with one for each.
 

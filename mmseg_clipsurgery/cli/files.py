@@ -23,10 +23,39 @@ LONGEST = 160  # bytes of a result's name before its ending; file systems take 2
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo's file, and the name of its results, a path below the output folder."""
+    """A photo's file.
+
+    Args:
+        path: where it is.
+        name: of its results, a path below the output folder.
+        relative: its path below the folder that was given, or its base name.
+    """
 
     path: Path
     name: str
+    relative: str
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """Where results go.
+
+    Args:
+        out: the output folder.
+        surgeries: names of the models that are asked.
+    """
+
+    out: Path
+    surgeries: Sequence[str]
+
+    def path(self, photo: Photo, kind: str) -> Path:
+        """OUT/<name>_<kind>."""
+        return self.out / f'{photo.name}_{kind}'
+
+    def of_surgery(self, kind: str, surgery: str) -> str:
+        """'labels.png', with the surgery's name where there are several."""
+        stem, dot, ending = kind.rpartition('.')
+        return kind if len(self.surgeries) == 1 else f'{stem}_{surgery}{dot}{ending}'
 
 
 @dataclass
@@ -79,7 +108,7 @@ def named(files: Sequence[tuple[Path, Path]]) -> list[Photo]:
                 f'the results of {photos[name].path} and {path} would both be named {name}; give the folder that '
                 'holds both, or ask in two runs'
             )
-        photos[name] = Photo(path, name)
+        photos[name] = Photo(path, name, relative.as_posix())
     return list(photos.values())
 
 

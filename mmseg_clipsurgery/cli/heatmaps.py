@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .options import add_presence, add_words, read_words
+from .options import add_against, add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     add_words(parser)
+    add_against(parser)
     add_presence(parser)
     parser.add_argument(
         '--form',
@@ -25,7 +26,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
-    settings = dict(form=arguments.form, min_presence=arguments.min_presence)
+    settings = dict(among=arguments.against, form=arguments.form, min_presence=arguments.min_presence)
     return Question(
         ask=lambda model, pixels: model.heatmaps(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},

@@ -21,6 +21,23 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'photos', nargs='*', metavar='PHOTO', help='files, or folders with all photos in them'
     )
+    add_model(parser)
+    output = parser.add_argument_group('output')
+    output.add_argument('--out', default='clipsurgery_out', help='folder (default: %(default)s)')
+    output.add_argument('--json', action='store_true', help='also write each result as JSON')
+    output.add_argument('--no-figures', action='store_true', help='write no pictures')
+    output.add_argument(
+        '--opacity', type=float, default=OPACITY, help='of colours over the photo (default: %(default)s)'
+    )
+    output.add_argument(
+        '--overwrite', action='store_true', help='answer photos again that have results already'
+    )
+    add_import_option(parser)
+    add_debug_option(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which CLIP, which surgery, how photos are read."""
     model = parser.add_argument_group('model')
     model.add_argument('--arch', help='open_clip model, folder, hf-hub:... or scenes (default: ViT-B-16)')
     model.add_argument('--weights', help='open_clip tag, file or folder (default for ViT-B-16: openai)')
@@ -67,32 +84,32 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='photos of more pixels are refused (default: %(default)s)',
     )
-    output = parser.add_argument_group('output')
-    output.add_argument('--out', default='clipsurgery_out', help='folder (default: %(default)s)')
-    output.add_argument('--json', action='store_true', help='also write each result as JSON')
-    output.add_argument('--no-figures', action='store_true', help='write no pictures')
-    output.add_argument(
-        '--opacity', type=float, default=OPACITY, help='of colours over the photo (default: %(default)s)'
-    )
-    output.add_argument(
-        '--overwrite', action='store_true', help='answer photos again that have results already'
-    )
-    add_import_option(parser)
-    add_debug_option(parser)
 
 
-def add_words(parser: argparse._ArgumentGroup) -> None:
+def add_words(parser: argparse._ArgumentGroup, required: bool = True) -> None:
     """Which words: on the command line, or a vocabulary."""
-    group = parser.add_mutually_exclusive_group(required=True)
+    group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument(
         '--words',
         nargs='+',
         metavar='WORD',
-        help="the words, each with its synonyms where it has some: cat 'sofa, couch' 'background: sky, wall'",
+        help="the words, each with its synonyms where it has some: cat 'sofa, couch' 'background: sky, wall'. What "
+        "is not to be found goes into a first word 'background': its words are negative ones, whose pixels are "
+        "labelled 'background'",
     )
     group.add_argument(
         '--vocabulary',
         help=f'a file with such a word a line, or one of {", ".join(resource_names("vocabularies"))}',
+    )
+
+
+def add_against(parser: argparse._ArgumentGroup) -> None:
+    """Which other words maps compete with."""
+    parser.add_argument(
+        '--against',
+        nargs='+',
+        metavar='WORD',
+        help='other words that the map is told from, by feature surgery; they get no maps of their own',
     )
 
 
@@ -145,7 +162,7 @@ def check_photos(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
     """
     if arguments.photos:
         return
-    for option in ('words', 'among', 'surgery'):
+    for option in ('words', 'against', 'surgery'):
         for text in getattr(arguments, option, None) or ():
             if is_file(text) or os.path.isdir(text):
                 raise ValueError(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..api.results.base import write_json
+from ..environment.files import write_json
 from ..environment.ownership import is_trusted
 
 UNCOMPARED = 'weights_file'  # of the settings: where the weights lay, and when they were last hashed

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..api.results.base import write_json
+from ..environment.files import write_json
 from ..environment.paths import user_path
 from ..evaluation.metrics.average_precision import average_precision, class_rows, mean_of_occurring, table
 from ..vocabulary import Vocabulary
-from .files import Photo
+from .files import Photo, ResultFiles
 
 
 def read_labels(path: Path, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
@@ -69,8 +69,7 @@ def row_labels(header: Sequence[str], row: Sequence[str], path: Path) -> list[st
 
 def label_of(truth: Mapping[str, np.ndarray], photo: Photo) -> np.ndarray | None:
     """A photo's labels, by its path below the folder or by its base name."""
-    below = photo.name if photo.name.endswith(photo.path.suffix) else photo.name + photo.path.suffix
-    return next((truth[name] for name in (below, photo.path.name) if name in truth), None)
+    return next((truth[name] for name in (photo.relative, photo.path.name) if name in truth), None)
 
 
 def check_labels(truth: Mapping[str, np.ndarray], photos: Sequence[Photo]) -> None:
@@ -87,19 +86,29 @@ def check_labels(truth: Mapping[str, np.ndarray], photos: Sequence[Photo]) -> No
 
 
 def measure(
-    truth: Mapping[str, np.ndarray], vocabulary: Vocabulary, results: Sequence[tuple[Photo, Path]], out: Path
+    truth: Mapping[str, np.ndarray], vocabulary: Vocabulary, photos: Sequence[Photo], places: ResultFiles
 ) -> None:
-    """mAP over the results on disk, printed and written as OUT/recognise_mAP.json."""
-    scores, present = [], []
-    for photo, path in results:
-        found = json.loads(path.read_text(encoding='utf-8'))['scores']
-        scores.append([found[name] for name in vocabulary.classes])
-        present.append(label_of(truth, photo))
-    if not scores:
+    """mAP over the results on disk, by the softmax and by presence, printed and written as OUT/recognise_mAP.json."""
+    if not photos:
         raise ValueError('no photo was answered, so there is no mAP')
-    stacked = np.array(present, dtype=bool)
-    precision = average_precision(np.array(scores), stacked)
+    records = [
+        json.loads(places.path(photo, 'recognise.json').read_text(encoding='utf-8')) for photo in photos
+    ]
+    stacked = np.array([label_of(truth, photo) for photo in photos], dtype=bool)
+    scores, presence = (
+        np.array([[record[kind][name] for name in vocabulary.classes] for record in records])
+        for kind in ('scores', 'presence')
+    )
+    precision = average_precision(scores, stacked)
     rows = class_rows(vocabulary.classes, precision, stacked)
-    result = {'mAP': mean_of_occurring(precision.tolist()), 'images': len(scores), 'per_class': rows}
-    write_json(out / 'recognise_mAP.json', result)
-    print(f'{table(rows)}\nmAP {result["mAP"]:.2f} over {len(scores)} photos')
+    by_presence = mean_of_occurring(average_precision(presence, stacked).tolist())
+    result = {
+        'mAP': mean_of_occurring(precision.tolist()),
+        'mAP_presence': by_presence,
+        'images': len(photos),
+    }
+    write_json(places.out / 'recognise_mAP.json', {**result, 'per_class': rows})
+    print(
+        f'{table(rows)}\nmAP {result["mAP"]:.2f} by the softmax over the words, {by_presence:.2f} by presence, over '
+        f'{len(photos)} photos'
+    )

@@ -23,7 +23,7 @@ from ..environment.mistakes import sentence
 from ..environment.paths import user_path
 from ..environment.progress import Progress
 from ..visualization.panels import check_opacity
-from .files import Photo, find_photos
+from .files import Photo, ResultFiles, find_photos
 from .models import load_models, settings_of
 from .origins import Origin, keep_settings, read_record
 from .task import Question, Task
@@ -128,7 +128,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     settings = keep_settings(
         note, {**asked, 'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}, arguments.overwrite
     )
-    writer = Writer(task, question, arguments, out, list(models))
+    writer = Writer(task, question, arguments, ResultFiles(out, list(models)))
     run, progress = (
         PhotoRun(task, question, models, writer, settings, reading, arguments.overwrite),
         Progress(len(photos)),
@@ -138,8 +138,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     report(run.outcome, out, skipped)
     if question.end:
         failed = {path for path, _ in run.outcome.failures}
-        kind = f'{task.name}.json'
-        question.end([(photo, writer.path(photo, kind)) for photo in photos if photo.path not in failed], out)
+        question.end([photo for photo in photos if photo.path not in failed], writer.places)
     return run.outcome
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .options import add_against
 from .photo_run import run
 from .task import Question, Task
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument('--word', required=True, help="the target: a text, or several as in 'person+bench'")
-    parser.add_argument(
-        '--among', nargs='+', metavar='WORD', help='other words to tell it from, by feature surgery'
-    )
+    add_against(parser)
     parser.add_argument(
         '--threshold', type=float, default=0.8, help='of positive points (default: %(default)s)'
     )
@@ -35,7 +34,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
     from ..api.word_lists import texts_of
 
     texts_of(arguments.word)
-    settings = dict(among=arguments.among, threshold=arguments.threshold, downsample=arguments.downsample)
+    settings = dict(among=arguments.against, threshold=arguments.threshold, downsample=arguments.downsample)
     sam = None
     if arguments.sam:
         from ..api.sam import Sam
@@ -47,7 +46,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
         points = model.points(pixels, arguments.word, **settings)
         return points if sam is None else sam.mask(points)
 
-    files = {} if sam is None else {'mask.png': lambda result, path: result.save_mask(path)}
+    files = {} if sam is None else {'mask.png': lambda result, path, photo: result.save_mask(path)}
     asked = {'word': arguments.word, 'sam': sam_identity(arguments.sam), **settings}
     return Question(ask, asked, files)
 

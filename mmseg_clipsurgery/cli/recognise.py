@@ -34,12 +34,17 @@ def prepare(arguments: argparse.Namespace) -> Question:
         ask=lambda model, pixels: model.recognise(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
         check=None if truth is None else lambda photos: check_labels(truth, photos),
-        end=None if truth is None else lambda results, out: measure(truth, vocabulary, results, out),
+        end=None if truth is None else lambda photos, places: measure(truth, vocabulary, photos, places),
     )
 
 
 def tell(result: 'Recognition') -> str:
-    return ', '.join(f'{word} {score:.2f}' for word, score in result.best(5).items())
+    there, best = (
+        [f'{word} {value:.2f}' for word, value in found.items()]
+        for found in (result.present(8), result.best(3))
+    )
+    fits = f'; fits best: {", ".join(best)}' if len(result.words) > 1 else ''
+    return f'is there: {", ".join(there)}{fits}'
 
 
 TASK = Task('recognise', 'Say which words photos hold.', add_options, prepare, tell, 'recognise_side', True)

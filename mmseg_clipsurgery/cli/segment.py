@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..vocabulary import Vocabulary
+from .label_formats import FORMATS, check_formats, files_of_photo, label_names, write_run
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
@@ -11,6 +14,7 @@ from .task import Question, Task
 if TYPE_CHECKING:
     from ..api.results import Segmentation
 
+DEFAULTS = {'logit_scale': 40.0, 'prob_thd': None, 'area_thd': None, 'threshold': 0.0}
 PAMR = dict(iterations=10, dilations=(8, 16))  # the leaderboard's
 
 
@@ -18,7 +22,10 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
     add_words(parser)
     add_presence(parser)
     parser.add_argument(
-        '--logit-scale', type=float, default=40.0, help='before the softmax (default: %(default)s)'
+        '--logit-scale',
+        type=float,
+        default=DEFAULTS['logit_scale'],
+        help='before the softmax (default: %(default)s)',
     )
     parser.add_argument(
         '--prob-thd', type=float, help="less probable pixels become the first word, 'background'"
@@ -27,26 +34,62 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
         '--area-thd', type=float, help="words below this share of the foreground become 'background'"
     )
     parser.add_argument(
-        '--threshold', type=float, default=0.0, help='similarity a pixel needs, for one word alone'
+        '--threshold',
+        type=float,
+        default=DEFAULTS['threshold'],
+        help='similarity a pixel needs, for one word alone',
+    )
+    parser.add_argument(
+        '--calibration',
+        metavar='FILE',
+        help='thresholds that `calibrate` chose, in place of the four above',
+    )
+    parser.add_argument(
+        '--format',
+        nargs='+',
+        choices=FORMATS,
+        default=[],
+        help="also write 'palette': PNG masks in colours, 'labelme': polygons, 'coco': one file for all photos, masks "
+        'as run lengths, which CVAT and Label Studio import',
     )
     parser.add_argument('--pamr', action='store_true', help="move borders onto the photo's edges (slow)")
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
+    classes = label_names(vocabulary)
+    check_formats(arguments.format, len(classes))
     settings = dict(
-        logit_scale=arguments.logit_scale,
-        prob_thd=arguments.prob_thd,
-        area_thd=arguments.area_thd,
-        threshold=arguments.threshold,
+        **thresholds(arguments, vocabulary),
         pamr=PAMR if arguments.pamr else None,
         min_presence=arguments.min_presence,
     )
     return Question(
         ask=lambda model, pixels: model.segment(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
-        files={'labels.png': lambda result, path: result.save_labels(path)},
+        files=files_of_photo(arguments.format),
+        end=partial(write_run, classes) if 'coco' in arguments.format else None,
     )
+
+
+def thresholds(arguments: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, float | None]:
+    """Logit scale and thresholds, as they were given or calibrated.
+
+    Raises:
+        ValueError, FileNotFoundError: both, or see `Calibration`.
+    """
+    given = {name: getattr(arguments, name) for name in DEFAULTS}
+    if arguments.calibration is None:
+        return given
+    if own := [name for name, value in given.items() if value != DEFAULTS[name]]:
+        raise ValueError(f'--calibration brings thresholds; leave --{own[0].replace("_", "-")} out')
+    if len(arguments.surgery) > 1:
+        raise ValueError('--calibration is of one surgery; give one --surgery')
+    from ..inference.calibration_files import Calibration
+    from ..surgery import Surgery
+
+    surgery = Surgery.read(arguments.surgery[0]).name
+    return {**given, **Calibration.read(arguments.calibration).settings_for(vocabulary, surgery)}
 
 
 def tell(result: 'Segmentation') -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..api.model import SurgeryModel
     from ..api.results import Result
-    from .files import Photo
+    from .files import Photo, ResultFiles
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Question:
     Args:
         ask: (model, pixels "H W 3") -> result.
         settings: what else decides the result, for the note beside the results.
-        files: ending of a further file -> what writes it from a result.
+        files: ending of a further file -> what writes it: (result, the file's path, the photo's).
         check: looks at the photos before the first one is decoded; raises ValueError.
-        end: called after the last photo with (photo, its JSON) of all that have a result, and the output folder.
+        end: called after the last photo with all photos that have results, and where those are.
     """
 
     ask: 'Callable[[SurgeryModel, np.ndarray], Result]'
     settings: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, Callable[[Any, Path], None]] = field(default_factory=dict)
+    files: Mapping[str, Callable[[Any, Path, Path], None]] = field(default_factory=dict)
     check: 'Callable[[list[Photo]], None] | None' = None
-    end: 'Callable[[list[tuple[Photo, Path]], Path], None] | None' = None
+    end: 'Callable[[list[Photo], ResultFiles], None] | None' = None
 
 
 @dataclass(frozen=True)

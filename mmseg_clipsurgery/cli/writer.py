@@ -1,16 +1,16 @@
 """Where the results of a photo go: the figure, the JSON, and what else the task makes."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from ..api.results import Result, compare
-from ..api.results.base import write_json
+from ..environment.files import write_json
 from ..visualization.figures import save_picture
-from .files import Photo
+from .files import Photo, ResultFiles
 from .task import Question, Task
 
 
@@ -20,19 +20,11 @@ class Writer:
     Args:
         task, question: what is asked.
         arguments: the parsed command line; `opacity`, `json` and `no_figures` count.
-        out: the output folder.
-        surgeries: names of the models that are asked.
+        places: where results go.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        question: Question,
-        arguments: argparse.Namespace,
-        out: Path,
-        surgeries: Sequence[str],
-    ):
-        self.task, self.question, self.out, self.surgeries = task, question, out, surgeries
+    def __init__(self, task: Task, question: Question, arguments: argparse.Namespace, places: ResultFiles):
+        self.task, self.question, self.places = task, question, places
         self.opacity = arguments.opacity
         self.figures = not arguments.no_figures
         self.json = arguments.json or task.always_json or (arguments.no_figures and not question.files)
@@ -40,21 +32,16 @@ class Writer:
     def files(self, photo: Photo) -> list[Path]:
         """All that is written for a photo."""
         kinds = [f'{self.task.name}.png'] * self.figures + [f'{self.task.name}.json'] * self.json
-        kinds += [self.extra(ending, name) for ending in self.question.files for name in self.surgeries]
-        return [self.path(photo, kind) for kind in kinds]
-
-    def path(self, photo: Photo, kind: str) -> Path:
-        """OUT/<name>_<kind>."""
-        return self.out / f'{photo.name}_{kind}'
-
-    def extra(self, ending: str, surgery: str) -> str:
-        """'labels.png', with the surgery's name where there are several."""
-        stem, dot, kind = ending.rpartition('.')
-        return ending if len(self.surgeries) == 1 else f'{stem}_{surgery}{dot}{kind}'
+        kinds += [
+            self.places.of_surgery(kind, name)
+            for kind in self.question.files
+            for name in self.places.surgeries
+        ]
+        return [self.places.path(photo, kind) for kind in kinds]
 
     def origin(self, photo: Photo) -> Path:
         """Where the origin of a photo's results is noted."""
-        return self.path(photo, f'{self.task.name}.origin.json')
+        return self.places.path(photo, f'{self.task.name}.origin.json')
 
     def figure(self, results: Mapping[str, Result]) -> Image.Image | None:
         """The figure of a photo, None where none is written; results by surgery's name."""
@@ -62,13 +49,13 @@ class Writer:
 
     def write(self, photo: Photo, results: Mapping[str, Result], figure: Image.Image | None) -> None:
         """Write everything for a photo; results by surgery's name."""
-        for ending, save in self.question.files.items():
+        for kind, save in self.question.files.items():
             for name, result in results.items():
-                save(result, self.path(photo, self.extra(ending, name)))
+                save(result, self.places.path(photo, self.places.of_surgery(kind, name)), photo.path)
         if self.json:
-            write_json(self.path(photo, f'{self.task.name}.json'), self.record(photo, results))
+            write_json(self.places.path(photo, f'{self.task.name}.json'), self.record(photo, results))
         if figure is not None:
-            save_picture(self.path(photo, f'{self.task.name}.png'), figure)
+            save_picture(self.places.path(photo, f'{self.task.name}.png'), figure)
 
     def record(self, photo: Photo, results: Mapping[str, Result]) -> dict[str, Any]:
         """What the JSON holds: one surgery's result flat, several below their names."""

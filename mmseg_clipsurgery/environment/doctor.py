@@ -177,13 +177,18 @@ def cache() -> Finding:
         )
 
 
-def transformers() -> Finding:
-    version = environment.distribution_version('transformers')
-    return (
-        Finding(OK, version)
-        if version
-        else Finding(NOTE, 'not installed; only for SAM: pip install transformers')
-    )
+def optional(name: str, purpose: str) -> Callable[[], Finding]:
+    """A check of a distribution that one purpose alone needs."""
+
+    def check() -> Finding:
+        version = environment.distribution_version(name)
+        return (
+            Finding(OK, version)
+            if version
+            else Finding(NOTE, f'not installed; only for {purpose}: pip install {name}')
+        )
+
+    return check
 
 
 def package() -> Finding:
@@ -232,5 +237,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     'mmseg': imported_of_stack('mmseg'),
     'embedded model': model,
     'cache': cache,
-    'transformers': transformers,
+    'transformers': optional('transformers', 'SAM'),
+    'pycocotools': optional('pycocotools', '--format coco'),
+    'supervision': optional('supervision', 'to_supervision()'),
 }

@@ -9,9 +9,10 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = '.mmseg_clipsurgery-{}.tmp'  # short: beside a name of 255 bytes there is no room for a longer one
 LEFT_BEHIND = re.compile(r'\.mmseg_clipsurgery-[0-9a-f]{16}\.tmp')
@@ -77,6 +78,12 @@ def read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds a {type(content).__name__}, not an object of names and values')
     return content
+
+
+def write_json(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write JSON in UTF-8; halves of surrogate pairs, as in names of files that are no UTF-8, are escaped."""
+    text = json.dumps(record, ensure_ascii=False) + '\n'
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode('utf-8', 'backslashreplace')))
 
 
 def reason(error: BaseException) -> str:

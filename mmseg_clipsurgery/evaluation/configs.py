@@ -14,7 +14,9 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from ..inference.calibration_files import calibrated
 from ..resources import config as shipped_config
+from ..vocabulary import Vocabulary
 
 
 def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = None) -> Config:
@@ -41,7 +43,28 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
             reason = ' '.join(str(error).split())
             raise ValueError(f'the options {", ".join(options)} do not fit the config: {reason}') from error
         names_to_dicts(cfg)
+    read_calibration(cfg)
     return cfg
+
+
+def read_calibration(cfg: Config) -> None:
+    """Write the settings of a segmentor's `test_cfg.calibration`, a file, into the config.
+
+    Raises:
+        ValueError, FileNotFoundError: many surgeries, or see `inference.calibration_files`.
+    """
+    model: Any = segmentor_config(cfg) or {}
+    if not isinstance((model.get('test_cfg') or {}).get('calibration'), str):
+        return
+    surgery = model['backbone'].get('surgery', 'clip_surgery')
+    if isinstance(surgery, list | tuple) or model.get('variants'):
+        raise ValueError(
+            'test_cfg.calibration is of one surgery, and the config has many; run them one by one'
+        )
+    words = Vocabulary.read(model['text_encoder'].get('vocabulary'))
+    model.test_cfg, head = calibrated(model.test_cfg.to_dict(), model.get('decode_head'), words, surgery)
+    if head is not None:
+        model.decode_head = head
 
 
 def config_of(path: str) -> Config:

@@ -72,6 +72,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
         'probability threshold': inference.get('prob_thd'),
         'area threshold': inference.get('area_thd'),
         'padded windows': inference.get('pad_windows'),
+        'calibrated on': calibrated_on(inference.get('calibration')),
         'PAMR': _named(inference.get('pamr')),
         'feedback': _named(inference.get('feedback')),
         'global share': head.get('global_share') or None,
@@ -86,6 +87,13 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
         'device': device_name(parameter.device),
         'processes': get_world_size(),
     }
+
+
+def calibrated_on(calibration: Any) -> str | None:
+    """How many images settings were calibrated on, and which; None: settings were not calibrated."""
+    if not isinstance(calibration, Mapping):
+        return None
+    return f'{calibration["images"]} images of {calibration["source"]}'
 
 
 def stated_surgery(given: Any, built: Any) -> dict[str, Any] | None:

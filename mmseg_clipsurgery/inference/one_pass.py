@@ -27,6 +27,7 @@ OWN_SETTINGS = (
     'area_thd',
     'pamr',
     'feedback',
+    'calibration',
 )  # of `test_cfg`, that predictors of a pass may differ in
 
 

@@ -145,6 +145,14 @@ class Predictor:
         with without_autocast(queries.class_of.device.type):
             return [logits.full() for logits in found]
 
+    @torch.no_grad()
+    def original_logits(self, image: Tensor, queries: TextQueries, size: Size) -> Tensor:
+        """Logits "H W q" of an image "3 h w" at its original size (H, W), refined where the settings say so."""
+        (tiled,) = self.logits([image], queries)
+        with without_autocast(queries.class_of.device.type):
+            chunks = self._original(tiled, image, size, ()).row_chunks(self.settings.chunk_memory)
+            return torch.cat([chunk.clone() for _, chunk in chunks])
+
     def grid_logits(self, tokens: ImageTokens, queries: TextQueries, whole: Tensor | None) -> Tensor:
         """Logits "b q gh gw" of windows' tokens; whole: class tokens "b c" in place of the windows' own."""
         return self.similarity(tokens if whole is None else tokens._replace(cls_token=whole), queries)

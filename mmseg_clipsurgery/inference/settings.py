@@ -35,6 +35,9 @@ class InferenceSettings:
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
         maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
             explainability; `decode_head.similarity` says which similarity).
+        calibration: where calibrated settings come from, dict(images=10, source=...), for results to say; the
+            segmentor and configs take the file that `mmseg-clipsurgery calibrate` wrote, and put its settings in place
+            of those beside it (`calibration_files`).
         precision: 'fp32', 'bf16' or 'fp16': the tower's autocast; 'tf32': fp32 whose products may be TF32 on a GPU.
         compiled: run the tower through torch.compile, where that works.
         chunk_memory: bytes for the logits of one chunk of rows; None: what suits the device.
@@ -55,6 +58,7 @@ class InferenceSettings:
     feedback: Mapping | None = None
     scores: bool = False
     maps: bool = False
+    calibration: Mapping | None = None
     precision: str = 'fp32'
     compiled: bool = False
     chunk_memory: int | None = None
@@ -86,6 +90,11 @@ class InferenceSettings:
         if settings.precision not in PRECISIONS:
             raise ValueError(
                 f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'
+            )
+        if not isinstance(settings.calibration, Mapping | None):
+            raise ValueError(
+                f'test_cfg.calibration must be a file in the test_cfg of a segmentor, got {settings.calibration!r} '
+                'elsewhere; put it there'
             )
         if settings.pamr is not None:
             try_pamr(settings.pamr)

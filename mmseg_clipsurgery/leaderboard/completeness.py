@@ -1,10 +1,17 @@
-"""Whether a result is of all images of its data set."""
+"""What is to be said beside a figure: that it is not of all images, that its settings were calibrated."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ..datasets.mask_encodings import KNOWN
 from ..scenes.spec import SCENES
+
+
+def figure_note(result: Mapping[str, Any]) -> str | None:
+    """What is to be said beside the figure of a run's result; None: nothing."""
+    calibrated = result['protocol'].get('calibrated on')
+    notes = [images_note(result), f'calibrated on {calibrated}' if calibrated else None]
+    return '; '.join(note for note in notes if note) or None
 
 
 def images_note(result: Mapping[str, Any]) -> str | None:

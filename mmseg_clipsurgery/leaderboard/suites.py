@@ -16,7 +16,7 @@ from mmengine.config import Config
 from ..environment.mistakes import sentence
 from ..protocols.settings import entry
 from .cells import Cell, cells, is_done, keep, run_config
-from .completeness import images_note
+from .completeness import figure_note
 from .keys import Key, data_of, settings_key
 from .own_data_sets import read_data_sets
 from .passes import Configs, Results, groups, outcomes, run_together
@@ -179,7 +179,7 @@ def figure_line(cell: Cell, results: Mapping[str, Any]) -> str:
     said = f'mIoU {results["metrics"]["mIoU"]:.2f}'
     (row,) = own_rows([{'cell': vars(cell), **results}])
     compared = verdict(row, cell.data_set)
-    if note := images_note(results):
+    if note := figure_note(results):
         said += f' ({note})'
     elif compared is not None:
         said += (

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..protocols.settings import entry, own_method, table
-from .completeness import images_note
+from .completeness import figure_note
 from .published import USUAL_BACKBONE, Row, published_data_sets, published_rows, verdict
 from .words_used import words_line, words_of
 
@@ -56,7 +56,7 @@ def own_row(method: str, protocol: str, backbone: str, found: Mapping[str, Mappi
     pamr = 'PAMR' if has_pamr(protocol) else None
     title = methods_of([method])[method]['title']
     figures = {data_set: result['metrics']['mIoU'] for data_set, result in found.items()}
-    notes = {data_set: note for data_set, result in found.items() if (note := images_note(result))}
+    notes = {data_set: note for data_set, result in found.items() if (note := figure_note(result))}
     return Row(
         *(method, title, protocol, backbone, 'ours', OURS, pamr),
         mIoU=figures,
@@ -146,7 +146,7 @@ def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
     for result in cells:
         cell = result['cell']
         if cell['data_set'] in SCENES and not cell['backbone'] and cell['protocol'] == 'scenes':
-            note = images_note(result)
+            note = figure_note(result)
             found.setdefault(cell['method'], {})[cell['data_set']] = {
                 name: f'{value:.2f}' + (f' ({note})' if note else '')
                 for name, value in result['metrics'].items()

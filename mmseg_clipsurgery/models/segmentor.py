@@ -18,6 +18,7 @@ from torch import Tensor
 from ..clip.checkpoints import listed, no_weight
 from ..compatibility import check_feedback, check_has_guide
 from ..guides import build_guide
+from ..inference.calibration_files import calibrated
 from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner, given
 from ..inference.predictor import Prediction, Predictor
@@ -68,6 +69,10 @@ class CLIPSurgerySegmentor(BaseSegmentor):
     ):
         if train_cfg is not None:
             raise ValueError(f'train_cfg must be None, got {train_cfg!r}: nothing is trained')
+        words = Vocabulary.read(text_encoder.get('vocabulary'))
+        test_cfg, decode_head = calibrated(
+            test_cfg, decode_head, words, backbone.get('surgery', 'clip_surgery')
+        )
         check_early(text_encoder, test_cfg)
         weights = {} if pretrained is None else {'pretrained': pretrained}
         tower = MODELS.build({**backbone, **weights})

@@ -32,11 +32,18 @@ def label_overlay(
     """
     shown = panel(pixels)
     resized = Image.fromarray(labels.astype(np.int32)).resize(shown.size, Image.Resampling.NEAREST)
-    indices, lookup = np.asarray(resized), np.asarray(colours, dtype=np.float32)
-    coloured = (indices >= 0) & (indices < len(lookup))
-    mixed = np.array(shown, dtype=np.float32)
+    return coloured(shown, np.asarray(resized), colours, opacity)
+
+
+def coloured(
+    picture: Image.Image, labels: np.ndarray, colours: Sequence[Colour], opacity: float = OPACITY
+) -> Image.Image:
+    """As `label_overlay`, of a picture whose pixels have these labels "H W"."""
+    lookup = np.asarray(colours, dtype=np.float32)
+    has_colour = (labels >= 0) & (labels < len(lookup))
+    mixed = np.array(picture, dtype=np.float32)
     opacity = check_opacity(opacity)
-    mixed[coloured] = (1 - opacity) * mixed[coloured] + opacity * lookup[indices[coloured]]
+    mixed[has_colour] = (1 - opacity) * mixed[has_colour] + opacity * lookup[labels[has_colour]]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 

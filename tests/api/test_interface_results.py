@@ -44,7 +44,7 @@ def answers(height: int, width: int) -> dict:
         'segmentation': Segmentation(pixels, labels, WORDS),
         'heat maps': HeatMaps(pixels, WORDS, similarity),
         'attention': PatchAttention(pixels, (width - 1, height - 1), similarity[0], 'clip'),
-        'recognition': Recognition(pixels, WORDS, similarity[:, 0, 0]),
+        'recognition': Recognition(pixels, WORDS, similarity[:, 0, 0], similarity[:, 1, 1]),
         'text': TextExplanation(
             pixels, 'a 猫 sat', ('a', '猫', 'sat'), relevance, 0.3, similarity[0], 'tokens'
         ),
@@ -129,6 +129,17 @@ def test_masks_of_classes_share_out_the_photo():
         result.mask('dog')
 
 
+def test_an_overlay_has_the_size_of_the_photo_and_the_colours_of_its_labels():
+    result = answers(60, 80)['segmentation']
+    assert np.array_equal(result.overlay(0.0), result.pixels)
+    assert np.array_equal(result.overlay(1.0), np.array(result.colours())[result.labels])
+    half = np.asarray(result.overlay(0.5)).astype(float)
+    assert (
+        np.abs(half - (np.asarray(result.overlay(0.0)) / 2 + np.asarray(result.overlay(1.0)) / 2)).max()
+        <= 0.5
+    )
+
+
 WRONG_ENDINGS = {
     'figure as JSON': ('heat maps', 'save_figure', 'a.json', r"'\.json'; save_record writes \.json files"),
     'figure as arrays': ('heat maps', 'save_figure', 'a.npz', r'save_arrays writes \.npz files'),
@@ -152,6 +163,13 @@ WRONG_ENDINGS = {
         'a.jpg',
         r'save_labels writes \.png, got .* save_figure writes',
     ),
+    'palette as JSON': ('segmentation', 'save_palette', 'a.json', 'save_record writes'),
+    'polygons as a picture': (
+        'segmentation',
+        'save_labelme',
+        'a.png',
+        r'save_labelme writes \.json, got .* save_figure writes',
+    ),
     'mask as arrays': ('mask', 'save_mask', 'a.npz', 'save_arrays writes'),
 }
 
@@ -161,7 +179,9 @@ WRONG_ENDINGS = {
 )
 def test_a_wrong_ending_is_refused_with_the_right_method(tmp_path, kind, method, name, message):
     with pytest.raises(ValueError, match=message):
-        getattr(answers(6, 8)[kind], method)(tmp_path / name)
+        getattr(answers(6, 8)[kind], method)(
+            tmp_path / name, *(['a.jpg'] if method == 'save_labelme' else [])
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -174,6 +194,19 @@ def test_label_maps_and_masks_are_saved_as_they_are(tmp_path):
     shares = made['segmentation'].shares()
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_recognition_leads_with_presence_and_leaves_the_softmax_out_for_one_word():
+    pixels, words = photos.photo(60, 80), ('a', 'b', 'c')
+    result = Recognition(pixels, words, np.array([0.2, 0.9, 0.6]), np.array([0.7, 0.1, 0.2]))
+    assert list(result.present(2).items()) == [('b', 0.9), ('c', 0.6)]
+    assert list(result.best(2).items()) == [('a', 0.7), ('c', 0.2)]
+    record = result.record()
+    assert list(record['presence']) == ['b', 'c', 'a']
+    assert list(record['scores']) == ['a', 'c', 'b']
+    one = Recognition(pixels, ('a',), np.array([0.2]), np.array([0.2]))
+    tall = Recognition(pixels, words[:2], np.array([0.2, 0.1]), np.array([0.7, 0.3]))
+    assert one.draw().height <= tall.draw().height
 
 
 def test_points_have_the_names_of_sam():

@@ -284,6 +284,18 @@ def test_absent_words_are_dropped(model):
     assert model.heatmaps(image, synonyms, min_presence=between).words == ('first', 'others')
 
 
+@pytest.mark.parametrize('words', [['cat'], ['cat', ['dog', 'puppy']]], ids=['one word', 'synonyms'])
+def test_maps_compete_with_other_words(model, words):
+    image, others = photos.photo(), ['sky', 'grass']
+    result = model.heatmaps(image, words, among=others)
+    joint = model.heatmaps(image, [*words, *others])
+    assert result.words == joint.words[: len(words)]
+    assert np.array_equal(result.similarity, joint.similarity[: len(words)])
+    assert not np.allclose(result.similarity, model.heatmaps(image, words).similarity)
+    known = model.heatmaps(image, words, among=['cat', *others])  # its own word is no other one
+    assert np.array_equal(known.similarity, result.similarity)
+
+
 def test_background_and_the_best_word_are_never_dropped(model):
     vocabulary = {'background': ['sky'], 'cat': ['cat'], 'dog': ['dog']}
     words = model.heatmaps(photos.photo(), vocabulary, min_presence=1.0).words
@@ -305,7 +317,10 @@ def test_recognition(model):
     assert list(result.best(2)) == [WORDS[k] for k in result.scores.argsort()[::-1][:2]]
     plain = model.recognise(image, WORDS, form='paper')
     np.testing.assert_allclose(plain.scores, (scale * (cls @ text[:-1].T)[0]).softmax(0), atol=1e-5)
+    alone = [model.recognise(image, [word]).scores[0] for word in WORDS]
+    np.testing.assert_allclose(result.presence, alone, atol=1e-6)  # whatever the other words
     one = model.recognise(image, WORDS[:1])
+    assert np.array_equal(one.presence, one.scores)
     np.testing.assert_allclose(one.scores, (scale * (cls @ (text[:1] - text[-1:]).T)[0]).sigmoid(), atol=1e-5)
     sharp = model.recognise(image, WORDS, logit_scale=100)
     np.testing.assert_allclose(sharp.scores, (100 * surgery).softmax(0), atol=1e-5)

@@ -4,7 +4,7 @@ import io
 
 import photos
 from mmseg_clipsurgery.api.input_sizes import LONG_SIDE, whole_patches, with_short_side
-from mmseg_clipsurgery.api.opencv import CODES, decode, resize, size_within
+from mmseg_clipsurgery.api.opencv import CODES, contours, decode, resize, size_within
 
 import cv2
 import numpy as np
@@ -109,3 +109,15 @@ def test_whole_patches_average_or_smooth(size, short_side):
     interpolation = 'area' if shrinks else 'bicubic'
     expected = mmcv.imresize(pixels, found.shape[1::-1], interpolation=interpolation, backend='cv2')
     assert np.array_equal(found, expected)
+
+
+def test_contours_are_the_pixels_that_touch_what_is_outside():
+    mask = np.random.default_rng(0).random((20, 30)) < 0.6
+    inside = np.pad(mask, 1)
+    touches = ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])
+    found = [points for outer, holes in contours(mask) for points in (outer, *holes)]
+    drawn = np.zeros_like(mask)
+    for points in found:
+        drawn[points[:, 1], points[:, 0]] = True
+    assert np.array_equal(drawn, mask & touches)
+    assert contours(np.zeros((3, 4), bool)) == []

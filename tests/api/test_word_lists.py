@@ -1,6 +1,6 @@
 """Whose words are whose: types alone decide."""
 
-from mmseg_clipsurgery.api.word_lists import chunks, texts_for, texts_of, words_for
+from mmseg_clipsurgery.api.word_lists import chunks, texts_for, texts_of, told_from, words_for
 from mmseg_clipsurgery.api.word_relevance import words_of
 from mmseg_clipsurgery.vocabulary import Vocabulary
 
@@ -85,3 +85,12 @@ def test_what_is_no_text_is_refused(text):
 def test_the_background_alone_is_refused(words):
     with pytest.raises(ValueError, match=r"got '[Bb]ackground' alone, with nothing to tell it from"):
         words_for(words, 1, batch=False)
+
+
+def test_words_to_be_told_from_come_after_and_once():
+    asked = Vocabulary.read([['cat', 'tom'], 'dog'])
+    assert told_from(asked, None) is asked
+    others = Vocabulary.read(['dog', 'sky', ['tom', 'male'], ['cat', 'kitten']])
+    joint = told_from(asked, others)
+    assert joint == Vocabulary.of([('cat', ['cat', 'tom']), ('dog', ['dog']), ('sky', ['sky'])])
+    assert told_from(asked, Vocabulary.read({'pet': ['tom', 'hamster']})).queries[-1] == 'hamster'

@@ -118,7 +118,7 @@ def test_answers_are_those_of_the_python_interface(ask, clip, folder, tmp_path):
     model = load(str(clip), templates='bare', text_cache=False, short_side=None)
     answer = model.segment(folder / 'a.jpg', ['cat', ['dog', 'puppy'], 'grass'], min_presence=0.01)
     assert np.array_equal(Image.open(tmp_path / 'out' / 'a_labels.png'), answer.labels)
-    assert ask('points', folder / 'a.jpg', *TASKS['points'], '--among', 'tree', '--short-side', '48') == 0
+    assert ask('points', folder / 'a.jpg', *TASKS['points'], '--against', 'tree', '--short-side', '48') == 0
     found = json.loads((tmp_path / 'out' / 'a_points.json').read_text())
     model = load(str(clip), templates='bare', text_cache=False, explain_side=48)
     expected = model.points(folder / 'a.jpg', 'cat+dog', among=['tree'])
@@ -151,7 +151,7 @@ def test_one_photo_is_told(ask, folder, capsys):
         'segment': '%',
         'heatmaps': 'cat, dog, grass',
         'points': 'positive points of',
-        'recognise': 'cat 0.',
+        'recognise': 'is there: ',
         'explain-text': 'cosine ',
         'patch-query': 'of its attention goes to patches',
     }
@@ -355,7 +355,7 @@ def test_labels_give_mean_average_precision(ask, clip, folder, tmp_path, capsys,
     expected = 100 * np.nanmean(average_precision(scores, present))
     for _ in range(2):  # the second time from the answers that are there
         assert ask(*words) == 0
-        assert f'mAP {expected:.2f} over 3 photos' in capsys.readouterr().out
+        assert f'mAP {expected:.2f} by the softmax over the words, ' in capsys.readouterr().out
     result = json.loads((tmp_path / 'out' / 'recognise_mAP.json').read_text())
     assert result['mAP'] == pytest.approx(expected, abs=1e-3)
     assert [row['images'] for row in result['per_class']] == [1, 2, 0]

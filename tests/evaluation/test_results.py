@@ -61,6 +61,7 @@ def test_protocol():
         'surgery': dict(last_blocks=2, affinity='vv', residual=True, ffn=False, position='bicubic_scale'),
         'arch': 'ViT-B-16',
         'pretrained': 'openai',
+        'calibrated on': None,
         'PAMR': "{'iterations': 10}",
         'feedback': None,
         'global share': None,

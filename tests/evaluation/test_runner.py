@@ -11,6 +11,10 @@ import mini_voc
 import tiny
 from mmseg_clipsurgery.evaluation import evaluate
 from mmseg_clipsurgery.evaluation.run_logs import OUTPUT, run_logs
+from mmseg_clipsurgery.inference.calibration_files import Calibration
+from mmseg_clipsurgery.leaderboard.completeness import figure_note
+from mmseg_clipsurgery.surgery import Surgery
+from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import pytest
 from mmengine.config import Config
@@ -50,6 +54,24 @@ def test_the_config_of_the_caller_stays_as_it_is(cfg, tmp_path):
     evaluate(cfg, options=options, work_dir=tmp_path / 'work', out=tmp_path / 'masks', tta=True, quiet=True)
     assert (cfg.to_dict(), cfg.pretty_text) == (before, text)
     assert options == {'model.backbone.surgery.last_blocks': 2}
+
+
+@pytest.mark.slow
+def test_results_say_that_settings_were_calibrated(cfg, tmp_path):
+    words = Vocabulary.read(cfg.model.text_encoder.vocabulary)
+    settings = {'logit_scale': 20.0, 'area_thd': 0.0, 'prob_thd': 0.07}
+    surgery = Surgery.read(cfg.model.backbone.surgery).name
+    path = tmp_path / 'calibration.json'
+    Calibration(10, 'dev.txt', surgery, words.classes, settings, {'threshold': 0.0}, {}).write(path)
+    options = {'model.test_cfg.calibration': str(path)}
+    found = evaluate(cfg, options=options, work_dir=tmp_path / 'calibrated', quiet=True)
+    stated = found['protocol']
+    assert stated['calibrated on'] == '10 images of dev.txt'
+    assert figure_note(found).endswith('calibrated on 10 images of dev.txt')
+    by_hand = {'model.test_cfg.logit_scale': 20.0, 'model.test_cfg.prob_thd': 0.07}
+    plain = evaluate(cfg, options=by_hand, work_dir=tmp_path / 'by_hand', quiet=True)
+    assert plain['metrics'] == found['metrics']
+    assert plain['protocol'] == {**stated, 'calibrated on': None}
 
 
 @pytest.mark.slow

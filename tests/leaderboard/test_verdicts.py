@@ -2,7 +2,7 @@
 
 from mmseg_clipsurgery.leaderboard import tables
 from mmseg_clipsurgery.leaderboard.cells import Cell
-from mmseg_clipsurgery.leaderboard.completeness import images_note
+from mmseg_clipsurgery.leaderboard.completeness import figure_note, images_note
 from mmseg_clipsurgery.leaderboard.published import published_rows, verdict
 from mmseg_clipsurgery.leaderboard.suites import figure_line
 from mmseg_clipsurgery.vocabulary import resource_names
@@ -66,6 +66,15 @@ def test_verdict(given, said):
 )
 def test_images_note(stated, note):
     assert images_note({'protocol': stated}) == note
+
+
+def test_calibrated_figures_are_marked():
+    calibrated = {'protocol': {'calibrated on': '10 images of dev.txt'}}
+    assert figure_note(calibrated) == 'calibrated on 10 images of dev.txt'
+    few = {'dataset': 'ScenesDataset', 'split': 'ImageSets/Segmentation/val.txt', 'images': 5}
+    assert figure_note({'protocol': few}) == '5 of 200 images'
+    both = figure_note({'protocol': {**few, **calibrated['protocol']}})
+    assert both == '5 of 200 images; calibrated on 10 images of dev.txt'
 
 
 def test_a_part_of_the_images_is_marked_in_every_table():

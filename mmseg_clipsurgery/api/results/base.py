@@ -10,7 +10,6 @@ masks have methods of their own, `Segmentation.save_labels` and `PromptedMask.sa
 """
 
 import io
-import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...environment.files import atomic_write
+from ...environment.files import atomic_write, write_json
 from ...explain import MapScale, similarity_map
 from ...visualization.figures import PICTURES, gallery, save_picture, stack, table, title_size
 from ...visualization.legends import heat_key
@@ -154,12 +153,6 @@ def maps_at(similarity: np.ndarray, size: tuple[int, int], scale: MapScale = 'mi
     grid = (similarity.shape[1], similarity.shape[2])
     patches = torch.from_numpy(similarity).float().flatten(1).T[None]
     return similarity_map(patches, grid, size, scale)[0].numpy()
-
-
-def write_json(path: str | Path, record: Mapping[str, Any]) -> None:
-    """Write JSON in UTF-8; halves of surrogate pairs, as in names of files that are no UTF-8, are escaped."""
-    text = json.dumps(record, ensure_ascii=False) + '\n'
-    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode('utf-8', 'backslashreplace')))
 
 
 def rounded(values: Any, digits: int = 6) -> list:

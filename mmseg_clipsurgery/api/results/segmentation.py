@@ -10,9 +10,13 @@ from PIL import Image
 
 from ...inference.label_files import write_labels
 from ...visualization.figures import stack, table, title_size
-from ...visualization.label_maps import class_key, classes_by_area, label_overlay
+from ...visualization.label_maps import class_key, classes_by_area, coloured, label_overlay
 from ...visualization.palette import label_colours
-from ...visualization.panels import panel
+from ...visualization.panels import OPACITY, panel
+from ..formats.detections import to_detections
+from ..formats.labelme import write_labelme
+from ..formats.palette import write_palette
+from ..formats.regions import has_background
 from .base import Panels, Result, check_ending
 
 
@@ -32,7 +36,7 @@ class Segmentation(Result):
 
     def colours(self) -> list[list[int]]:
         """RGB of each class; the background is black."""
-        background = self.classes[0].lower() == 'background'
+        background = has_background(self.classes)
         return [*([[0, 0, 0]] if background else []), *label_colours(len(self.classes) - background)]
 
     def shares(self) -> dict[str, float]:
@@ -45,6 +49,10 @@ class Segmentation(Result):
         if name not in self.classes:
             raise ValueError(f'{name!r} is none of the classes {", ".join(map(repr, self.classes))}')
         return self.labels == self.classes.index(name)
+
+    def overlay(self, opacity: float = OPACITY) -> Image.Image:
+        """The photo at its own size under the colours of its labels; opacity of these in [0, 1]."""
+        return coloured(Image.fromarray(self.pixels), self.labels, self.colours(), opacity)
 
     def panels(self, opacity: float) -> Panels:
         coloured = label_overlay(self.pixels, self.labels, self.colours(), opacity)
@@ -68,6 +76,32 @@ class Segmentation(Result):
         """
         check_ending(path, 'save_labels', ('.png',))
         write_labels(path, self.labels, len(self.classes))
+
+    def save_palette(self, path: str | Path) -> None:
+        """Write the labels as a PNG with a palette, which viewers show in colours.
+
+        Raises:
+            ValueError: another ending than .png, or more than 255 classes.
+        """
+        check_ending(path, 'save_palette', ('.png',))
+        write_palette(path, self.labels, self.colours())
+
+    def save_labelme(self, path: str | Path, photo: str | Path) -> None:
+        """Write the labels as LabelMe's JSON, a polygon for each connected part of each class; see `formats.labelme`.
+
+        Args:
+            path: a .json, which LabelMe looks for beside the photo, under its name.
+            photo: the photo's file.
+
+        Raises:
+            ValueError: another ending than .json.
+        """
+        check_ending(path, 'save_labelme', ('.json',))
+        write_labelme(path, self.labels, self.classes, photo)
+
+    def to_supervision(self) -> Any:
+        """The labels as `supervision.Detections`, see `formats.detections`. Raises ImportError with the remedy."""
+        return to_detections(self.labels, self.classes, self.scores)
 
     def record(self) -> dict[str, Any]:
         shares = {name: round(share, 6) for name, share in self.shares().items()}

@@ -1,6 +1,6 @@
 """Words beside the photo: which of a list it holds, and which of a sentence carry the match."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from ...visualization.panels import OPACITY, check_opacity, heat_overlay, panel,
 from .base import Panels, Result, maps_at, rounded
 
 MOST_BARS = 12
+PRESENCE_NOTE = 'is it there? each word against the empty string; from 0.5 on the photo is nearer to the word'
+SCORES_NOTE = 'which fits best? softmax over the words'
 WHAT_BARS_SHOW = {
     'leave_out': 'bars: what the match loses without the word',
     'tokens': "bars: match of the word's own tokens",
@@ -25,37 +27,52 @@ class Recognition(Result):
 
     Attributes:
         words: class names.
-        scores: "k" in [0, 1]; over several words a softmax, each class with the score of its best word.
+        presence: "k" in [0, 1], each word against the empty string, whatever the others (`recognition.word_presence`):
+            which words the photo holds.
+        scores: "k" in [0, 1]; over several words a softmax, each class with the score of its best word: which of them
+            fits best. One word alone has its presence.
     """
 
     words: tuple[str, ...]
+    presence: np.ndarray
     scores: np.ndarray
 
+    def present(self, count: int = MOST_BARS) -> dict[str, float]:
+        """The words that are likeliest to be there, and their presence, the likeliest first."""
+        return first_of(self.words, self.presence, count)
+
     def best(self, count: int = MOST_BARS) -> dict[str, float]:
-        """The best words and their scores, the best first."""
-        order = np.argsort(-self.scores, kind='stable')[:count]
-        return {self.words[k]: float(self.scores[k]) for k in order}
+        """The words that fit best and their scores, the best first."""
+        return first_of(self.words, self.scores, count)
 
     def panels(self, opacity: float) -> Panels:
         return [('image', panel(self.pixels))]
 
     def draw(self, opacity: float = OPACITY) -> Image.Image:
-        """The photo beside a bar for each of the best words."""
-        best, photo = self.best(), panel(self.pixels)
+        """The photo beside bars: which words are there, and below which of several fits best."""
+        photo = panel(self.pixels)
         width = chart_width(photo)
-        chart = bars(list(best), list(best.values()), width, title_size(width))
-        note = (
-            'bars: score against the empty string' if len(self.words) == 1 else 'bars: softmax over the words'
-        )
-        if len(best) < len(self.words):
-            note += f', the best {len(best)} of {len(self.words)}'
-        return beside_or_below(
-            gallery([('', photo)]), stack([chart, text_strip([note], width, title_size(width) - 2)])
+        charts = [self.chart(PRESENCE_NOTE, self.present(), width)]
+        if len(self.words) > 1:
+            charts.append(self.chart(SCORES_NOTE, self.best(), width))
+        return beside_or_below(gallery([('', photo)]), stack(charts))
+
+    def chart(self, note: str, values: Mapping[str, float], width: int) -> Image.Image:
+        """A bar for each word below what the bars answer."""
+        size = title_size(width)
+        if len(values) < len(self.words):
+            note += f'; the first {len(values)} of {len(self.words)}'
+        return stack(
+            [text_strip([note], width, size - 2), bars(list(values), list(values.values()), width, size)]
         )
 
     def record(self) -> dict[str, Any]:
-        scores = {word: float(f'{score:.6g}') for word, score in self.best(len(self.words)).items()}
-        return {**super().record(), 'scores': scores}
+        found = {'presence': self.present(len(self.words)), 'scores': self.best(len(self.words))}
+        short = {
+            name: {word: float(f'{value:.6g}') for word, value in values.items()}
+            for name, values in found.items()
+        }
+        return {**super().record(), **short}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,6 +125,12 @@ class TextExplanation(Result):
         ]
         own = {'sentence': self.sentence, 'match': round(self.match, 6), 'method': self.method}
         return {**super().record(), **own, 'relevance': relevance, 'similarity': rounded(self.similarity)}
+
+
+def first_of(words: Sequence[str], values: np.ndarray, count: int) -> dict[str, float]:
+    """The words of the largest values "k", the largest first."""
+    order = np.argsort(-values, kind='stable')[:count]
+    return {words[k]: float(values[k]) for k in order}
 
 
 def chart_width(photo: Image.Image) -> int:

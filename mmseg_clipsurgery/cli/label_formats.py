@@ -1,0 +1,82 @@
+"""`--format`: the labels of `segment` in the formats of other tools, beside the label maps.
+
+    palette     OUT/<name>_palette.png      a file a photo
+    labelme     OUT/<name>_labelme.json     a file a photo
+    coco        OUT/coco.json               a file a run, made of the label maps at its end
+
+So a run that was stopped goes on with every format, and what it gives at last are the bytes of a run that was not.
+With several surgeries, each name gets that of the surgery, as those of the label maps.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api.results import Segmentation
+    from .files import Photo, ResultFiles
+
+LABEL_MAP = 'labels.png'
+FORMATS = ('palette', 'labelme', 'coco')
+
+FilesOfPhoto = dict[str, 'Callable[[Segmentation, Path, Path], None]']
+
+
+def files_of_photo(formats: Sequence[str]) -> FilesOfPhoto:
+    """The label map, and the formats of a file a photo: ending -> what writes (result, path, the photo's path).
+
+    Args:
+        formats: of `FORMATS`.
+    """
+    files: FilesOfPhoto = {LABEL_MAP: lambda result, path, photo: result.save_labels(path)}
+    if 'palette' in formats:
+        files['palette.png'] = lambda result, path, photo: result.save_palette(path)
+    if 'labelme' in formats:
+        files['labelme.json'] = lambda result, path, photo: result.save_labelme(path, photo)
+    return files
+
+
+def check_formats(formats: Sequence[str], classes: int) -> None:
+    """Find out before the first photo what a format can't do.
+
+    Raises:
+        ValueError: more classes than it holds.
+        ImportError: its library is not installed; with the remedy.
+    """
+    from ..api.formats.coco import import_mask_tools
+    from ..api.formats.palette import check_palette
+
+    if 'palette' in formats:
+        check_palette(classes)
+    if 'coco' in formats:
+        import_mask_tools()
+
+
+def label_names(vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of the labels; one word alone has the labels ('background', word)."""
+    classes = vocabulary.classes
+    return classes if len(classes) > 1 else ('background', *classes)
+
+
+def write_run(classes: Sequence[str], photos: 'Sequence[Photo]', places: 'ResultFiles') -> None:
+    """Write OUT/coco.json, one for each surgery, from the label maps of the photos."""
+    from ..api.formats.coco import write_coco
+
+    for surgery in places.surgeries:
+        kind = places.of_surgery(LABEL_MAP, surgery)
+        maps = {photo.relative: partial(read_labels, places.path(photo, kind)) for photo in photos}
+        write_coco(places.out / places.of_surgery('coco.json', surgery), maps, classes)
+
+
+def read_labels(path: Path) -> 'np.ndarray':
+    """A label map, "H W"."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image)

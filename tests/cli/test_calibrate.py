@@ -1,0 +1,147 @@
+"""`calibrate` on folders and on configs: the settings do what they promise, and go where they are to be used."""
+
+import json
+from pathlib import Path
+
+from mmseg_clipsurgery import load, scenes
+from mmseg_clipsurgery.__main__ import main
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.mmseg
+WORDS = ('background', *scenes.OBJECTS)
+DEV = ('--split', 'ImageSets/Segmentation/dev.txt')
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Six dev scenes, which show every object twice, grounds labelled as background."""
+    for index in (4, 10, 18, 20, 42, 45):
+        scene = scenes.draw_scene('dev', index)
+        for kind, pixels in (('photos', scene.image), ('masks', np.where(scene.mask < 8, scene.mask + 1, 0))):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / kind / f'{index}.png')
+    return tmp_path
+
+
+def ask(folder: Path, *words) -> int:
+    given = [str(folder / 'photos'), '--masks', str(folder / 'masks'), '--arch', 'scenes', '--device', 'cpu']
+    return main(['calibrate', *given, '--out', str(folder / 'calibration.json'), *map(str, words)])
+
+
+def mean_iou(results, folder: Path) -> float:
+    """mIoU in percent of results, in the order of the masks."""
+    masks = [np.asarray(Image.open(path)) for path in sorted((folder / 'masks').iterdir())]
+    labels, truth = (
+        np.concatenate([part.ravel() for part in parts]) for parts in ([r.labels for r in results], masks)
+    )
+    ious = [
+        ((labels == k) & (truth == k)).sum() / max(1, ((labels == k) | (truth == k)).sum()) for k in range(9)
+    ]
+    return 100 * float(
+        np.mean([iou for k, iou in enumerate(ious) if (truth == k).any() or (labels == k).any()])
+    )
+
+
+@pytest.mark.slow
+def test_settings_of_a_folder_gain_where_they_are_used(folder, capsys):
+    assert ask(folder, '--words', *WORDS) == 0
+    file = folder / 'calibration.json'
+    record = json.loads(file.read_text())
+    said = capsys.readouterr().out
+    assert record['images'] == 6
+    assert record['held_out']['background']['gain'] > 0
+    assert f'gain {record["held_out"]["background"]["gain"]:+.2f} +- ' in said
+    model, paths = load('scenes', text_cache=False), sorted((folder / 'photos').iterdir())
+    calibrated = model.segment(paths, list(WORDS), calibration=file)
+    assert mean_iou(calibrated, folder) > mean_iou(model.segment(paths, list(WORDS)), folder)
+    by_hand = model.segment(
+        paths, list(WORDS), **{name: value or None for name, value in record['background'].items()}
+    )
+    assert all(
+        np.array_equal(one.labels, other.labels) for one, other in zip(calibrated, by_hand, strict=True)
+    )
+    command = ['segment', str(paths[0]), '--arch', 'scenes', '--device', 'cpu', '--out', str(folder / 'out')]
+    assert main([*command, '--words', *WORDS, '--calibration', str(file)]) == 0
+    assert np.array_equal(Image.open(folder / 'out' / '10_labels.png'), calibrated[0].labels)
+    one = model.segment(paths[0], ['fish'], calibration=file)
+    assert np.array_equal(
+        one.labels, model.segment(paths[0], ['fish'], threshold=record['one_word']['threshold']).labels
+    )
+
+
+@pytest.mark.slow
+def test_a_config_is_calibrated_and_its_results_say_so(tmp_path, capsys):
+    from mmseg_clipsurgery.evaluation import evaluate
+    from mmseg_clipsurgery.leaderboard.completeness import figure_note
+
+    file = tmp_path / 'calibration.json'
+    few = ['--images', '24', '--check', 'ImageSets/Segmentation/heldout.txt']
+    options = ['--cfg-options', 'test_dataloader.dataset.indices=24']
+    assert (
+        main(['calibrate', '--config', 'scenes', *DEV, *few, *options, '--device', 'cpu', '--out', str(file)])
+        == 0
+    )
+    assert 'images of ImageSets/Segmentation/heldout.txt: mIoU ' in capsys.readouterr().out
+    record = json.loads(file.read_text())
+    assert record['classes'] == list(scenes.CLASSES)
+    assert record['background'] is None
+    changes = {'model.test_cfg.calibration': str(file), 'model.text_encoder.vocabulary': ['fish']}
+    with pytest.raises(ValueError, match='is of surgery clip_surgery, got sclip'):
+        evaluate(
+            'clipsurgery_scenes', options={**changes, 'model.backbone.surgery': 'sclip'}, work_dir=tmp_path
+        )
+    note = figure_note({'protocol': {'calibrated on': '24 images of dev.txt'}})
+    assert note == 'calibrated on 24 images of dev.txt'
+
+
+MISTAKES = {
+    'the split of the test': (
+        ['--config', 'scenes', '--split', './ImageSets/Segmentation/val.txt'],
+        'is the split that the config is evaluated on',
+    ),
+    'no such split': (
+        ['--config', 'scenes', '--split', 'none.txt'],
+        'the split file none.txt of ScenesDataset does not exist',
+    ),
+    'no mask': (['@', '--words', *WORDS, '--masks', 'nowhere'], 'has no mask nowhere/10.png; add it'),
+    'a label too many': (['@', '--words', *WORDS[:4]], 'holds the label'),
+    'a class without a pixel': (
+        ['@', '--words', *WORDS, 'anemone'],
+        "the class 'anemone' has no labelled pixel in the 6",
+    ),
+    'two surgeries': (
+        ['@', '--words', *WORDS, '--surgery', 'clip', 'sclip'],
+        'a calibration is of one surgery',
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('words', 'message'), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_are_one_sentence(folder, capsys, words, message):
+    if words[0] == '@':
+        assert ask(folder, *words[1:]) == 1
+    else:
+        assert main(['calibrate', *words, '--out', str(folder / 'calibration.json')]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('error: ')
+    assert message in last
+    assert not (folder / 'calibration.json').exists()
+
+
+def test_thresholds_beside_a_calibration_are_refused(folder, capsys):
+    command = [
+        'segment',
+        str(folder / 'photos'),
+        '--arch',
+        'scenes',
+        '--words',
+        *WORDS,
+        '--calibration',
+        'x.json',
+    ]
+    assert main([*command, '--prob-thd', '0.5', '--out', str(folder / 'out')]) == 1
+    assert '--calibration brings thresholds; leave --prob-thd out' in capsys.readouterr().err
