@@ -4,7 +4,7 @@
     g_t = d c_t / d r                                                              r: the class token's read, all heads
 
 Everything else in the package runs under `torch.inference_mode` or `torch.no_grad`. Explainers build a graph inside
-`gradients`, from copies of the tokens that come in, and ask `torch.autograd.grad` for gradients by reads and attentions:
+`gradients`, from copies of the tokens that come in, and ask `torch.autograd.grad` for gradients by reads or attentions:
 weights get no `.grad`, and the tower gets no hooks. Gradients are those of fp32.
 """
 

@@ -1,6 +1,6 @@
 """Explainers and their variants against numbers of the authors' codes, `tests/golden/explain`.
 
-Files are named after their authors' codes; towers, images and `settings` are those of `golden_newest`, texts are stored.
+Files are named after their authors' codes; towers, images, `settings` are those of `golden_newest`, texts are stored.
 `grad_eclip_heads` is the released code with the number of heads put right, `grad_eclip_released` as it is.
 """
 
