@@ -203,7 +203,11 @@ def test_ade20k_847_has_one_name_of_each_class():
 
 def test_ade20k_847_of_the_public_codes_is_one_query_of_all_names():
     every, joined = shipped('ade20k_847_synonyms'), shipped('ade20k_847_proxyclip')
-    assert joined == {name: [', '.join(words)] for name, words in every.items()}
+    apart = {name: ', '.join(words) for name, words in joined.items()}
+    # The public word files write one name otherwise.
+    assert apart.pop('altar') == 'altar, communion table, lords table'
+    assert every.pop('altar')[2] == "lord's table"
+    assert apart == {name: ', '.join(words) for name, words in every.items()}
     assert joined['building'] == ['building, edifice']
     assert joined['flowerpot'] == ['pot, flowerpot']
     assert len(set(Vocabulary.read('ade20k_847_proxyclip').queries)) == 847

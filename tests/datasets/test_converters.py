@@ -84,6 +84,15 @@ def test_coco_object_is_made_from_train_ids_where_label_ids_are_gone(coco):
     assert row(next(coco.glob('annotations/val2017/*_instanceTrainIds.png'))) == [1, 80, 0]
 
 
+def test_train_ids_are_left_alone_where_label_ids_are_gone(coco):
+    run(coco_jobs(coco, targets=['stuff']))
+    train_ids = {path: path.read_bytes() for path in coco.glob('annotations/val2017/*_labelTrainIds.png')}
+    for path in train_ids:
+        path.with_name(path.name.replace('_labelTrainIds', '')).unlink()
+    assert run(coco_jobs(coco)) == (2, 2)  # two masks of COCO-Object
+    assert {path: path.read_bytes() for path in train_ids} == train_ids
+
+
 def test_cityscapes_masks_hold_train_ids(tmp_path):
     root = mini_datasets.make('cityscapes', tmp_path)
     for made in root.glob('gtFine/val/*/*_labelTrainIds.png'):
