@@ -34,5 +34,5 @@ def scenes_folder(tmp_path):
 )
 def test_scenes_come_from_a_folder_or_are_drawn(scenes_folder, monkeypatch, settings, expected):
     assert truths(build('ScenesDataset', data_root=str(scenes_folder), **settings)) == expected
-    monkeypatch.setattr(scenes, 'ensure', lambda: scenes_folder, raising=False)
+    monkeypatch.setattr(scenes, 'ensure', lambda splits: scenes_folder)
     assert truths(build('ScenesDataset', **settings)) == expected
