@@ -90,7 +90,8 @@ def shows_traceback(debug: bool) -> bool:
 def sentence(error: BaseException) -> str:
     """An error's message on one line, without what data loaders and registries put around it."""
     if isinstance(error, OSError) and error.errno in REMEDIES:
-        where = f'{error.filename}: ' if error.filename else ''
+        place = error.filename2 or error.filename  # of a file that is renamed, its new name
+        where = f'{place}: ' if place else ''
         return f'{where}{error.strerror}; {REMEDIES[error.errno]}'
     text = str(error).strip()
     if 'Original Traceback' in text:

@@ -49,8 +49,8 @@ def run(jobs: Sequence[Job], report: Report = lambda line: None, threads: int = 
 
     Raises:
         FileNotFoundError: a source is missing; nothing has been made.
-        ValueError: two sources have one target (nothing has been made), a source is damaged or holds what its data set
-            does not have, or a file can't be written.
+        ValueError: two sources have one target (nothing has been made), or a source is damaged or holds what its data
+            set does not have.
     """
     check_targets(jobs)
     left = [job for job in jobs if not job.target.is_file()]
@@ -76,18 +76,9 @@ def check_targets(jobs: Sequence[Job]) -> None:
 
 
 def make(job: Job) -> None:
-    """Make one file.
-
-    Raises:
-        ValueError: what `job.make` says, or the file can't be written.
-    """
+    """Make one file. Raises ValueError as `job.make` does."""
     content = job.make()
-    try:
-        atomic_write(job.target, lambda temporary: save(content, temporary, job))
-    except OSError as error:
-        raise ValueError(
-            f'{job.target} cannot be written ({error.strerror or error}): see to rights and room there'
-        ) from error
+    atomic_write(job.target, lambda temporary: save(content, temporary, job))
 
 
 def save(content: Content, path: Path, job: Job) -> None:
