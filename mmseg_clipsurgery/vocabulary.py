@@ -145,9 +145,9 @@ def resource_names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (RESOURCES / kind).glob('*.txt')))
 
 
-def class_names(name: str) -> tuple[str, ...]:
-    """Class names of a shipped vocabulary, in label order."""
-    vocabulary = Vocabulary.read(name)
+def class_names(spec: VocabularySpec) -> tuple[str, ...]:
+    """Class names of a vocabulary, in label order; spec as `Vocabulary.read` takes it, not None."""
+    vocabulary = Vocabulary.read(spec)
     assert vocabulary is not None
     return vocabulary.classes
 

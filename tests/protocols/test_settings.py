@@ -10,6 +10,7 @@ from mmseg_clipsurgery.compatibility import check_feedback, reads_guide
 from mmseg_clipsurgery.inference.settings import InferenceSettings
 from mmseg_clipsurgery.leaderboard.published import published_data_sets, published_rows
 from mmseg_clipsurgery.protocols.settings import (
+    OWN_DATA_SETS,
     entry,
     method_settings,
     protocol_of,
@@ -125,6 +126,15 @@ def test_literal_names_where_no_list_of_them_is_shipped():
     found = settings('gem', 'cityscapes', 'gem')['model']['text_encoder']['vocabulary']
     assert found == list(Vocabulary.read('cityscapes').classes)
     assert 'traffic light' in found
+
+
+@pytest.mark.parametrize(
+    ('kind', 'expected'), [('names', ['sofa', 'cat']), ('proxyclip', [['sofa', 'couch'], 'cat'])]
+)
+def test_own_data_sets_have_words_of_every_kind(monkeypatch, kind, expected):
+    given = dict(title='Mine', config='mine.py', words=dict(leaderboard=[['sofa', 'couch'], 'cat']))
+    monkeypatch.setitem(OWN_DATA_SETS, 'mine', given)
+    assert words('mine', kind) == expected
 
 
 @pytest.mark.parametrize('method', ['sclip', 'naclip', 'clearclip'])
