@@ -1,6 +1,8 @@
 """Whether a surgery fits a tower, and which surgeries can share a walk through it."""
 
 from collections.abc import Sequence
+from math import lcm
+from typing import Any
 
 from .affinities import AFFINITIES
 from .kept_traces import block_numbers
@@ -102,6 +104,27 @@ def check_has_guide(guide: object | None, surgery: Surgery) -> None:
         raise ValueError(
             f'{surgery.name!r} reads the features of a second tower; give '
             "guide=dict(type='DINOViT', arch='vitb8', pretrained=FILE)"
+        )
+
+
+def check_guide_windows(guide: Any, patch: int, crop: tuple[int, int] | None, pad_to: int | None) -> None:
+    """Refuse windows that end within a patch of a second tower, which would then lie elsewhere than the first one's.
+
+    Args:
+        guide: the second tower.
+        patch: of the first one, pixels.
+        crop: (height, width) of the windows, None: whole images, which may have any size.
+        pad_to: what the sides of windows are padded to multiples of; None: nothing.
+
+    Raises:
+        ValueError: says to what they can be padded.
+    """
+    sides = (pad_to,) if pad_to else crop or ()
+    if any(side % guide.patch for side in sides):
+        what = f'padded to multiples of {pad_to}' if pad_to else f'of {" x ".join(map(str, sides))} pixels'
+        raise ValueError(
+            f'windows {what} end within a patch of the guide, which has {guide.patch} pixels; give '
+            f'test_cfg.pad_windows={lcm(guide.patch, patch)} or windows whose sides are multiples of {guide.patch}'
         )
 
 

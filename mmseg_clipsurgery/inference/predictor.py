@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..compatibility import reads_guide
+from ..compatibility import check_guide_windows, reads_guide
 from ..environment.numbers import check_number
 from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
@@ -63,7 +63,7 @@ class Predictor:
         whole_image: the class token that the similarity sees is that of the whole image, not of the window.
 
     Raises:
-        ValueError: the threshold is no finite number.
+        ValueError: the threshold is no finite number, or windows end within a patch of the second tower.
     """
 
     tower: nn.Module
@@ -78,6 +78,9 @@ class Predictor:
 
     def __post_init__(self) -> None:
         check_number('threshold', self.threshold)
+        if self.guide is not None and reads_guide(self.surgery or self.tower.surgery):
+            (crop, _), patch = self.settings.windows, self.tower.patch
+            check_guide_windows(self.guide, patch, crop, self.settings.pad_to(patch))
 
     @torch.no_grad()
     def predict(

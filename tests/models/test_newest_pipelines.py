@@ -245,6 +245,17 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         dict(surgery='proxyclip'),
         "'proxyclip' reads the features of a second tower; give guide=dict",
     ),
+    'windows that the guide does not fill': (
+        dict(
+            surgery='proxyclip', guide=golden_newest.dino_config(DINO), mode='slide', crop_size=100, stride=50
+        ),
+        'windows of 100 x 100 pixels end within a patch of the guide, which has 8 pixels; give '
+        'test_cfg.pad_windows=16 or',
+    ),
+    'padding that the guide does not fill': (
+        dict(surgery='proxyclip', guide=golden_newest.dino_config(DINO), pad_windows=20),
+        'windows padded to multiples of 20 end within a patch of the guide',
+    ),
     'another guide': (dict(surgery='proxyclip', guide=dict(type='SAM')), 'whose type is one of DINOViT, got'),
     'feedback for a surgery that takes none': (
         dict(surgery='scclip', feedback=FEEDBACK),
