@@ -4,6 +4,7 @@ from functools import cache
 
 import rows
 import tiny
+from cases import slow_but
 from mmseg_clipsurgery.affinities import AFFINITIES
 from mmseg_clipsurgery.attention import Affinity
 from mmseg_clipsurgery.dual_path import read_blocks
@@ -12,7 +13,6 @@ from mmseg_clipsurgery.traces import TRACES, Trace
 
 import pytest
 import torch
-from cases import slow_but
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,6 +4,7 @@ import pretend_gpu
 import rows
 import segmentors
 import tiny
+from cases import slow_but
 from mmseg_clipsurgery import load
 from mmseg_clipsurgery.evaluation.metrics import segmentation
 from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
@@ -15,7 +16,6 @@ from pretend_gpu import PretendGpu, on_cpu, on_gpu
 import numpy as np
 import pytest
 import torch
-from cases import slow_but
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from torch import Tensor

@@ -8,6 +8,7 @@ from pathlib import Path
 import photos
 import tiny
 import tiny_sam
+from cases import slow_but
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.cli import photo_loop
@@ -15,7 +16,6 @@ from mmseg_clipsurgery.evaluation.metrics.average_precision import average_preci
 
 import numpy as np
 import pytest
-from cases import slow_but
 from PIL import Image
 
 pytestmark = pytest.mark.mmseg

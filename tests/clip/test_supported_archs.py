@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import tiny
+from cases import slow_but
 from mmseg_clipsurgery.clip.archs import model_config
 from mmseg_clipsurgery.clip.building import build_text_tower
 from mmseg_clipsurgery.clip.families import build_tower
@@ -17,7 +18,6 @@ from mmseg_clipsurgery.environment.stack import at_least, distribution_version
 import open_clip
 import pytest
 import torch
-from cases import slow_but
 
 MODELS = open_clip.list_models()
 SUPPORTED = {name: family.supported_archs() for name, family in FAMILIES.items()}
