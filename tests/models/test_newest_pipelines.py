@@ -161,6 +161,7 @@ def test_windows_need_not_be_square(case):
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CASES)
 def test_each_setting_matters(name):
     """So the comparisons above would notice it."""
