@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from importlib.util import find_spec
 from time import process_time
 
 import pytest
@@ -32,3 +33,12 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
             f'{seconds:.1f} s of CPU: make it cheaper, or mark it slow (CONTRIBUTING.md)', pytrace=False
         )
     return result
+
+
+@pytest.fixture(scope='session', autouse=True)
+def plain_configs() -> Iterator[None]:
+    """MMEngine has yapf lay out a config four times a run, which takes 2 s: here its text stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        if find_spec('yapf') is not None:
+            patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, False))
+        yield

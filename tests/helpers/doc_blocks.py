@@ -2,10 +2,10 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
+
+import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r'(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)```', re.DOTALL)
@@ -39,20 +39,23 @@ def blocks_of(page: Path) -> list[DocBlock]:
 def run_block(block: DocBlock, folder: Path, environment: dict[str, str]) -> None:
     """Save a block, or run it in a folder; raises AssertionError with what it printed where it fails.
 
-    Commands are the lines that begin with `$`; `python` is this interpreter, `tools/` the checkout's.
+    Commands are the lines that begin with `$`, each `python ...`; `tools/` is the checkout's. They run in forks.
     """
     if block.file is not None:
         (folder / block.file).write_text(block.text, encoding='utf-8')
         return
-    commands = [[sys.executable, '-c', block.text]]
+    commands = [['-c', block.text]]
     if block.language == 'console':
         lines = [line[2:] for line in block.text.splitlines() if line.startswith('$ ')]
         assert lines, f'line {block.line}: no command'
-        commands = [shlex.split(line) for line in lines]
-    for command in commands:
-        words = [str(ROOT / word) if word.startswith('tools/') else word for word in command]
-        words[0] = sys.executable if words[0] == 'python' else words[0]
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, (
-            f'line {block.line}: {shlex.join(command)[:200]}\n{done.stdout}\n{done.stderr}'
-        )
+        commands = [words_of(line) for line in lines]
+    for words in commands:
+        done = forked.run(words, folder, environment)
+        assert done.returncode == 0, f'line {block.line}: {shlex.join(words)[:200]}\n{done.stdout}'
+
+
+def words_of(line: str) -> list[str]:
+    """A command line without its `python`, in words."""
+    python, *words = shlex.split(line)
+    assert python == 'python', line
+    return [str(ROOT / word) if word.startswith('tools/') else word for word in words]

@@ -1,0 +1,70 @@
+"""Python commands in a fork of this process: they begin with what is imported here; a new process takes 5 s for it."""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+
+def run(words: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `-c CODE`, `-m MODULE ...` or `SCRIPT ...` as Python would; nothing it does reaches this process.
+
+    Args:
+        words: the command line behind `python`.
+        folder: where it is run.
+        environment: its variables.
+
+    Returns:
+        Exit code, and as `stdout` what it printed, errors too.
+    """
+    with tempfile.TemporaryFile() as printed:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            os._exit(_exit_code(words, folder, environment, printed.fileno()))
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed.seek(0)
+        return subprocess.CompletedProcess(words, code, printed.read().decode(errors='replace'))
+
+
+def _exit_code(words: list[str], folder: Path, environment: Mapping[str, str], output: int) -> int:
+    """In the fork: run the command, what it prints goes to a file."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1, closefd=False) for number in (1, 2))
+    torch.set_num_threads(1)  # threads do not survive a fork
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    try:
+        _run(words)
+        return 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _run(words: list[str]) -> None:
+    if words[0] == '-c':
+        sys.argv, sys.path[:0] = ['-c', *words[2:]], ['']
+        exec(compile(words[1], '<code>', 'exec'), {'__name__': '__main__'})
+    elif words[0] == '-m':
+        sys.argv, sys.path[:0] = words[1:], [os.getcwd()]
+        runpy.run_module(words[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv, sys.path[:0] = list(words), [str(Path(words[0]).parent)]
+        runpy.run_path(words[0], run_name='__main__')
