@@ -59,25 +59,25 @@ def applied(diff: str, package) -> None:
         file.write_text(text, encoding='utf-8')
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ('number', 'check'),
-    [
-        (0, 'assert mmseg_clipsurgery.load("scenes", surgery="mine").surgery_name == "mine"'),
-        (1, 'from mmseg_clipsurgery.clip.families import FAMILIES; assert "average_pool_vit" in FAMILIES'),
-    ],
-    ids=['a surgery', 'a tower'],
+CHECKS = (
+    'import mmseg_clipsurgery; '
+    'assert mmseg_clipsurgery.load("scenes", surgery="mine").surgery_name == "mine"; '
+    'from mmseg_clipsurgery.clip.families import FAMILIES; assert "average_pool_vit" in FAMILIES'
 )
-def test_diffs_apply_and_work(number, check, tmp_path):
+
+
+def test_diffs_apply_and_work(tmp_path):
+    """That of a surgery and that of a tower."""
     package = tmp_path / 'mmseg_clipsurgery'
     shutil.copytree(doc_blocks.ROOT / package.name, package, ignore=shutil.ignore_patterns('__pycache__'))
     tower = next(block.text for block in BLOCKS if block.file == 'my_tower.py')
     own_file = tower.replace('from mmseg_clipsurgery.clip.families import FAMILIES\n', '')
     own_file = own_file.partition("FAMILIES['")[0].rstrip() + '\n'
     (package / 'clip' / 'average_pool_vit.py').write_text(own_file, encoding='utf-8')
-    applied(DIFFS[number].text, package)
-    code = f'import mmseg_clipsurgery; {check}'
+    assert len(DIFFS) == 2
+    for diff in DIFFS:
+        applied(diff.text, package)
     environment = {**os.environ, 'PYTHONPATH': str(tmp_path)}
-    command = [sys.executable, '-c', code]
+    command = [sys.executable, '-c', CHECKS]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

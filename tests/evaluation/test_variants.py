@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
+import socket
 from copy import deepcopy
 from pathlib import Path
 
+import forked
 import mini_voc
 import tiny
 from mmseg_clipsurgery.evaluation import evaluate
@@ -71,6 +71,15 @@ def test_results_and_label_maps_are_those_of_runs_alone(cfg, tmp_path, tta):
     assert len({json.dumps(one['per_class']) for one in found.values()}) > 4  # the methods do differ
 
 
+def as_torchrun_starts(count: int) -> list[dict[str, str]]:
+    """The variables of the processes of a run."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    shared = {'WORLD_SIZE': str(count), 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
+    return [{**os.environ, **shared, 'RANK': str(rank), 'LOCAL_RANK': str(rank)} for rank in range(count)]
+
+
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(cfg, tmp_path):
     cfg.model.backbone.surgery = ['sclip', 'gem', 'clip']
@@ -78,8 +87,7 @@ def test_two_processes_give_what_one_gives(cfg, tmp_path):
     path = tmp_path / 'one/mine.py'
     cfg.dump(path)
     found = evaluate(path, work_dir=tmp_path / 'here', quiet=True)
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    command += [
+    words = [
         '-m',
         'mmseg_clipsurgery.test',
         str(path),
@@ -88,8 +96,8 @@ def test_two_processes_give_what_one_gives(cfg, tmp_path):
         '--launcher',
         'pytorch',
     ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = forked.run_together(words, tmp_path, as_torchrun_starts(2))
+    assert [one.returncode for one in done] == [0, 0], done
     for name, alone in found.items():
         there = json.loads((tmp_path / 'two' / name / 'results.json').read_text())
         for part in ('metrics', 'per_class', 'images'):

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -23,15 +24,35 @@ def run(words: list[str], folder: Path, environment: Mapping[str, str]) -> subpr
     Returns:
         Exit code, and as `stdout` what it printed, errors too.
     """
-    with tempfile.TemporaryFile() as printed:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        child = os.fork()
-        if child == 0:
-            os._exit(_exit_code(words, folder, environment, printed.fileno()))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        printed.seek(0)
-        return subprocess.CompletedProcess(words, code, printed.read().decode(errors='replace'))
+    (done,) = run_together(words, folder, [environment])
+    return done
+
+
+def run_together(
+    words: list[str], folder: Path, environments: Sequence[Mapping[str, str]]
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run a command in several processes at a time, each in an environment of its own; otherwise as `run`."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in environments]
+        children = [
+            _fork(words, folder, environment, file.fileno())
+            for environment, file in zip(environments, files, strict=True)
+        ]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        for file in files:
+            file.seek(0)
+        printed = [file.read().decode(errors='replace') for file in files]
+        return [subprocess.CompletedProcess(words, *end) for end in zip(codes, printed, strict=True)]
+
+
+def _fork(words: list[str], folder: Path, environment: Mapping[str, str], output: int) -> int:
+    """The number of a new process that runs the command."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os._exit(_exit_code(words, folder, environment, output))
+    return child
 
 
 def _exit_code(words: list[str], folder: Path, environment: Mapping[str, str], output: int) -> int:
