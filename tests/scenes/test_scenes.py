@@ -2,6 +2,7 @@
 
 import itertools
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import mmseg_clipsurgery
@@ -250,9 +251,12 @@ def test_scenes_that_come_out_otherwise_are_not_written(tmp_path, few_scenes, mo
 
 
 @pytest.mark.slow
-def test_processes_that_start_together_share_one_folder(tmp_path):
+def test_processes_that_start_together_share_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(spec, 'SCENES', dict.fromkeys(spec.SCENES, 3))
+    sums = {split: voc.checksum(draw_scene(split, index) for index in range(3)) for split in spec.SCENES}
+    monkeypatch.setattr(voc, 'CHECKSUMS', sums)
     folder = tmp_path / 'scenes'
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(2, get_context('fork')) as pool:
         assert set(pool.map(folder_in_new_process, [folder, folder])) == {str(folder)}
     assert [path.name for path in tmp_path.iterdir()] == ['scenes']
     assert len(list((folder / 'JPEGImages').iterdir())) == sum(spec.SCENES.values())

@@ -71,6 +71,7 @@ def numbered(index: int) -> dict:
 
 
 def _one_of_two_processes(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)  # threads do not survive a fork
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
@@ -88,7 +89,7 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    multiprocessing.start_processes(_one_of_two_processes, (str(tmp_path),), nprocs=2, start_method='spawn')
+    multiprocessing.start_processes(_one_of_two_processes, (str(tmp_path),), nprocs=2, start_method='fork')
     for images, round_up in DIVISIONS:
         made = metric(without=())
         made.process(None, [numbered(index) for index in range(images)])

@@ -87,6 +87,7 @@ DIVISIONS = [(7, True), (7, False), (6, True), (1, True), (1, False)]  # images,
 
 
 def _one_of_two_processes(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)  # threads do not survive a fork
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
@@ -105,7 +106,7 @@ def _one_of_two_processes(rank: int, folder: str) -> None:
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp('processes')
-    multiprocessing.start_processes(_one_of_two_processes, (str(folder),), nprocs=2, start_method='spawn')
+    multiprocessing.start_processes(_one_of_two_processes, (str(folder),), nprocs=2, start_method='fork')
     return [torch.load(folder / f'{rank}.pt', weights_only=True) for rank in range(2)]
 
 
