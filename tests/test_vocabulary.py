@@ -8,7 +8,7 @@ from pathlib import Path
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, resource_names
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 BACKGROUND = [
@@ -330,6 +330,7 @@ WORD = st.text(st.characters(categories=['L']), min_size=1, max_size=8)
         st.lists(WORD, min_size=1, max_size=4, unique=True), min_size=2, max_size=6, unique_by=lambda w: w[0]
     )
 )
+@settings(max_examples=30, deadline=None)
 def test_file_and_list_agree(tmp_path_factory, classes):
     path = tmp_path_factory.getbasetemp() / 'words.txt'
     path.write_text('\n'.join(', '.join(words) for words in classes), encoding='utf-8')

@@ -71,7 +71,10 @@ def mmseg_labels(path, words, short_side: int, head: dict | None = None, **test_
     ],
     ids=['whole', 'windows', 'thresholds', 'pamr', 'one word'],
 )
-@pytest.mark.parametrize('orientation', [1, 6], ids=['upright', 'turned by EXIF'])
+@pytest.mark.parametrize(
+    'orientation',
+    [pytest.param(1, id='upright', marks=pytest.mark.slow), pytest.param(6, id='turned by EXIF')],
+)
 def test_labels_are_the_segmentors(tmp_path, words, settings, sizes, head, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -8,6 +8,7 @@ import golden_weights
 import naive
 import rows
 import tiny
+from cases import slow_but
 from mmseg_clipsurgery import SURGERIES, Surgery, explain, similarity
 from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
@@ -41,6 +42,7 @@ surgeries = st.builds(
     position=st.sampled_from(POSITIONS),
 )
 sides = st.integers(4, 21)
+FEW = ['clip_surgery', 'gem']
 TABLE_SIZES = [(12, 12), (20, 12), (13, 27), (4, 8)]
 
 
@@ -131,7 +133,7 @@ VIT_SHAPES = {
 
 
 @pytest.mark.parametrize('vision', VIT_SHAPES.values(), ids=VIT_SHAPES.keys())
-@pytest.mark.parametrize('name', ['clip_surgery', 'gem'])
+@pytest.mark.parametrize('name', slow_but(['clip_surgery'], FEW))
 def test_other_towers_equal_the_long_way(vision, name):
     if not all(hasattr(open_clip.CLIPVisionCfg, field) for field in vision):
         pytest.skip('open_clip too old')
@@ -250,7 +252,7 @@ TOWERS = {
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', rows.ANY_TOWER)
+@pytest.mark.parametrize('name', slow_but(FEW, rows.ANY_TOWER))
 def test_a_batch_is_its_images(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(3, 3, 40, 72)
     batch = read(tower, images)
@@ -324,7 +326,7 @@ def test_the_class_token_is_clips_whatever_the_surgery(kind):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', rows.ANY_TOWER)
+@pytest.mark.parametrize('name', slow_but(FEW, rows.ANY_TOWER))
 def test_patches_without_the_class_token_are_the_same(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(2, 3, 64, 48)
     first, patches = read(tower, images, class_token=False)
@@ -333,7 +335,7 @@ def test_patches_without_the_class_token_are_the_same(kind, name):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', rows.ANY_TOWER)
+@pytest.mark.parametrize('name', slow_but(FEW, rows.ANY_TOWER))
 def test_clip_is_not_modified(kind, name):
     tower = TOWERS[kind](name)
     before = copy.deepcopy(tower.visual.state_dict())
@@ -363,7 +365,7 @@ def cosine(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize('kind', TOWERS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=['fp16', 'bf16'])
-@pytest.mark.parametrize('name', rows.ANY_TOWER)
+@pytest.mark.parametrize('name', slow_but(FEW, rows.ANY_TOWER))
 def test_low_precision(kind, dtype, name):
     tower, images = TOWERS[kind](name), tiny.images(1, 3, 64, 96)
     wanted = read(tower, images)
@@ -373,7 +375,7 @@ def test_low_precision(kind, dtype, name):
 
 
 @pytest.mark.parametrize('kind', TOWERS)
-@pytest.mark.parametrize('name', rows.ANY_TOWER)
+@pytest.mark.parametrize('name', slow_but(FEW, rows.ANY_TOWER))
 def test_autocast(kind, name):
     tower, images = TOWERS[kind](name), tiny.images(1, 3, 64, 96)
     wanted = read(tower, images)

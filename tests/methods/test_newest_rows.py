@@ -6,6 +6,7 @@ import golden
 import naive_newest
 import rows
 import tiny
+from cases import slow_but
 from mmseg_clipsurgery.affinities import AFFINITIES, gauss_bias
 from mmseg_clipsurgery.clip.archs import model_config
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
@@ -158,7 +159,7 @@ def test_patches_without_the_class_token_are_the_same(name):
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=['fp16', 'bf16'])
-@pytest.mark.parametrize('name', rows.NEWER)
+@pytest.mark.parametrize('name', slow_but(['scclip'], rows.NEWER))
 def test_low_precision(name, dtype):
     """Decisions fall otherwise, so only finite numbers of the dtype are asked for, and what is near the exact ones."""
     images, guide = inputs(SIX, 1, (3, 5))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import segmentors
 import tiny
+from cases import slow_but
 from golden_weights import text as golden_text
 from mmseg_clipsurgery.refine import pamr
 from mmseg_clipsurgery.structures import ImageTokens
@@ -83,7 +84,7 @@ def plain_scores(logits: Tensor, size: tuple[int, int], scale: float = 40.0) -> 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('surgery', ['clip_surgery', 'sclip'])
+@pytest.mark.parametrize('surgery', slow_but(['clip_surgery'], ['clip_surgery', 'sclip']))
 @pytest.mark.parametrize(
     ('size', 'original', 'settings'),
     [
