@@ -57,7 +57,7 @@ def one_pass(load: Workload) -> dict[str, Row]:
             return cost_of(lambda: evaluation(load, folder, images, **options), CPU)[0]
 
         seconds(ALL, images=1)  # fills the cache of words
-        found = take_turns({name: lambda r, name=name: seconds(name) for name in surgeries}, load.size(3, 1))
+        found = take_turns({n: lambda r, n=n: seconds(n) for n in surgeries}, max(1, load.rounds // 5))
         maps = {path.relative_to(folder): path.read_bytes() for path in Path(folder).glob('*/**/*.png')}
     equal = [maps[Path(ALL, path)] == one for path, one in maps.items() if path.parts[0] != ALL]
     rows = {name: {'seconds': figure(each)} for name, each in found.items()}
