@@ -1,4 +1,4 @@
-"""The newer methods in whole runs: augmented windows, image by image and in a batch, in one and in two processes."""
+"""The newer methods and an older one in whole runs: augmented windows, batches, one and two processes."""
 
 import json
 from copy import deepcopy
@@ -29,6 +29,7 @@ METHODS: dict[str, dict[str, Any]] = {
     'resclip with feedback': dict(surgery=dict(name='resclip'), test_cfg=dict(feedback=FEEDBACK)),
     'rfclip': dict(surgery=dict(name='rfclip', constants=dict(sinks=(1, 5, 9, 14, 20, 23, 27, 30)))),
     'proxyclip': dict(surgery=dict(name='proxyclip')),
+    'gem': dict(surgery=dict(name='gem')),
 }
 
 
@@ -46,6 +47,7 @@ def cfgs(tmp_path_factory) -> dict[str, Config]:
     cfg.test_dataloader.dataset.pipeline.insert(1, RESIZE)
     cfg.tta_pipeline[1].transforms.insert(0, [RESIZE])
     cfg.test_dataloader.batch_size = 1
+    cfg.test_evaluator.per_image = True
     made = {name: deepcopy(cfg) for name in METHODS}
     for name, one in made.items():
         one.model.backbone.surgery = METHODS[name]['surgery']
@@ -93,3 +95,5 @@ def test_two_processes_give_what_one_gives(cfgs, one_pass, tmp_path):
         assert there[name]['protocol']['processes'] == 2
         for part in ('metrics', 'per_class', 'images'):
             assert there[name][part] == here[part], (name, part)
+        rows = [sorted(one['per_image'], key=lambda row: row['image']) for one in (there[name], here)]
+        assert rows[0] == rows[1]
