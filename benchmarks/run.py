@@ -25,9 +25,7 @@ def measure_all(load: Workload, names: Iterable[str], path: Path | None = None) 
     if path and path.is_file():
         found = read_json(path)
         if found.get('setting') != measured['setting']:
-            raise ValueError(
-                f'{path} was measured with {found.get("setting")}, not as here: name another --out'
-            )
+            raise ValueError(f'{path} is of another setting, {found.get("setting")}: name another --out')
         measured['sections'] = found['sections']
     for name in names:
         print(name, flush=True)
@@ -39,8 +37,7 @@ def measure_all(load: Workload, names: Iterable[str], path: Path | None = None) 
             traceback.print_exc()
             failed.append(f'{name} ({type(error).__name__}: {error})')
         if path:
-            text = json.dumps(measured, indent=1) + '\n'
-            atomic_write(path, lambda temporary, text=text: temporary.write_text(text))
+            atomic_write(path, lambda temporary: temporary.write_text(json.dumps(measured, indent=1) + '\n'))
     if failed:
         raise ValueError(f'{len(failed)} sections failed, the others are measured: {"; ".join(failed)}')
     return measured

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +12,7 @@ from ..environment.files import atomic_write
 
 OURS, PUBLISHED = '#1f6fb4', '#c9cdd2'
 COLUMNS = 4  # panels side by side
+SIDE_BY_SIDE = 8  # methods whose figures have room beside each other; those of more stand upright
 Panel = Mapping[str, tuple[float | None, float | None]]
 
 
@@ -49,13 +51,16 @@ def draw_panel(axes: Axes, title: str, panel: Panel) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_xticks(range(len(panel)), list(panel), rotation=40, ha='right', fontsize=8)
     axes.set_xlim(-0.6, len(panel) - 0.4)
-    axes.set_ylim(0, 1.18 * max((value for pair in panel.values() for value in pair if value), default=1.0))
+    upright = len(panel) > SIDE_BY_SIDE
+    highest = max((value for pair in panel.values() for value in pair if value), default=1.0)
+    axes.set_ylim(0, (1.3 if upright else 1.18) * highest)
     axes.tick_params(axis='y', labelsize=8)
     axes.spines[['top', 'right']].set_visible(False)
     for place, pair in enumerate(panel.values()):
         for bar in bars(place, pair):
             axes.bar(*bar[:2], width=bar[2], color=bar[3])
-            axes.annotate(f'{bar[1]:.1f}', bar[:2], ha='center', va='bottom', fontsize=6.5)
+            above: dict[str, Any] = dict(ha='center', va='bottom', xytext=(0, 1), textcoords='offset points')
+            axes.annotate(f'{bar[1]:.1f}', bar[:2], fontsize=6.5, rotation=90 * upright, **above)
 
 
 def bars(place: int, pair: Sequence[float | None]) -> list[tuple[float, float, float, str]]:

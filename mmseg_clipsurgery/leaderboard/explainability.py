@@ -21,6 +21,7 @@ from ..evaluation.results import write_results
 from ..protocols.settings import method_settings
 from ..resources import config_folder
 from .cells import shared_protocol
+from .completeness import images_note
 from .keys import Key, key_of
 from .passes import groups, outcomes, run_together
 from .tables import markdown, methods_of, with_blocks
@@ -105,7 +106,9 @@ class Run:
         stated = dict(method=self.method, similarity=self.similarity, data_set=data_set, **self.key.stated())
         written = {'run': stated, **results, 'protocol': shared_protocol(results)}
         write_results(folder / f'{self.name}.json', written)
-        print(f'{self}: mSC {results["metrics"]["mSC"]:.2f}', flush=True)
+        note = images_note(results)
+        said = f'mSC {results["metrics"]["mSC"]:.2f}' + (f' ({note})' if note else '')
+        print(f'{self}: {said}', flush=True)
 
 
 def run_config(method: str, similarity: str, data_set: str, data_root: str | None = None) -> Config:
@@ -149,16 +152,15 @@ def write_page(page: Path, folder: Path, data_set: str, check: bool = False) -> 
 
 
 def explain_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Results as Markdown, methods in the order of the leaderboard."""
-    found = {(one['run']['method'], one['run']['similarity']): one['metrics'] for one in results}
+    """Results as Markdown, methods in the order of the leaderboard; those of other images than all are marked."""
+    found = {(one['run']['method'], one['run']['similarity']): one for one in results}
     lines = []
     for method, stated in methods_of(method for method, _ in found).items():
         for similarity, title in SIMILARITIES.items():
-            if metrics := found.get((method, similarity)):
-                figures = [
-                    f'{metrics["map_mIoU"]:.2f}',
-                    f'{metrics["threshold"]:.2f}',
-                    f'{metrics["mSC"]:.2f}',
-                ]
-                lines.append([stated['title'], title, *figures, f'{metrics["pairs"]:.0f}'])
+            if result := found.get((method, similarity)):
+                formats = {'map_mIoU': '.2f', 'threshold': '.2f', 'mSC': '.2f', 'pairs': '.0f'}
+                note = images_note(result)
+                figures = [f'{result["metrics"][name]:{digits}}' for name, digits in formats.items()]
+                marked = [figure + (f' ({note})' if note else '') for figure in figures]
+                lines.append([stated['title'], title, *marked])
     return markdown(['method', 'similarity'], HEADS, lines)

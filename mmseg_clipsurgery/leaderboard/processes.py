@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TextIO
 
 from mmengine.config import Config
 
 from ..evaluation.run_logs import OUTPUT
-from ..evaluation.variants import variants_of
+from ..evaluation.variants import surgeries_to_variants, variants_of
 
 PATIENCE = 30  # seconds for processes to end
 
@@ -30,6 +31,8 @@ def evaluate_in_processes(
     Raises:
         RuntimeError: they failed; the sentence is the tool's own where it said one.
     """
+    cfg = deepcopy(cfg)
+    surgeries_to_variants(cfg)
     work_dir.mkdir(parents=True, exist_ok=True)
     path, output = work_dir / f'{work_dir.name}.py', work_dir / OUTPUT
     results = {name: work_dir / name / 'results.json' for name in [*variants_of(cfg)] or ['']}

@@ -1,6 +1,7 @@
 """The suite of explainability: its runs, the order of its table, own methods."""
 
 import json
+import re
 
 from mmseg_clipsurgery.leaderboard import explainability
 
@@ -11,7 +12,7 @@ METRICS = {'map_mIoU': 70.126, 'threshold': 0.5, 'mSC': -3.2, 'pairs': 7.0}
 
 
 def result(method: str, similarity: str) -> dict:
-    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS}
+    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS, 'protocol': {}}
 
 
 def test_rows_are_in_the_order_of_the_leaderboard():
@@ -29,6 +30,13 @@ def test_rows_are_in_the_order_of_the_leaderboard():
         [' mine ', ' cosine '],
     ]
     assert '70.13 | 0.50 | -3.20 | 7 |' in rows[0]
+
+
+def test_a_result_of_a_part_of_the_images_is_marked():
+    part = {**result('clip', 'cosine'), 'protocol': {'dataset': 'PascalVOCDataset', 'images': 100}}
+    (row,) = explainability.explain_table([part]).splitlines()[2:]
+    for figure in ('70.13', '0.50', '-3.20', '7'):
+        assert f'| {figure} (100 of 1449 images) |' in row
 
 
 def test_a_run_has_its_surgery_and_similarity():
@@ -82,11 +90,13 @@ def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite
     capsys.readouterr()
     assert suite('shared') == []
     said = capsys.readouterr().out.splitlines()
-    assert [line.split(':')[0] for line in said if 'there already' not in line] == ['clip, released']
+    (line,) = (line for line in said if 'there already' not in line)
+    assert re.fullmatch(r'clip, released: mSC -?\d+\.\d\d \(3 of 200 images\)', line)
     again = json.loads((tmp_path / 'shared/scenes/clip_released.json').read_text())
     assert again['metrics'] == shared['clip_released']['metrics']
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeypatch):
     def broken(cfgs, folder):
         if 'clip_cosine' in cfgs:
