@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .environment.numbers import check_count, check_number
+
 MapScale = Literal['minmax', 'absolute']
 Size = tuple[int, int]
 
@@ -147,12 +149,10 @@ def _check_points(similarity: Tensor, size: Size, threshold: float, downsample: 
     _check_size(size)
     if not similarity.numel() or not similarity.isfinite().all():
         raise ValueError('similarity is empty or holds NaN or infinity: check the image and the weights')
-    if not 0 <= threshold <= 1:
-        raise ValueError(f'threshold applies after min-max and must be in [0, 1], got {threshold}')
-    if downsample < 1:
-        raise ValueError(f'downsample must be at least 1, got {downsample}')
+    check_number('threshold', threshold, 0, 1)  # it applies after min-max
+    check_count('downsample', downsample)
 
 
 def _check_size(size: Size) -> None:
-    if len(size) != 2 or min(size) < 1:
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
         raise ValueError(f'size must be (height, width) in pixels, both at least 1, got {tuple(size)}')

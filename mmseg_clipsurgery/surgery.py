@@ -42,6 +42,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .environment.extensions import open_table
+from .environment.numbers import check_number, check_switch
 from .surgery_constants import VIT_B16_SINKS, Constants, completed
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Read:
             if not isinstance(value, list | tuple):
                 raise ValueError(f'{name} must be a list of names, got {value!r}')
             object.__setattr__(self, name, tuple(value))
+        check_number('weight', self.weight)
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,6 +123,10 @@ class Surgery:
     def __post_init__(self):
         if not isinstance(self.constants, Mapping):
             raise ValueError(f'constants must be a dict of numbers, got {self.constants!r}')
+        if not isinstance(self.reads, list | tuple):
+            raise ValueError(f'reads must be a list of dicts, got {self.reads!r}')
+        if not isinstance(self.each_block, str | None):
+            raise ValueError(f'each_block must be a name or None, got {self.each_block!r}')
         object.__setattr__(self, 'reads', tuple(Read.read(spec) for spec in self.reads))
         object.__setattr__(self, 'constants', Constants(self.constants))
         if (
@@ -129,15 +135,13 @@ class Surgery:
             or self.last_blocks < 0
         ):
             raise ValueError(f'last_blocks must be a whole number >= 0, got {self.last_blocks!r}')
-        for name, legal in (
-            ('position', POSITIONS),
-            ('residual', (True, False)),
-            ('ffn', (True, False)),
-        ):
+        for name, legal in (('position', POSITIONS),):
             if getattr(self, name) not in legal:
                 raise ValueError(
                     f'{name} must be one of {", ".join(map(str, legal))}, got {getattr(self, name)!r}'
                 )
+        check_switch('residual', self.residual)
+        check_switch('ffn', self.ffn)
         if self.reads and (self.last_blocks != 1 or self.residual or self.ffn):
             raise ValueError(
                 'reads are of the last block alone: give last_blocks=1, residual=False, ffn=False'

@@ -6,6 +6,8 @@ A surgery that leaves a constant out has the released value, that of the rows of
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .environment.numbers import check_number
+
 # RF-CLIP's sink channels of OpenAI's ViT-B/16, and the width that they belong to.
 VIT_B16_SINKS = (4, 162, 189, 326, 429, 474, 633, 713)
 VIT_B16_WIDTH = 768
@@ -52,6 +54,9 @@ def completed(given: Mapping[str, Any], used: Iterable[str], released: Mapping[s
     if missing := [name for name in used if name not in given and name not in released]:
         raise ValueError(f'the constant {missing[0]!r} is missing; add it to constants')
     for name, value in given.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, float):
+                check_number(f'the constant {name!r}', number)
         if name in released and not same_form(value, released[name]):
             raise ValueError(f'the constant {name!r} must be like {released[name]!r}, got {value!r}')
     return Constants({name: given.get(name, released.get(name)) for name in used})

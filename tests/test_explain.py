@@ -239,8 +239,16 @@ ERRORS = {
     'map: unknown scale': (explain.similarity_map, (MAPS, (3, 4), (8, 8), 'max'), "got 'max'"),
     'map: no size': (explain.similarity_map, (MAPS, (3, 4), (0, 8)), r'got \(0, 8\)'),
     'points: map with classes': (explain.points, (MAPS, (8, 8)), '"h w"'),
-    'points: threshold in per cent': (explain.points, (MAP, (8, 8), 80), r'\[0, 1\], got 80'),
-    'points: no down-sampling': (explain.points, (MAP, (8, 8), 0.8, 0), 'at least 1, got 0'),
+    'points: threshold in per cent': (
+        explain.points,
+        (MAP, (8, 8), 80),
+        'threshold must lie between 0 and 1, got 80',
+    ),
+    'points: no down-sampling': (
+        explain.points,
+        (MAP, (8, 8), 0.8, 0),
+        'downsample must be a whole number',
+    ),
     'points: NaN': (explain.points, (MAP * torch.nan, (8, 8)), 'NaN or infinity'),
     'points: empty': (explain.points, (MAP[:0], (8, 8)), 'empty'),
     'points: one number as size': (explain.points, (MAP, (8,)), r'\(height, width\)'),

@@ -159,8 +159,8 @@ ERRORS = {
         dict(last_blocks=1, position='nearest'),
         "position must be one of bilinear, .*'nearest'",
     ),
-    'residual as text': (dict(last_blocks=1, residual='no'), "residual must be one of True, False, got 'no'"),
-    'ffn as None': (dict(last_blocks=1, ffn=None), 'ffn must be one of True, False, got None'),
+    'residual as text': (dict(last_blocks=1, residual='no'), "residual must be True or False, got 'no'"),
+    'ffn as None': (dict(last_blocks=1, ffn=None), 'ffn must be True or False, got None'),
     'unknown constant': (
         dict(last_blocks=1, affinity='kk+gauss&cross', constants=dict(crosss=(2.0, 0.3))),
         "unknown constant 'crosss'; this surgery reads cross, cross_blocks, depth",

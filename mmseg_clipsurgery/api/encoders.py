@@ -16,6 +16,7 @@ from ..clip.checkpoints import own_logit_scale
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..clip.tower import ImageTower
 from ..compatibility import check_has_guide, reads_guide
+from ..environment.numbers import check_count
 from ..inference.normalization import Statistics, normalize_image, tower_statistics
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Predictor
@@ -51,8 +52,7 @@ class Encoders:
     guide: nn.Module | None = None
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ValueError(f'batch must be at least 1, got {self.batch}')
+        check_count('batch', self.batch)
         check_has_guide(self.guide, self.surgery)
 
     def with_surgery(self, surgery: str | Mapping | Surgery) -> 'Encoders':

@@ -54,13 +54,33 @@ def decode_image(data: bytes, name: str, reading: Reading = DEFAULT) -> Pixels:
         ValueError: they are no whole image, or one of too many pixels; the message says `name`.
     """
     reading.check_pixels(header_pixels(data), name)
-    pixels = decode(data) if ends_whole(data) else None
-    if pixels is None:
-        return with_pillow(name, data, reading)
-    deep = decode(data, keep_depth=True) if may_be_deep(data) else None
-    if deep is None or deep.dtype != np.uint16 or reading.depth_of(deep) == 16:
-        return pixels  # of full 16 bits OpenCV has kept the high byte
-    return from_array(deep, reading)
+    whole = ends_whole(data)
+    deep = decode(data, keep_depth=True) if whole and may_be_deep(data) else None
+    if deep is not None and (most := netpbm_maximum(data)):
+        return from_array(
+            (deep.astype(np.float32) * (255 / most)).round().clip(0, 255).astype(np.uint8), reading
+        )
+    if deep is not None and deep.dtype != np.uint8 and not is_full(deep, reading):
+        try:
+            return from_array(deep, reading)
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from None
+    pixels = decode(data) if whole else None  # of full 16 bits OpenCV keeps the high byte
+    return with_pillow(name, data, reading) if pixels is None else pixels
+
+
+def is_full(pixels: Pixels, reading: Reading) -> bool:
+    """Whether pixels use all of 16 bits."""
+    return pixels.dtype == np.uint16 and reading.depth_of(pixels) == 16
+
+
+def netpbm_maximum(data: bytes) -> int | None:
+    """What white is in a Netpbm file (PGM, PPM), where it is neither 255 nor 65535; None for any other file."""
+    words = re.sub(rb'#[^\n]*', b'', data[:1024]).split(maxsplit=4)
+    if len(words) < 4 or words[0] not in (b'P2', b'P3', b'P5', b'P6') or not words[3].isdigit():
+        return None
+    most = int(words[3])
+    return most if 0 < most < 65535 and most != 255 else None
 
 
 def header_pixels(data: bytes) -> int:

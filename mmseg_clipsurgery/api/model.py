@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from .. import explain
+from ..environment.numbers import check_count
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores, word_presence
@@ -277,6 +278,10 @@ class SurgeryModel:
         Raises:
             ValueError: a pixel outside the photo, or a block that the surgery leaves alone.
         """
+        if not isinstance(xy, list | tuple) or len(xy) != 2:
+            raise ValueError(f'xy must be a pixel (x, y), got {xy!r}')
+        for name, value in zip(('x', 'y'), xy, strict=True):
+            check_count(name, value, least=0)
         pixels, batch = read_images(images, self.reading)
         tower, (x, y), results = self.encoders.tower, xy, []
         for photo in pixels:

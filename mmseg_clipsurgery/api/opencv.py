@@ -22,7 +22,11 @@ def decode(data: bytes, keep_depth: bool = False) -> np.ndarray | None:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # no bytes at all, or more pixels than OpenCV's limit
         return None
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    if bgr is None or bgr.ndim == 2:  # grey floats
+        return None if bgr is None else np.repeat(bgr[..., None], 3, axis=2)
+    if bgr.dtype in (np.uint8, np.uint16, np.float32):
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def resize(

@@ -84,8 +84,8 @@ class CLIPSurgeryViT(ImageTower):
         self, images: Tensor, surgery: Surgery, block: int = -1, guide: Tensor | None = None
     ) -> Projections:
         blocks = surgery.last_blocks or self.depth
-        if not -blocks <= block <= -1:
-            raise ValueError(f'block counts from the end, -1 to -{blocks} under this surgery, got {block}')
+        if not isinstance(block, int) or not -blocks <= block <= -1:
+            raise ValueError(f'block counts from the end, -1 to -{blocks} under this surgery, got {block!r}')
         check_guide(guide, images, [surgery])
         grid = self.grid_of((images.shape[2], images.shape[3]))
         x = self.patch_embedding(images, grid, surgery.position)

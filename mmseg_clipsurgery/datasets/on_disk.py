@@ -13,7 +13,7 @@ from ..environment import mmseg_ready  # noqa: F401 - before mmseg
 # isort: split
 from mmseg.registry import DATASETS
 
-from .base_datasets import dataset_configs
+from .base_datasets import base_datasets, dataset_configs
 from .mask_check import Pair
 from .mask_encodings import KNOWN
 from .mask_labels import MaskEncoding
@@ -53,10 +53,35 @@ def build_dataset(source: Mapping[str, Any]) -> Any:
 
 
 def loads_upright(pipeline: Sequence[Any]) -> bool:
-    """Whether a pipeline's loader turns images by their EXIF orientation."""
+    """Whether a pipeline's loader turns images by their EXIF orientation, as OpenCV and Pillow do unless told."""
     loaders = [step for step in pipeline if 'LoadImage' in str(step.get('type'))]
     ways = [str(step.get('color_type', 'color')) for step in loaders]
-    return not any('ignore_orientation' in way or way == 'unchanged' for way in ways)
+    backends = {step.get('imdecode_backend') for step in loaders}
+    return not (
+        backends & {'turbojpeg', 'tifffile'}
+        or any('ignore_orientation' in way or way == 'unchanged' for way in ways)
+    )
+
+
+def all_pairs(dataset: Any, source: Mapping[str, Any], ignore_index: int, needs_masks: bool) -> list[Pair]:
+    """The images of a data set, of all that it is made of.
+
+    Args:
+        dataset: built by `build_dataset`.
+        source: its config, whose pipelines say how images are loaded.
+        ignore_index, needs_masks: as for `pairs_of`.
+    """
+    parts = zip(base_datasets(dataset), dataset_configs(source), strict=True)
+    return [
+        pair
+        for base, config in parts
+        for pair in pairs_of(base, ignore_index, needs_masks, loads_upright(pipeline_of(config, source)))
+    ]
+
+
+def pipeline_of(config: Mapping[str, Any], source: Mapping[str, Any]) -> Sequence[Any]:
+    """The pipeline of one data set, or that of what it stands in."""
+    return config.get('pipeline') or source.get('pipeline') or []
 
 
 def pairs_of(dataset: Any, ignore_index: int, needs_masks: bool, upright: bool = True) -> Iterator[Pair]:

@@ -9,10 +9,10 @@ import time
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..datasets.base_datasets import base_datasets, dataset_configs
+from ..datasets.base_datasets import dataset_configs
 from ..datasets.mask_check import check_files, check_listed_once
 from ..datasets.mask_labels import judge
-from ..datasets.on_disk import build_dataset, check_folders, count_notes, pairs_of
+from ..datasets.on_disk import all_pairs, build_dataset, check_folders, count_notes
 from . import registration  # noqa: F401
 from .configs import read_config
 from .preflight import check_classes, ignore_index_of
@@ -38,11 +38,7 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
         check_folders(dataset_config)
     dataset = build_dataset(source)
     check_classes(cfg, dataset)
-    pairs = [
-        pair
-        for base in base_datasets(dataset)
-        for pair in pairs_of(base, ignore_index_of(cfg), needs_masks=True)
-    ]
+    pairs = all_pairs(dataset, source, ignore_index_of(cfg), needs_masks=True)
     if not pairs:
         raise ValueError(f'{source.get("data_root")} lists no image: is it the right --data-root?')
     check_listed_once(pairs)

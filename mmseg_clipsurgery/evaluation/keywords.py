@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
-from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 from ..datasets.base_datasets import dataset_configs
 
@@ -16,7 +16,7 @@ ALWAYS = {'type', '_scope_', 'priority'}  # what a registry and MMEngine's Runne
 
 
 def check_keywords(cfg: Config) -> None:
-    """Refuse unknown settings of the package's models, metrics, hooks and data sets.
+    """Refuse unknown settings of the package's models, metrics, hooks, data sets and transforms.
 
     Raises:
         ValueError: names class and setting, and the nearest that there is.
@@ -34,11 +34,14 @@ def check_keywords(cfg: Config) -> None:
 
 def parts_of(cfg: Config) -> Iterator[tuple[Registry, Mapping[str, Any]]]:
     """The dicts of a config that become objects, each with the registry of its class."""
-    yield from ((MODELS, part) for part in nested(cfg.get('model')))
+    yield from ((MODELS, part) for part in nested([cfg.get('model'), cfg.get('tta_model')]))
     yield from ((METRICS, part) for part in nested(cfg.get('test_evaluator')))
     yield from ((HOOKS, part) for part in nested(cfg.get('custom_hooks')))
     source = (cfg.get('test_dataloader') or {}).get('dataset')
-    yield from ((DATASETS, part) for part in (dataset_configs(source) if source else ()) if 'type' in part)
+    sources = list(dataset_configs(source)) if source else []
+    yield from ((DATASETS, part) for part in sources if 'type' in part)
+    pipelines = [part.get('pipeline') for part in sources] + [cfg.get('tta_pipeline')]
+    yield from ((TRANSFORMS, part) for part in nested(pipelines))
 
 
 def nested(value: Any) -> Iterator[Mapping[str, Any]]:

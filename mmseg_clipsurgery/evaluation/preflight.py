@@ -15,7 +15,7 @@ from ..clip.families import tower_class
 from ..datasets.base_datasets import base_datasets, dataset_configs
 from ..datasets.mask_check import check_files, check_listed_once
 from ..datasets.mask_labels import Labels
-from ..datasets.on_disk import build_dataset, check_folders, count_notes, loads_upright, pairs_of
+from ..datasets.on_disk import all_pairs, build_dataset, check_folders, count_notes
 from ..inference.settings import InferenceSettings, check_thresholds
 from ..models.variants import parts
 from ..similarity import check_similarity
@@ -51,13 +51,7 @@ def check(
     dataset = build_dataset(source)
     needs_masks = any(not one.get('format_only', False) for one in evaluators(cfg))
     check_classes(cfg, dataset)
-    files = [
-        pair
-        for base, config in zip(base_datasets(dataset), dataset_configs(source), strict=True)
-        for pair in pairs_of(
-            base, ignore_index_of(cfg), needs_masks, loads_upright(config.get('pipeline') or [])
-        )
-    ]
+    files = all_pairs(dataset, source, ignore_index_of(cfg), needs_masks)
     check_listed_once(files)
     if not files:
         raise ValueError(f'the split {source.get("ann_file")} of {source.get("data_root")} lists no image')

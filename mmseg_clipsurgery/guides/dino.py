@@ -172,7 +172,7 @@ def read_sizes(arch: str | Mapping[str, int]) -> dict[str, int]:
             raise ValueError(f'arch of a DINOViT must be one of {", ".join(ARCHS)} or a dict, got {arch!r}')
         return ARCHS[arch]
     sizes, known = dict(arch), list(ARCHS['vitb8'])
-    whole = all(isinstance(value, int) and value > 0 for value in sizes.values())
+    whole = all(type(value) is int and value > 0 for value in sizes.values())
     if set(sizes) != set(known) or not whole:
         raise ValueError(f'arch of a DINOViT needs whole numbers {", ".join(known)}, got {sizes}')
     if sizes['width'] % sizes['heads'] or sizes['image_size'] < sizes['patch']:

@@ -87,7 +87,7 @@ class InferenceSettings:
         if settings.mode not in ('whole', 'slide'):
             raise ValueError(f"test_cfg.mode must be 'whole' or 'slide', got {settings.mode!r}")
         settings.check_numbers()
-        if settings.precision not in PRECISIONS:
+        if settings.precision not in list(PRECISIONS):
             raise ValueError(
                 f'test_cfg.precision must be one of {", ".join(PRECISIONS)}, got {settings.precision!r}'
             )
@@ -155,6 +155,8 @@ def try_pamr(settings: Mapping) -> None:
 
 def try_feedback(settings: Mapping) -> None:
     """Refuse settings that `SameLabelFeedback` would refuse later. Raises ValueError that names them."""
+    if not isinstance(settings, Mapping):
+        raise ValueError(f'test_cfg.feedback must be like dict(scale=1.8), got {settings!r}')
     try:
         SameLabelFeedback(torch.zeros(2, 1), 1.0, **settings)
     except (TypeError, ValueError) as error:

@@ -93,7 +93,7 @@ def data_of(cfg: Config) -> dict[str, Any] | None:
     leaves = list(dataset_configs(source))
     if any(leaf.get('type') == 'ScenesDataset' and leaf.get('data_root') is None for leaf in leaves):
         return None
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         for leaf in leaves:
             check_folders(leaf)

@@ -9,12 +9,13 @@ prompt_shift              RF-CLIP's text side (see `methods.word_prior`)
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from ..environment.numbers import check_number
+from ..environment.numbers import check_count, check_number
 from ..methods.word_prior import complete_linkage, prior_logits
 from ..similarity import Similarity, check_similarity, grid_logits
 from ..structures import ImageTokens, TextQueries
@@ -60,6 +61,8 @@ class SurgeryHead(BaseModule):
                 'align_corners=True is not supported: the protocol upsamples with align_corners=False'
             )
         check_number('decode_head.threshold', threshold)
+        if num_classes is not None:
+            check_count('decode_head.num_classes', num_classes)
         check_prior(global_share, prompt_shift, global_view)
         self.similarity: Similarity = similarity
         self.threshold = threshold
@@ -140,14 +143,18 @@ def place_of(values: Tensor) -> tuple:
 
 def check_prior(global_share: float, prompt_shift: Mapping[str, float] | None, global_view: str) -> None:
     """Refuse settings of the text side. Raises ValueError."""
-    if not 0 <= global_share <= 1:
-        raise ValueError(f'global_share must lie between 0 and 1, got {global_share}')
+    check_number('global_share', global_share, 0, 1)
     shift = {'share': 0.0, 'height': 0.0} if prompt_shift is None else prompt_shift
     whole = isinstance(shift, Mapping) and set(shift) == {'share', 'height'}
-    if not whole or not (0 <= shift['share'] <= 1 and 0 <= shift['height'] <= 2):
+    if not whole or not (is_within(shift['share'], 1) and is_within(shift['height'], 2)):
         raise ValueError(
             'prompt_shift must be like dict(share=0.03, height=0.1), share in [0, 1] and height, a cosine distance, '
             f'in [0, 2], got {prompt_shift!r}'
         )
     if global_view not in VIEWS:
         raise ValueError(f'global_view must be one of {", ".join(VIEWS)}, got {global_view!r}')
+
+
+def is_within(value: Any, most: float) -> bool:
+    """Whether a value is a number in [0, most]."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most

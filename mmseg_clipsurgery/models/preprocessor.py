@@ -10,6 +10,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..environment.numbers import check_number
 from ..inference.normalization import Statistics, normalize_image, tower_statistics
 
 TOLERANCE = 0.01  # grey levels of 255
@@ -25,6 +26,9 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
     """
 
     def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **settings):
+        for name, values in (('mean', mean), ('std', std)):
+            for value in values or []:
+                check_number(f'data_preprocessor.{name}', value)
         super().__init__(mean=mean, std=std, **settings)
         # An attribute of MMEngine's: pinned images are copied to the device while it still computes.
         self._non_blocking = True
@@ -78,7 +82,7 @@ def check_preprocessor(preprocessor: nn.Module, tower: nn.Module) -> None:
         raise ValueError(f'the data_preprocessor does not normalise; {tower.label} needs {expected}')
     for name, values in expected.items():
         found = getattr(preprocessor, name).flatten().tolist()
-        if len(found) != 3 or any(abs(a - b) > TOLERANCE for a, b in zip(found, values, strict=True)):
+        if len(found) != 3 or not all(abs(a - b) <= TOLERANCE for a, b in zip(found, values, strict=True)):
             raise ValueError(
                 f'data_preprocessor.{name} is {found}, {tower.label} needs {values} (RGB, 0 to 255)'
             )

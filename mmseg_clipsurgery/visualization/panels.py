@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..environment.numbers import check_number
 from .palette import NEGATIVE, POSITIVE
 
 Size = tuple[int, int]
@@ -47,8 +48,7 @@ def heat_overlay(pixels: np.ndarray, heat: np.ndarray, opacity: float = OPACITY)
 
 def check_opacity(opacity: float) -> float:
     """The opacity, if it lies in [0, 1]; raises ValueError if not."""
-    if not 0 <= opacity <= 1:
-        raise ValueError(f'opacity must be in [0, 1], got {opacity}')
+    check_number('opacity', opacity, 0, 1)
     return opacity
 
 

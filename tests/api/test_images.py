@@ -94,6 +94,69 @@ def test_fewer_bits_in_16_are_stretched(tmp_path, caplog, depth, read_as):
             read_image(deep, Reading(bit_depth=8))
 
 
+def netpbm(most: int, colours: bool = False) -> bytes:
+    """A Netpbm file whose white is `most`, with a comment in its header."""
+    values = np.round(PHOTO / 255 * most).astype('u1' if most < 256 else '>u2')
+    kind, values = ('P6', values) if colours else ('P5', values[..., 0])
+    return f'{kind} # made here\n32 20\n{most}\n'.encode() + values.tobytes()
+
+
+@pytest.mark.parametrize('colours', [False, True], ids=['PGM', 'PPM'])
+@pytest.mark.parametrize('most', [15, 100, 255, 1023, 4095, 65535])
+def test_netpbm_is_white_where_it_says(most, colours):
+    found = read_image(netpbm(most, colours))
+    expected = PHOTO if colours else np.repeat(PHOTO[..., :1], 3, axis=2)
+    assert np.abs(found.astype(int) - expected).max() <= 255 / most / 2 + 0.5
+
+
+def written(suffix: str, pixels: np.ndarray) -> bytes:
+    return cv2.imencode(suffix, pixels[..., ::-1])[1].tobytes()
+
+
+def float_map(pixels: np.ndarray) -> bytes:
+    """A grey PFM file, whose rows go from the bottom up."""
+    return b'Pf\n32 20\n-1.0\n' + pixels[::-1].astype('<f4').tobytes()
+
+
+SHARES = PHOTO / 255
+FLOATS = {
+    'TIFF of 32 bits': (lambda: written('.tiff', SHARES.astype(np.float32)), 3),
+    'TIFF of 64 bits': (lambda: written('.tiff', SHARES), 3),
+    'PFM': (lambda: float_map(SHARES[..., 0]), 1),
+}
+
+
+@pytest.mark.parametrize(('data', 'channels'), FLOATS.values(), ids=FLOATS.keys())
+def test_floating_point_files_are_read(data, channels):
+    found = read_image(data())
+    assert found.dtype == np.float32
+    assert np.abs(found - PHOTO[..., :channels]).max() < 1e-3
+
+
+UNKNOWN_RANGES = {
+    'grey levels as floats': (
+        lambda: written('.tiff', PHOTO.astype(np.float32)),
+        'from 0 to 255; they must be in',
+    ),
+    'negative': (
+        lambda: written('.tiff', (SHARES - 0.5).astype(np.float32)),
+        'floating-point pixels from -0.5',
+    ),
+    'NaN': (lambda: written('.tiff', np.full_like(SHARES, np.nan)), 'from nan to nan'),
+    'PFM beyond 1': (lambda: float_map(PHOTO[..., 0]), 'from 0 to 255; they must be in'),
+    'radiance beyond 1': (lambda: written('.hdr', PHOTO.astype(np.float32)), 'floating-point pixels from'),
+    'int16': (lambda: written('.tiff', PHOTO.astype(np.int16) - 128), 'pixels of type int16'),
+    'int8': (lambda: written('.tiff', (PHOTO // 2).astype(np.int8)), 'pixels of type int8'),
+    'int32': (lambda: written('.tiff', PHOTO.astype(np.int32)), 'pixels of type int32'),
+}
+
+
+@pytest.mark.parametrize(('data', 'message'), UNKNOWN_RANGES.values(), ids=UNKNOWN_RANGES.keys())
+def test_files_whose_range_is_unknown_are_refused(data, message):
+    with pytest.raises(ValueError, match=f'the given data: .*{message}'):
+        read_image(data())
+
+
 def test_bytes_and_file_objects_are_read_as_the_file(tmp_path):
     path = photos.save(tmp_path / 'a.png', PHOTO)
     data = path.read_bytes()

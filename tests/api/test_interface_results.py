@@ -219,7 +219,7 @@ def test_points_have_the_names_of_sam():
 def test_opacity_out_of_range(opacity):
     for name, answer in answers(60, 80).items():
         if name != 'recognition':
-            with pytest.raises(ValueError, match=r'opacity must be in \[0, 1\]'):
+            with pytest.raises(ValueError, match=r'opacity must lie between 0 and 1'):
                 answer.draw(opacity)
 
 

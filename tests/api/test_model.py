@@ -417,7 +417,7 @@ ERRORS = {
     'pixel outside': (lambda m: m.attention(PHOTO, (44, 0)), r'\(44, 0\) lies outside the photo of 44 x 30'),
     'block': (lambda m: m.attention(PHOTO, (0, 0), block=-3), 'block counts from the end, -1 to -2'),
     'surgery': (lambda m: m.with_surgery('clip_surgery'), 'reads the last 6 blocks.*has 3'),
-    'batch': (lambda m: photos.model(batch=0), 'at least 1, got 0'),
+    'batch': (lambda m: photos.model(batch=0), 'batch must be a whole number >= 1, got 0'),
     'side': (
         lambda m: photos.model(short_side=0),
         "segment must be a number of pixels, None or 'auto', got 0",

@@ -406,7 +406,10 @@ MISTAKES = {
         'empty vocabulary',
     ),
     'a word twice': (lambda tmp: ['segment', '@', '--words', 'cat', 'cat'], "two classes named 'cat'"),
-    'opacity': (lambda tmp: ['segment', '@', '--words', 'cat', '--opacity', '60'], 'opacity must be in'),
+    'opacity': (
+        lambda tmp: ['segment', '@', '--words', 'cat', '--opacity', '60'],
+        'opacity must lie between',
+    ),
     'surgery': (lambda tmp: ['segment', '@', '--words', 'a', '--surgery', 'x'], "unknown surgery 'x'"),
     'no target': (lambda tmp: ['points', '@', '--word', '+'], 'give a word, or several joined by'),
     'no sentence': (lambda tmp: ['explain-text', '@', '--text', ' '], 'at least one word'),

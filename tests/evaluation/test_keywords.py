@@ -56,6 +56,16 @@ def test_within_test_time_augmentation_and_in_lists():
         check_keywords(Config(dict(model=inner)))
 
 
+def test_within_pipelines():
+    step = dict(type='LoadDeepAnnotations', imdecode_backnd='cv2')
+    dataset = dict(type='BaseSegDataset', pipeline=[dict(type='LoadImageFromFile', colour=1), step])
+    message = "LoadDeepAnnotations has no setting 'imdecode_backnd': did you mean imdecode_backend"
+    with pytest.raises(ValueError, match=message):
+        check_keywords(Config(dict(test_dataloader=dict(dataset=dataset))))
+    with pytest.raises(ValueError, match=message):
+        check_keywords(Config(dict(tta_pipeline=[dict(type='TestTimeAug', transforms=[[step]])])))
+
+
 def test_classes_of_others_are_left_alone():
     check_keywords(
         Config(dict(test_evaluator=dict(type='IoUMetric', more=1), model=dict(type='EncoderDecoder', x=1)))

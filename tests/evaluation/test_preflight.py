@@ -6,6 +6,8 @@ import threading
 import mini_voc
 from mmseg_clipsurgery.datasets.mask_check import image_size, labels_of
 from mmseg_clipsurgery.datasets.mask_labels import MaskEncoding
+from mmseg_clipsurgery.datasets.on_disk import loads_upright
+from mmseg_clipsurgery.evaluation.audit import audit
 from mmseg_clipsurgery.evaluation.preflight import check, patch_size
 
 import numpy as np
@@ -191,12 +193,32 @@ def test_a_pipeline_that_ignores_orientation_is_checked_by_what_it_loads(voc):
         ValueError, match=r"EXIF orientation that the pipeline follows.*'color_ignore_orientation'"
     ):
         check(config)
+    with pytest.raises(ValueError, match='EXIF orientation that the pipeline follows'):
+        audit(config, subset=True)
     config.test_dataloader.dataset.pipeline[0].color_type = 'color_ignore_orientation'
     check(config)
+    audit(config, subset=True)
+
+
+@pytest.mark.parametrize(
+    ('step', 'upright'),
+    [
+        (dict(), True),
+        (dict(color_type='unchanged'), False),
+        (dict(color_type='color_ignore_orientation'), False),
+        (dict(imdecode_backend='pillow'), True),
+        (dict(imdecode_backend='turbojpeg'), False),
+        (dict(imdecode_backend='tifffile'), False),
+    ],
+)
+def test_which_loaders_follow_exif(step, upright):
+    assert loads_upright([dict(type='LoadImageFromFile', **step), dict(type='PackSegInputs')]) is upright
 
 
 def test_a_config_without_a_default_scope(voc):
-    check(mini_voc.config(voc, default_scope=None))
+    config = mini_voc.config(voc, default_scope=None)
+    check(config)
+    audit(config, subset=True)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_borders_between_labels_stay_sharp(size):
 
 
 def test_opacity_beyond_1_is_refused():
-    with pytest.raises(ValueError, match=r'opacity must be in \[0, 1\], got 2'):
+    with pytest.raises(ValueError, match=r'opacity must lie between 0 and 1, got 2'):
         label_overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int), COLOURS, opacity=2)
 
 

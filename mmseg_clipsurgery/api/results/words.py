@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ...environment.numbers import check_count
 from ...visualization.figures import WIDE, beside_or_below, gallery, stack, title_size
 from ...visualization.legends import bars, text_strip
 from ...visualization.panels import OPACITY, check_opacity, heat_overlay, panel, panel_size
@@ -128,7 +129,8 @@ class TextExplanation(Result):
 
 
 def first_of(words: Sequence[str], values: np.ndarray, count: int) -> dict[str, float]:
-    """The words of the largest values "k", the largest first."""
+    """The words of the largest values "k", the largest first. Raises ValueError for a count that is none."""
+    check_count('count', count)
     order = np.argsort(-values, kind='stable')[:count]
     return {words[k]: float(values[k]) for k in order}
 

@@ -23,6 +23,7 @@ from mmseg.registry import HOOKS
 from PIL import Image
 
 from ...datasets.base_datasets import base_datasets
+from ...environment.numbers import check_count
 from ...explain import unit_range
 from ...models.variants import by_variant
 from ...visualization.figures import gallery, stack, title_size
@@ -52,8 +53,8 @@ class HeatMapsHook(Hook):
     def __init__(
         self, classes: Sequence[str] | None = None, interval: int = 1, most: int = 3, opacity: float = OPACITY
     ) -> None:
-        if interval < 1 or most < 1:
-            raise ValueError(f'interval and most must be at least 1, got {interval} and {most}')
+        check_count('interval', interval)
+        check_count('most', most)
         self.classes = None if classes is None else list(classes)
         self.interval = interval
         self.most = most

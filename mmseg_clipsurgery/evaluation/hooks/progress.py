@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...environment import interrupts
+from ...environment.numbers import check_number
 from ...environment.progress import progress_line
 from ...models.variants import by_variant
 
@@ -29,6 +30,7 @@ class ProgressHook(Hook):
     priority = 'VERY_LOW'
 
     def __init__(self, interval: float = 10.0) -> None:
+        check_number('interval', interval, 0)
         self.interval = interval
         self.seconds = self.first_batch_seconds = 0.0
         self._done = self._first_batch = 0

@@ -23,6 +23,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...environment.numbers import check_count
 from ...explain import unit_range
 from .distributed_sum import DistributedSum
 
@@ -53,6 +54,7 @@ class ExplainabilityMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
+        check_count('ignore_index', ignore_index, least=-1)
         self.ignore_index = ignore_index
         self.without = tuple(without)
         self.per_class: list[dict[str, Any]] = []

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...environment.numbers import check_count
 from .average_precision import average_precision, class_rows, mean_of_occurring, table
 
 
@@ -34,6 +35,7 @@ class RecognitionMAP(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)
+        check_count('ignore_index', ignore_index, least=-1)
         self.ignore_index = ignore_index
         self.without = tuple(without)
         self.per_class: list[dict[str, Any]] = []

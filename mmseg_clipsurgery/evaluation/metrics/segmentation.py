@@ -20,11 +20,13 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from ...environment.numbers import check_count, check_number, check_positive, check_switch
 from ...inference.label_files import write_labels
 from ..saved_predictions import file_name, write_scores
 from .confusion import areas_of, confusion_counts, group_means, label_range
 from .distributed_sum import DistributedSum
 
+IOU_METRICS = ('mIoU', 'mDice', 'mFscore')
 IOU_SETTINGS = ('nan_to_num', 'beta', 'collect_device', 'format_only', 'prefix')
 MOST_UNCHECKED = 32  # images on an accelerator whose labels are still to be checked
 
@@ -66,6 +68,7 @@ class SegmentationMetric(IoUMetric):
                 f'SegmentationMetric has no setting {unknown[0]!r}; there are ignore_index, iou_metrics, groups, '
                 f'per_image, output_dir, scores_dir, image_root, {", ".join(IOU_SETTINGS)}'
             )
+        check_settings(ignore_index, iou_metrics, per_image, kwargs)
         super().__init__(ignore_index, list(iou_metrics), output_dir=output_dir, **kwargs)
         self.groups = {name: list(classes) for name, classes in (groups or {}).items()}
         self.per_image = per_image
@@ -198,6 +201,24 @@ class SegmentationMetric(IoUMetric):
                 'set image_root of the metric to a folder that holds both'
             )
         return Path(folder, name)
+
+
+def check_settings(
+    ignore_index: int, iou_metrics: Sequence[str], per_image: bool, others: Mapping[str, Any]
+) -> None:
+    """Refuse settings of the metric that would be wrong, or an error after the run. Raises ValueError."""
+    check_count('ignore_index', ignore_index, least=-1)
+    check_switch('per_image', per_image)
+    if not isinstance(iou_metrics, list | tuple) or not iou_metrics or not {*iou_metrics} <= {*IOU_METRICS}:
+        raise ValueError(
+            f'iou_metrics must be a list of some of {", ".join(IOU_METRICS)}, got {iou_metrics!r}'
+        )
+    if others.get('nan_to_num') is not None:
+        check_number('nan_to_num', others['nan_to_num'])
+    if 'beta' in others:
+        check_positive('beta', others['beta'])
+    if 'format_only' in others:
+        check_switch('format_only', others['format_only'])
 
 
 def check_classes(

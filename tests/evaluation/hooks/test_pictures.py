@@ -64,5 +64,5 @@ def test_a_process_saves_its_own_images_only(tmp_path, monkeypatch):
 
 
 def test_an_opacity_beyond_1_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r'opacity must be in \[0, 1\], got 1.5'):
+    with pytest.raises(ValueError, match=r'opacity must lie between 0 and 1, got 1.5'):
         hooks.SavePicturesHook(str(tmp_path), opacity=1.5)

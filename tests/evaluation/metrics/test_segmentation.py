@@ -203,7 +203,7 @@ def test_a_model_without_scores_is_an_error(tmp_path) -> None:
 
 
 def test_a_process_that_sees_every_image_is_an_error() -> None:
-    with pytest.raises(ValueError, match='evaluated 4 images and its share of 2 is 2: use a sampler'):
+    with pytest.raises(ValueError, match='evaluated 4 images and its share of 2 is 2: set drop_last=False'):
         evaluate(metric(), [sample(index) for index in range(4)], size=2)
 
 
