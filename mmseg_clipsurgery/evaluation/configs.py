@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from ..inference.calibration_files import calibrated
+from ..environment.paths import user_path
 from ..resources import config as shipped_config
 from ..vocabulary import Vocabulary
 
@@ -108,8 +109,8 @@ def config_path(name: str) -> str:
     Raises:
         ValueError, FileNotFoundError: it is neither.
     """
-    if Path(name).is_file():
-        return name
+    if user_path(name).is_file():
+        return str(user_path(name))
     if Path(name).name != name or name.endswith('.py'):
         raise FileNotFoundError(
             f'the config {name} does not exist: give a file, or the name of a shipped config such as clipsurgery_voc'
