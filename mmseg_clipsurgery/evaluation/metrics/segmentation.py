@@ -25,6 +25,7 @@ from ..saved_predictions import file_name, write_scores
 from .confusion import areas_of, confusion_counts, group_means, label_range
 from .distributed_sum import DistributedSum
 
+FIGURES = ('mIoU', 'mDice', 'mFscore')
 IOU_SETTINGS = ('nan_to_num', 'beta', 'collect_device', 'format_only', 'prefix')
 MOST_UNCHECKED = 32  # images on an accelerator whose labels are still to be checked
 
@@ -66,7 +67,10 @@ class SegmentationMetric(IoUMetric):
                 f'SegmentationMetric has no setting {unknown[0]!r}; there are ignore_index, iou_metrics, groups, '
                 f'per_image, output_dir, scores_dir, image_root, {", ".join(IOU_SETTINGS)}'
             )
-        super().__init__(ignore_index, list(iou_metrics), output_dir=output_dir, **kwargs)
+        chosen = [iou_metrics] if isinstance(iou_metrics, str) else list(iou_metrics)
+        if other := [name for name in chosen if name not in FIGURES]:
+            raise ValueError(f'iou_metrics are any of {", ".join(FIGURES)}, got {other[0]!r}')
+        super().__init__(ignore_index, chosen, output_dir=output_dir, **kwargs)
         self.groups = {name: list(classes) for name, classes in (groups or {}).items()}
         self.per_image = per_image
         self.scores_dir = scores_dir
