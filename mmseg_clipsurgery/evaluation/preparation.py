@@ -43,18 +43,19 @@ def prepare(
     cfg.setdefault('test_cfg', dict(type='TestLoop'))
     cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())
     default = Path('work_dirs', Path(cfg.filename).stem if cfg.filename else 'evaluation')
-    cfg.work_dir = str(cfg.get('work_dir') or default) if work_dir is None else str(work_dir)
-    for option, folder in (('--work-dir', cfg.work_dir), ('--out', out), ('--show-dir', show_dir)):
-        if folder is not None:
-            folder_to_write(folder, option)
+    chosen = str(cfg.get('work_dir') or default) if work_dir is None else work_dir
+    cfg.work_dir = str(folder_to_write(chosen, '--work-dir'))
+    out = None if out is None else folder_to_write(out, '--out')
+    show_dir = None if show_dir is None else folder_to_write(show_dir, '--show-dir')
     if checkpoint is not None:
         cfg.load_from = str(user_path(checkpoint))
     if cfg.get('load_from') and not Path(cfg.load_from).is_file():
         raise FileNotFoundError(
             f'the checkpoint {cfg.load_from} does not exist: leave it out for pretrained weights'
         )
-    for source in () if data_root is None else dataset_configs(cfg.test_dataloader.dataset):
-        source.data_root = str(user_path(data_root))
+    if data_root is not None:
+        for source in dataset_configs(cfg.test_dataloader.dataset):
+            source.data_root = str(user_path(data_root))
     check_keywords(cfg)
     for source in dataset_configs(cfg.test_dataloader.dataset):
         check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))

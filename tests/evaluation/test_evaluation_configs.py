@@ -95,7 +95,7 @@ def test_a_dict_over_a_name_in_an_own_base_says_how_to_write_it(setting, tmp_pat
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else '',
 )
 def test_what_a_config_can_not_be_built_into(error, message):
-    with pytest.raises(ValueError, match=f'the config mine does not fit: {message}$|{message}'), fits('mine'):
+    with pytest.raises(ValueError, match=f'the config mine does not fit: {message}'), fits('mine'):
         raise error
 
 
@@ -107,11 +107,17 @@ def test_sentences_pass(error):
 
 
 @pytest.mark.parametrize(
-    'name', ['', 'a\0b', '~nobody-of-that-name/x', 'x' * 5000], ids=['empty', 'null', 'home', 'long']
+    'name', ['', 'a\0b', '~nobody-of-that-name/x', 'x' * 5000], ids=lambda name: name[:3]
 )
 def test_paths_that_are_none(name):
-    with pytest.raises(ValueError, match="got '' where|null character|names the home|5000 characters"):
+    with pytest.raises(ValueError, match=r"got '' where|null character|names the home|5000 characters"):
         read_config(name)
+
+
+def test_a_config_that_leaves_python(tmp_path):
+    (tmp_path / 'own.py').write_text('import sys\nsys.exit(3)')
+    with pytest.raises(ValueError, match=r'own\.py can not be read: SystemExit: 3'):
+        read_config(tmp_path / 'own.py')
 
 
 def test_a_model_that_is_no_dict():
