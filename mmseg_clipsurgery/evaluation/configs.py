@@ -84,9 +84,11 @@ def config_of(path: str) -> Config:
     """
     try:
         return Config.fromfile(path)
-    except (ValueError, FileNotFoundError):
+    except FileNotFoundError:
         raise
     except (Exception, SystemExit) as error:  # MMEngine runs the file, so it may raise anything
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         said = ' '.join(f'{type(error).__name__}: {error}'.split())
         if isinstance(error, TypeError) and 'in base config' in said:
             said = f'{said.partition(". You may")[0]}; {NAMES_AS_DICTS}'

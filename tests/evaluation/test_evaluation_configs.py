@@ -114,10 +114,20 @@ def test_paths_that_are_none(name):
         read_config(name)
 
 
-def test_a_config_that_leaves_python(tmp_path):
-    (tmp_path / 'own.py').write_text('import sys\nsys.exit(3)')
-    with pytest.raises(ValueError, match=r'own\.py can not be read: SystemExit: 3'):
-        read_config(tmp_path / 'own.py')
+UNREADABLE = {
+    'leaves Python': ('own.py', b'import sys\nsys.exit(3)', 'SystemExit: 3'),
+    'no Python': ('own.py', b'a = (', 'SyntaxError'),
+    'no UTF-8': ('own.py', b'a = "\xff"', 'UnicodeDecodeError'),
+    'no JSON': ('own.json', b'{', 'JSONDecodeError'),
+    'its own base': ('own.py', b"_base_ = 'own.py'", 'RecursionError'),
+}
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_config_that_can_not_be_read(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf'{name} can not be read: {message}'):
+        read_config(tmp_path / name)
 
 
 def test_a_model_that_is_no_dict():
