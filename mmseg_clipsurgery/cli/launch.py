@@ -5,10 +5,12 @@
 torchrun ends a signal, and a mistake that a process has told already, in a traceback of its own.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
+from ..environment.interrupts import LAUNCHED
 from ..environment.mistakes import SIGNALLED, STOPPED, guarded
 
 
@@ -25,6 +27,7 @@ def launch(arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    os.environ[LAUNCHED] = '1'
     try:
         run.run(run.parse_args(list(arguments)))
     except SignalException as error:

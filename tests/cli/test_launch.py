@@ -3,6 +3,7 @@
 import signal
 
 from mmseg_clipsurgery.cli import launch
+from mmseg_clipsurgery.environment.interrupts import LAUNCHED
 from mmseg_clipsurgery.environment.mistakes import STOPPED
 
 import pytest
@@ -37,6 +38,8 @@ def test_how_processes_end(error, code, said, capsys, monkeypatch):
             raise error
 
     monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setenv(LAUNCHED, '')  # put back afterwards
+    monkeypatch.delenv(LAUNCHED)
     monkeypatch.delenv('MMSEG_CLIPSURGERY_DEBUG', raising=False)
     monkeypatch.setattr(run, 'parse_args', lambda arguments: arguments)
     monkeypatch.setattr(run, 'run', end)
