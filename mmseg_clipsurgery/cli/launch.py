@@ -30,9 +30,9 @@ def launch(arguments: Sequence[str]) -> int:
     os.environ[LAUNCHED] = '1'
     try:
         run.run(run.parse_args(list(arguments)))
-    except SignalException as error:
+    except (SignalException, KeyboardInterrupt) as error:
         print(f'\n{STOPPED}', file=sys.stderr)
-        return SIGNALLED + error.sigval
+        return SIGNALLED + getattr(error, 'sigval', signal.SIGINT)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:  # it could say nothing
