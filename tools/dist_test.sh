@@ -16,10 +16,12 @@ fi
 processes=${1:?$usage}
 shift
 
-exec "${PYTHON:-python}" -m torch.distributed.run \
+tools=$(dirname "$0")
+export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"  # a checkout that is not installed
+exec "${PYTHON:-python}" -m mmseg_clipsurgery.cli.launch \
     --nnodes "${NNODES:-1}" \
     --node_rank "${NODE_RANK:-0}" \
     --master_addr "${MASTER_ADDR:-127.0.0.1}" \
     --master_port "${PORT:-29500}" \
     --nproc_per_node "$processes" \
-    "$(dirname "$0")/test.py" "${model[@]}" --launcher pytorch "$@"
+    "$tools/test.py" "${model[@]}" --launcher pytorch "$@"

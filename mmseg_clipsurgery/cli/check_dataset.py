@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded, sentence
 from ..environment.stack import require_mmseg
-from .common import add_debug_option, add_import_option
+from .common import add_debug_option, add_import_option, path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar='CONFIG',
         help='a config file or the name of a shipped one, with or without clipsurgery_',
     )
-    parser.add_argument('--data-root', help='folder of the data set, in place of the one in the config')
+    parser.add_argument(
+        '--data-root', type=path, help='folder of the data set, in place of the one in the config'
+    )
     parser.add_argument('--subset', action='store_true', help='allow another number of images than published')
     add_import_option(parser)
     add_debug_option(parser)

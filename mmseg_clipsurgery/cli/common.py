@@ -1,6 +1,9 @@
 """Options of several commands: changes of the config, own files, tracebacks."""
 
 import argparse
+from pathlib import Path
+
+from ..environment.paths import folder_to_write, user_path
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -30,3 +33,19 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 def add_debug_option(parser: argparse.ArgumentParser) -> None:
     """`--debug`, for `mistakes.guarded`."""
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+
+
+def path(text: str) -> Path:
+    """The `type` of an option that is a path. Raises argparse's error with the sentence of `user_path`."""
+    try:
+        return user_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def folder(text: str) -> Path:
+    """The `type` of an option that is a folder to write into, as `path`."""
+    try:
+        return folder_to_write(text, 'the folder')
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

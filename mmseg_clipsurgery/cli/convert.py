@@ -10,10 +10,10 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..environment.mistakes import guarded
+from .common import path
 
 if TYPE_CHECKING:
     from ..datasets.converters.jobs import Job
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     of_context = add_data_set(commands, 'context', context, 'VOC2010, with JPEGImages/ and trainval/*.mat')
     of_context.add_argument(
-        '--split', type=Path, help='file of names; default: one in VOC2010, see docs/datasets.md'
+        '--split', type=path, help='file of names; default: one in VOC2010, see docs/datasets.md'
     )
     of_context.add_argument('--classes', nargs='+', type=int, choices=(59, 459), default=[59, 459])
 
@@ -64,7 +64,7 @@ def add_data_set(
         root: help of the folder.
     """
     parser = commands.add_parser(name, help=convert.__doc__, description=convert.__doc__)
-    parser.add_argument('root', type=Path, help=root)
+    parser.add_argument('root', type=path, help=root)
     parser.set_defaults(convert=convert)
     return parser
 

@@ -19,7 +19,7 @@ from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
-from .common import add_debug_option, add_import_option
+from .common import add_debug_option, add_import_option, folder, path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--data-set', choices=('scenes', 'voc'), default='scenes')
     parser.add_argument('--methods', nargs='+', default=methods_of_any_tower(), metavar='METHOD')
-    parser.add_argument('--data-root', help="in place of the config's")
-    parser.add_argument('--out', type=Path, default=Path('results/explain'), help='folder of results')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/explain'), help='folder of logs')
+    parser.add_argument('--data-root', type=path, help="in place of the config's")
+    parser.add_argument('--out', type=folder, default=Path('results/explain'), help='folder of results')
+    parser.add_argument('--work-dir', type=folder, default=Path('work_dirs/explain'), help='folder of logs')
     parser.add_argument(
-        '--page', type=Path, default=Path('docs/explain.md'), help='text that holds the table'
+        '--page', type=path, default=Path('docs/explain.md'), help='text that holds the table'
     )
     parser.add_argument('--check', action='store_true', help='fail if the page differs from the results')
     parser.add_argument('--one-by-one', action='store_true', help='no shared pass')

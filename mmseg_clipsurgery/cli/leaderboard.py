@@ -26,7 +26,7 @@ from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..leaderboard.published import published_data_sets
 from ..protocols.settings import table
-from .common import add_config_options, add_debug_option, add_import_option
+from .common import add_config_options, add_debug_option, add_import_option, folder, path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,8 +66,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='ARCH:PRETRAINED',
         help='default: that of the shipped configs',
     )
-    parser.add_argument('--out', type=Path, default=Path('results'), help='folder of results and tables')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/leaderboard'), help='folder of logs')
+    parser.add_argument('--out', type=folder, default=Path('results'), help='folder of results and tables')
+    parser.add_argument(
+        '--work-dir', type=folder, default=Path('work_dirs/leaderboard'), help='folder of logs'
+    )
     parser.add_argument('--data-root', nargs='+', default=[], metavar='NAME=DIR', help='folders of data sets')
     parser.add_argument('--processes', type=int, default=0, metavar='N', help='0: in this process')
     parser.add_argument('--one-by-one', action='store_true', help='a run for each cell, no shared passes')
@@ -76,7 +78,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--check', action='store_true', help='fail if tables differ from the results they are made of'
     )
-    parser.add_argument('--readme', type=Path, help='a text whose blocks <!-- table: NAME --> hold tables')
+    parser.add_argument('--readme', type=path, help='a text whose blocks <!-- table: NAME --> hold tables')
     add_config_options(parser)
     add_import_option(parser)
     add_debug_option(parser)

@@ -20,7 +20,7 @@ from ..api.reading import Reading
 from ..api.results import Result
 from ..environment.interrupts import received
 from ..environment.mistakes import sentence
-from ..environment.paths import user_path
+from ..environment.paths import folder_to_write
 from ..environment.progress import Progress
 from ..visualization.panels import check_opacity
 from .files import Photo, ResultFiles, find_photos
@@ -117,7 +117,7 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
         OSError: a result could not be written.
     """
     check_opacity(arguments.opacity)
-    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), output_folder(arguments.out)
+    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), folder_to_write(arguments.out, '--out')
     photos, skipped = find_photos(arguments.photos, out)
     question = task.prepare(arguments)
     if question.check:
@@ -140,15 +140,6 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
         failed = {path for path, _ in run.outcome.failures}
         question.end([photo for photo in photos if photo.path not in failed], writer.places)
     return run.outcome
-
-
-def output_folder(given: str) -> Path:
-    """The folder of the results. Raises ValueError for what is no folder."""
-    out = user_path(given)
-    file = next((path for path in (out, *out.parents) if path.is_file()), None)
-    if file:
-        raise ValueError(f'--out {given}: {file} is a file; give a folder')
-    return out
 
 
 def concerns_one_photo(error: Exception) -> bool:

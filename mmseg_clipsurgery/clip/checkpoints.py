@@ -158,10 +158,18 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write tensors by name, with strings beside them; nothing in the file is pickled."""
+    """Write tensors by name, with strings beside them; nothing in the file is pickled.
+
+    Raises:
+        RuntimeError: they can't be written, as of torch's own writer.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    save_file({name: value.contiguous() for name, value in tensors.items()}, path, metadata)
+    try:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def read_archive(path: Path) -> dict[str, Tensor]:

@@ -31,8 +31,8 @@ def atomic_write(path: str | Path, save: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_left_behind(path.parent)
     temporary = path.with_name(TEMPORARY.format(secrets.token_hex(8)))
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
+    try:  # an interrupt may come in at any line
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         save(temporary)
         os.replace(temporary, path)
     finally:

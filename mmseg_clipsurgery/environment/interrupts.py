@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LAUNCHED = 'MMSEG_CLIPSURGERY_LAUNCHED'  # in the environment of processes for which `cli.launch` speaks
 
 _received: list[int] = []
 
@@ -52,5 +53,5 @@ def _receive(number: int, frame: FrameType | None) -> None:
 
 
 def speaks() -> bool:
-    """Whether this process is the first of those that a launcher started, or alone: the others say nothing."""
-    return os.environ.get('RANK', '0') == '0'
+    """Whether this process is alone, or the first of several whose launcher does not speak for them."""
+    return os.environ.get('RANK', '0') == '0' and LAUNCHED not in os.environ

@@ -33,3 +33,24 @@ def user_path(given: str | PathLike[str]) -> Path:
                 f'{text[:SHOWN]}... is a path of {len(text)} characters, longer than the system takes'
             ) from None
     return path
+
+
+def folder_to_write(given: str | PathLike[str], name: str) -> Path:
+    """A folder that can be written into, whether or not it is there; nothing is made.
+
+    Args:
+        given: its path.
+        name: of the setting, for messages: '--out'.
+
+    Raises:
+        ValueError: as `user_path`; a part of the path is a file; or what there is of it can't be written.
+    """
+    folder = user_path(given)
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise ValueError(f'{name} {given}: {there} is no folder; give a folder')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(
+            f'{name} {given}: {there} can not be written by this user; give a folder of your own'
+        )
+    return folder

@@ -14,9 +14,15 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from ..environment.paths import user_path
 from ..inference.calibration_files import calibrated
 from ..resources import config as shipped_config
 from ..vocabulary import Vocabulary
+from .fitting import fits
+
+NAMES_AS_DICTS = (
+    "write a name in the base as a dict, such as surgery=dict(name='sclip') or arch=dict(name='ViT-B-16')"
+)
 
 
 def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = None) -> Config:
@@ -30,7 +36,8 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
         ValueError, FileNotFoundError: there is no such config, or the options do not fit it.
     """
     cfg = deepcopy(given) if isinstance(given, Config) else config_of(config_path(str(given)))
-    names_to_dicts(cfg)
+    with fits(cfg):
+        names_to_dicts(cfg)
     if options and options.get('model.pretrained', '') is None:
         raise ValueError(
             "model.pretrained=None changes nothing, the towers' own pretrained stays: write model.pretrained=random "
@@ -42,8 +49,10 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
         except (TypeError, AttributeError, KeyError) as error:
             reason = ' '.join(str(error).split())
             raise ValueError(f'the options {", ".join(options)} do not fit the config: {reason}') from error
-        names_to_dicts(cfg)
-    read_calibration(cfg)
+        with fits(cfg):
+            names_to_dicts(cfg)
+    with fits(cfg):
+        read_calibration(cfg)
     return cfg
 
 
@@ -75,10 +84,14 @@ def config_of(path: str) -> Config:
     """
     try:
         return Config.fromfile(path)
-    except (ValueError, FileNotFoundError):
+    except FileNotFoundError:
         raise
-    except Exception as error:  # MMEngine runs the file, so it may raise anything
+    except (Exception, SystemExit) as error:  # MMEngine runs the file, so it may raise anything
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         said = ' '.join(f'{type(error).__name__}: {error}'.split())
+        if isinstance(error, TypeError) and 'in base config' in said:
+            said = f'{said.partition(". You may")[0]}; {NAMES_AS_DICTS}'
         raise ValueError(f'the config {path} can not be read: {said}') from error
 
 
@@ -108,8 +121,8 @@ def config_path(name: str) -> str:
     Raises:
         ValueError, FileNotFoundError: it is neither.
     """
-    if Path(name).is_file():
-        return name
+    if user_path(name).is_file():
+        return str(user_path(name))
     if Path(name).name != name or name.endswith('.py'):
         raise FileNotFoundError(
             f'the config {name} does not exist: give a file, or the name of a shipped config such as clipsurgery_voc'

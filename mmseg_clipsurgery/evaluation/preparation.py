@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
+from ..environment.paths import folder_to_write, user_path
 from .keywords import check_keywords
 from .pipelines import check_pipeline
 from .preflight import evaluators
@@ -42,19 +43,23 @@ def prepare(
     cfg.setdefault('test_cfg', dict(type='TestLoop'))
     cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())
     default = Path('work_dirs', Path(cfg.filename).stem if cfg.filename else 'evaluation')
-    cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
-    if checkpoint:
-        cfg.load_from = str(checkpoint)
+    chosen = str(cfg.get('work_dir') or default) if work_dir is None else work_dir
+    cfg.work_dir = str(folder_to_write(chosen, '--work-dir'))
+    out = None if out is None else folder_to_write(out, '--out')
+    show_dir = None if show_dir is None else folder_to_write(show_dir, '--show-dir')
+    if checkpoint is not None:
+        cfg.load_from = str(user_path(checkpoint))
     if cfg.get('load_from') and not Path(cfg.load_from).is_file():
         raise FileNotFoundError(
             f'the checkpoint {cfg.load_from} does not exist: leave it out for pretrained weights'
         )
-    for source in dataset_configs(cfg.test_dataloader.dataset) if data_root else ():
-        source.data_root = str(data_root)
+    if data_root is not None:
+        for source in dataset_configs(cfg.test_dataloader.dataset):
+            source.data_root = str(user_path(data_root))
     check_keywords(cfg)
     for source in dataset_configs(cfg.test_dataloader.dataset):
         check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))
-    if out:
+    if out is not None:
         save_masks(cfg, str(out))
     if tta:
         augment(cfg)
@@ -107,6 +112,6 @@ def set_hooks(
     logger = defaults.get('logger') or dict(type='LoggerHook')
     cfg.default_hooks = {**defaults, 'logger': {**logger, 'interval': NEVER}}
     ours: list[dict[str, Any]] = [dict(type='ProgressHook'), dict(type='NameUnreadableFilesHook')]
-    if show_dir:
+    if show_dir is not None:
         ours.append(dict(type='SavePicturesHook', folder=str(show_dir)))
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *ours]

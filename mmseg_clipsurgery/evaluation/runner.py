@@ -24,6 +24,7 @@ from ..models import register_towers
 from . import distributed, registration, results  # noqa: F401 - registers what configs name
 from . import preflight as files
 from .configs import read_config
+from .fitting import fits
 from .hooks.progress import ProgressHook
 from .metrics.segmentation import SegmentationMetric
 from .numerics import numerics
@@ -79,9 +80,10 @@ def evaluate(
             and the others exit.
     """
     cfg = read_config(cfg, options)
-    surgeries_to_variants(cfg)
-    register_towers()
-    prepare(cfg, work_dir, checkpoint, data_root, out, show_dir, show, wait_time, tta)
+    with fits(cfg):
+        surgeries_to_variants(cfg)
+        register_towers()
+        prepare(cfg, work_dir, checkpoint, data_root, out, show_dir, show, wait_time, tta)
     distributed.start(launcher, cfg)
     with run_logs(cfg.work_dir, quiet):
         if preflight:
@@ -93,10 +95,8 @@ def run(cfg: Config) -> dict[str, Any] | None:
     """Build MMEngine's Runner from a prepared config and let it test; as `evaluate`."""
     checkpoint, cfg.load_from, cfg.resume = cfg.get('load_from'), None, False
     names: list[str | None] = [*variants_of(cfg)] or [None]
-    if names != [None]:
-        metrics = {name: metrics_of(cfg.test_evaluator, name) for name in variants_of(cfg)}
-        cfg.test_evaluator = dict(type='VariantsEvaluator', metrics=metrics)
-    runner = Runner.from_cfg(cfg)
+    runner = together(lambda: build_runner(cfg))
+    assert runner is not None
     if checkpoint:
         load_checkpoint(results.unwrap(runner.model), checkpoint)
         runner.logger.info(f'weights: {checkpoint}')
@@ -119,6 +119,17 @@ def run(cfg: Config) -> dict[str, Any] | None:
     return written.get(None) or written
 
 
+def build_runner(cfg: Config) -> Runner:
+    """MMEngine's Runner of a prepared config, with its data loader, evaluator and loop. Raises ValueError as `fits`."""
+    with fits(cfg):
+        if variants := variants_of(cfg):
+            metrics = {name: metrics_of(cfg.test_evaluator, name) for name in variants}
+            cfg.test_evaluator = dict(type='VariantsEvaluator', metrics=metrics)
+        runner = Runner.from_cfg(cfg)
+        assert runner.test_loop is not None  # it is built as it is asked for
+    return runner
+
+
 def check_on_all_processes(cfg: Config) -> None:
     """The preflight, its files divided among the processes; all of them end at a mistake, the first one says it."""
     rank, world = get_dist_info()
@@ -127,7 +138,11 @@ def check_on_all_processes(cfg: Config) -> None:
         if rank == 0:
             print(line, flush=True)
 
-    seen = together(lambda: files.check(cfg, rank, world, report)) or {}
+    def check() -> Any:
+        with fits(cfg):
+            return files.check(cfg, rank, world, report)
+
+    seen = together(check) or {}
     for note in together(lambda: judge(all_gather_object(seen))) or []:
         report(f'preflight: {note}')
 

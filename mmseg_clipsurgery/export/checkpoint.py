@@ -20,9 +20,11 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from ..clip.checkpoints import write_safetensors
-from ..environment.files import atomic_write
+from ..environment.files import atomic_write, reason
+from ..environment.paths import folder_to_write, user_path
 from ..evaluation import registration  # noqa: F401
 from ..evaluation.configs import read_config
+from ..evaluation.fitting import fits
 from ..models import register_towers
 from ..version import __version__
 
@@ -41,17 +43,27 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     cfg = read_config(config, options)
     if not cfg.get('model'):
         raise ValueError(f'the config {config} has no model')
+    target = user_path(out)
+    folder_to_write(target.absolute().parent, f'the checkpoint {out}')
     register_towers()
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    model = MODELS.build(cfg.model)
+    with fits(cfg):
+        model = MODELS.build(cfg.model)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}
-    if Path(out).suffix == '.safetensors':
-        strings = {'dataset_meta': json.dumps(dataset_meta), 'mmseg_clipsurgery': __version__}
-        atomic_write(out, lambda temporary: write_safetensors(state, temporary, strings))
-    else:
-        checkpoint = {'state_dict': state, 'meta': meta}
-        atomic_write(out, lambda temporary: torch.save(checkpoint, temporary))
+    strings = {'dataset_meta': json.dumps(dataset_meta), 'mmseg_clipsurgery': __version__}
+    checkpoint = {'state_dict': state, 'meta': meta}
+
+    def save(temporary: Path) -> None:
+        if target.suffix == '.safetensors':
+            write_safetensors(state, temporary, strings)
+        else:
+            torch.save(checkpoint, temporary)
+
+    try:
+        atomic_write(target, save)
+    except RuntimeError as error:  # so torch and safetensors say that a disk is full
+        raise ValueError(f'the checkpoint {out} could not be written ({reason(error)}); make room') from error
     print(f'{out}: {len(state)} tensors, {len(dataset_meta["classes"])} classes')
 
 

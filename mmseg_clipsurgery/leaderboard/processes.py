@@ -39,7 +39,7 @@ def evaluate_in_processes(
     cfg.dump(path)
     for file in results.values():
         file.unlink(missing_ok=True)
-    starter = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
+    starter = ['-m', 'mmseg_clipsurgery.cli.launch', '--standalone', f'--nproc_per_node={processes}']
     tool = ['-m', 'mmseg_clipsurgery.test', str(path), '--work-dir', str(work_dir), '--launcher', 'pytorch']
     options = [word for file in imports for word in ('--import', str(file))]
     options += [] if preflight else ['--no-preflight']

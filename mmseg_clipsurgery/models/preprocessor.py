@@ -43,8 +43,10 @@ class CLIPSurgeryDataPreProcessor(SegDataPreProcessor):
             training: changes nothing; the segmentor refuses training with a reason.
 
         Raises:
-            ValueError: an image that is not three channels of 8 bits or floating point.
+            ValueError: an image that is not three channels of 8 bits or floating point, or no images.
         """
+        if not isinstance(data, dict) or 'inputs' not in data:
+            raise ValueError("the test pipeline gives no 'inputs': let it end in PackSegInputs")
         data = self.cast_data(data)
         return dict(
             inputs=[self.normalize(image) for image in data['inputs']], data_samples=data.get('data_samples')

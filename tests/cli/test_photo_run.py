@@ -461,11 +461,11 @@ MISTAKES = {
     'a long path of results': (lambda tmp: [*SEGMENT, '--out', 'x' * 5000], 'is a path of 5000 characters'),
     'results in a file': (
         lambda tmp: [*SEGMENT, '--out', tmp / 'empty.txt'],
-        'empty.txt is a file; give a folder',
+        'empty.txt is no folder; give a folder',
     ),
     'results below a file': (
         lambda tmp: [*SEGMENT, '--out', tmp / 'empty.txt' / 'below'],
-        'empty.txt is a file; give a folder',
+        'empty.txt is no folder; give a folder',
     ),
     'results nowhere': (lambda tmp: [*SEGMENT, '--out', ''], "got '' where a path is expected"),
     'a URL': (lambda tmp: ['segment', 'https://a.org/b.jpg', '--words', 'a'], 'is a URL; download it'),

@@ -546,7 +546,7 @@ def test_merges_that_unpack_to_far_too_much(tmp_path, monkeypatch):
 @pytest.mark.parametrize('part', [{'width': 8192, 'layers': 12}, {'vocab_size': 9_000_000}], ids=str)
 def test_a_tower_that_is_larger_than_its_file_is_not_built(part):
     source = resolve(tiny.changed(tiny.SMALL, text_cfg=part), tiny.weights_file(tiny.SMALL), quick_gelu=False)
-    with pytest.raises(ValueError, match=r'take [\d,]+ bytes or more, .*\.safetensors has'):
+    with pytest.raises(ValueError, match=r'take [\d,]+ bytes or more, .* has'):
         build_text_tower(source)
 
 

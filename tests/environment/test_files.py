@@ -60,6 +60,20 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert (tmp_path / 'a.txt').read_text() == 'old'
 
 
+@pytest.mark.parametrize('function', ['close', 'replace'])
+def test_an_interrupt_leaves_nothing(function, tmp_path, monkeypatch):
+    real = getattr(os, function)
+
+    def interrupted(*arguments: object) -> None:
+        real(*arguments) if function == 'close' else None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, function, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(tmp_path / 'a.txt', text('whole'))
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_long_name_and_the_usual_permissions(tmp_path):
     path = tmp_path / ('a' * 251 + '.txt')
     atomic_write(path, text('whole'))

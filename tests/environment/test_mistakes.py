@@ -5,6 +5,7 @@ import os
 import signal
 
 from mmseg_clipsurgery.environment import mistakes
+from mmseg_clipsurgery.environment.interrupts import LAUNCHED
 from mmseg_clipsurgery.environment.mistakes import guarded
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def usual_environment(monkeypatch):
-    for name in ('MMSEG_CLIPSURGERY_DEBUG', 'RANK'):
+    for name in ('MMSEG_CLIPSURGERY_DEBUG', 'RANK', LAUNCHED):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -53,8 +54,9 @@ def test_a_signal_ends_in_a_sentence_and_its_code(action, code, capsys):
     assert capsys.readouterr().err.strip() == mistakes.STOPPED
 
 
-def test_one_process_of_several_speaks(capsys, monkeypatch):
-    monkeypatch.setenv('RANK', '1')
+@pytest.mark.parametrize(('name', 'value'), [('RANK', '1'), (LAUNCHED, '1')])
+def test_one_process_of_several_speaks(name, value, capsys, monkeypatch):
+    monkeypatch.setenv(name, value)
     assert guarded(killed(signal.SIGINT)) == 130
     assert capsys.readouterr().err == ''
 

@@ -2,6 +2,7 @@
 
 import mini_voc
 from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.evaluation.fitting import fits
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
 import pytest
@@ -66,3 +67,69 @@ def test_no_weights_as_an_option_is_refused():
         ValueError, match=r'model\.pretrained=None changes nothing.*write model.pretrained=random'
     ):
         read_config('clipsurgery_voc', {'model.pretrained': None})
+
+
+OWN_BASES = {'surgery': "'clip'", 'arch': "'RN50'"}
+
+
+@pytest.mark.parametrize('setting', OWN_BASES)
+def test_a_dict_over_a_name_in_an_own_base_says_how_to_write_it(setting, tmp_path):
+    (tmp_path / 'base.py').write_text(f'model = dict(backbone=dict({setting}={OWN_BASES[setting]}))')
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = 'base.py'\nmodel = dict(backbone=dict({setting}=dict(layers=2)))")
+    with pytest.raises(
+        ValueError, match=r'child\.py can not be read: .*write a name in the base as a dict, such as'
+    ) as said:
+        read_config(child)
+    assert '_delete_' not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (KeyError('NoHead is not in the registry. Please check'), 'KeyError: NoHead is not in the registry'),
+        (TypeError("got an unexpected\nkeyword 'foo'"), "TypeError: got an unexpected keyword 'foo'"),
+        (AttributeError("'int' object has no attribute 'get'"), 'AttributeError: .int. object has no'),
+        (AssertionError(), 'AssertionError: '),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else '',
+)
+def test_what_a_config_can_not_be_built_into(error, message):
+    with pytest.raises(ValueError, match=f'the config mine does not fit: {message}'), fits('mine'):
+        raise error
+
+
+@pytest.mark.parametrize('error', [ValueError('a'), FileNotFoundError('b'), ImportError('c')], ids=repr)
+def test_sentences_pass(error):
+    with pytest.raises(type(error)) as said, fits('mine'):
+        raise error
+    assert said.value is error
+
+
+@pytest.mark.parametrize(
+    'name', ['', 'a\0b', '~nobody-of-that-name/x', 'x' * 5000], ids=lambda name: name[:3]
+)
+def test_paths_that_are_none(name):
+    with pytest.raises(ValueError, match=r"got '' where|null character|names the home|5000 characters"):
+        read_config(name)
+
+
+UNREADABLE = {
+    'leaves Python': ('own.py', b'import sys\nsys.exit(3)', 'SystemExit: 3'),
+    'no Python': ('own.py', b'a = (', 'SyntaxError'),
+    'no UTF-8': ('own.py', b'a = "\xff"', 'UnicodeDecodeError'),
+    'no JSON': ('own.json', b'{', 'JSONDecodeError'),
+    'its own base': ('own.py', b"_base_ = 'own.py'", 'RecursionError'),
+}
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_config_that_can_not_be_read(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf'{name} can not be read: {message}'):
+        read_config(tmp_path / name)
+
+
+def test_a_model_that_is_no_dict():
+    with pytest.raises(ValueError, match='does not fit: AttributeError'):
+        read_config(mini_voc.config('root'), {'model.backbone': 3})

@@ -332,12 +332,19 @@ def test_not_a_checkpoint(write_config, tmp_path, capfd, content):
         pytest.param(['RUN', '--launcher', 'slurm'], 'SLURM_PROCID', id='launcher'),
         pytest.param(['RUN', '--out', 'x', '--cfg-options', 'test_evaluator.type=DumpResults'],
                      '--out needs an evaluator', id='out'),
+        pytest.param(['RUN', '--out', ''], "got '' where a path is expected", id='no path'),
+        pytest.param(['RUN', '--show-dir', 'file'], '--show-dir file: file is no folder', id='a file as folder'),
+        pytest.param(['RUN', '--work-dir', 'file/deep'], 'file is no folder; give a folder', id='a file in the path'),
+        pytest.param(['RUN', '--data-root', '~nobody-here/x'], 'names the home of a user', id='a home of nobody'),
+        pytest.param(['RUN', '--cfg-options', 'test_dataloader.dataset.foo=1'], "not fit: TypeError", id='keyword'),
+        pytest.param(['RUN', '--cfg-options', 'custom_hooks=3'], 'does not fit: TypeError', id='a type'),
         pytest.param(['RUN', '--no-preflight', '--cfg-options', 'model.backbone.surgery=knife'],
                      "error: unknown surgery 'knife'", id='surgery, said by the model'),
     ],
 )  # fmt: skip
 def test_mistakes(write_config, tmp_path, monkeypatch, capfd, arguments, message):
     monkeypatch.chdir(tmp_path)
+    Path('file').write_text('')
     config = write_config()
     assert run(*[config if word == 'RUN' else word for word in arguments]) == 1
     error = capfd.readouterr().err
