@@ -19,6 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..clip.families import tower_class
+from ..environment.numbers import check_number
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table, usual_methods
@@ -178,17 +179,26 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     for path in folder.glob('*/*.json'):
         try:
             result = json.loads(path.read_text(encoding='utf-8'))
+            check_figures(result['metrics'])
             order = [
                 place
                 for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
                 for place in rank(kind, result['cell'][name])
             ]
             found.append((*order, path.stem, result))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(
                 f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
             ) from None
     return [result for *_, result in sorted(found, key=lambda entry: entry[:-1])]
+
+
+def check_figures(metrics: Mapping[str, Any]) -> None:
+    """Raises ValueError for metrics of which one is neither a finite number nor null, or without mIoU."""
+    for name, figure in metrics.items():
+        if figure is not None or name == 'mIoU':
+            check_number(name, figure)
+    check_number('mIoU', metrics['mIoU'])
 
 
 def rank(kind: str, name: str) -> tuple[int, str]:

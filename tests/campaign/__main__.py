@@ -70,7 +70,10 @@ def go_on(name: str, out: Path, seed: int, count: int) -> list[dict[str, Any]]:
             records.append(found)
             print(json.dumps(found), file=file, flush=True)
             if found['outcome'] in FAULTS:
-                print(f'{name}:{found["number"]} {found["outcome"]}: {found["label"]}: {found["reason"]}', flush=True)
+                print(
+                    f'{name}:{found["number"]} {found["outcome"]}: {found["label"]}: {found["reason"]}',
+                    flush=True,
+                )
     return records[:count]
 
 
@@ -78,7 +81,8 @@ def row(name: str, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """A line of the table: counts of outcomes, and minutes of CPU."""
     records = list(records)
     counts = {
-        outcome: sum(one['outcome'] == outcome for one in records) for outcome in (*FAULTS, 'accepted', 'refused')
+        outcome: sum(one['outcome'] == outcome for one in records)
+        for outcome in (*FAULTS, 'accepted', 'refused')
     }
     return dict(kind=name, inputs=len(records), **counts, minutes=sum(one['cpu'] for one in records) / 60)
 
@@ -91,8 +95,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as Markdown."""
     names = list(rows[0])
     lines = [names, ['---'] + ['---:'] * (len(names) - 1)]
-    lines += [[f'{value:.1f}' if isinstance(value, float) else str(value) for value in one.values()] for one in rows]
-    done = subprocess.run(['git', '-C', str(ROOT), 'rev-parse', 'HEAD'], capture_output=True, text=True, check=False)
+    lines += [
+        [f'{value:.1f}' if isinstance(value, float) else str(value) for value in one.values()] for one in rows
+    ]
+    done = subprocess.run(
+        ['git', '-C', str(ROOT), 'rev-parse', 'HEAD'], capture_output=True, text=True, check=False
+    )
     text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
     return f'{text}\n\ncommit {done.stdout.strip() or "unknown"}'
 

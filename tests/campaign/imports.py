@@ -12,7 +12,9 @@ from mmseg_clipsurgery.environment import extensions
 from mmseg_clipsurgery.environment.extensions import import_file
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
-HEAD = 'from mmseg_clipsurgery import SURGERIES, Surgery\nfrom mmseg_clipsurgery.affinities import AFFINITIES\n'
+HEAD = (
+    'from mmseg_clipsurgery import SURGERIES, Surgery\nfrom mmseg_clipsurgery.affinities import AFFINITIES\n'
+)
 
 
 def prepare() -> None:
@@ -21,7 +23,9 @@ def prepare() -> None:
 
 def trial(_: None, given: Input) -> None:
     data = given.one_of(SOURCES)(given)
-    path = given.folder / given.random.choice(['mine.py', 'my-file.py', 'json.py', 'torch.py', 'mine.txt', 'мой.py', '__main__.py'])
+    path = given.folder / given.random.choice(
+        ['mine.py', 'my-file.py', 'json.py', 'torch.py', 'mine.txt', 'мой.py', '__main__.py']
+    )
     if data is not None:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
     before = {kind: dict(table) for kind, table in extensions.TABLES.items()}
@@ -32,7 +36,11 @@ def trial(_: None, given: Input) -> None:
             for name in added:
                 require(isinstance(Surgery.read(name), Surgery), f'the row {name!r} is no surgery')
         except BaseException:
-            require({kind: dict(table) for kind, table in extensions.TABLES.items()} == before or path in extensions.IMPORTED, 'a refused file left rows behind')
+            require(
+                {kind: dict(table) for kind, table in extensions.TABLES.items()} == before
+                or path in extensions.IMPORTED,
+                'a refused file left rows behind',
+            )
             raise
         for kind, rows in before.items():
             require(rows.items() <= extensions.TABLES[kind].items(), f'a {kind} was changed or removed')
@@ -48,7 +56,9 @@ SOURCES: dict[str, Any] = {
     'damaged': lambda given: damaged(own_files.METHOD.encode(), given.random),
     'damaged affinity': lambda given: damaged(own_files.AFFINITY.encode(), given.random),
     'odd row': odd_row,
-    'odd field': lambda given: f'{HEAD}nan = inf = float("nan")\nSURGERIES["mine"] = Surgery({given.random.choice(ODD)!r}, {given.random.choice(ODD)!r})\n',
+    'odd field': lambda given: (
+        f'{HEAD}nan = inf = float("nan")\nSURGERIES["mine"] = Surgery({given.random.choice(ODD)!r}, {given.random.choice(ODD)!r})\n'
+    ),
     'replaced': lambda given: f'{HEAD}SURGERIES["clip"] = Surgery(1)\n',
     'removed': lambda given: f'{HEAD}SURGERIES["mine"] = Surgery(1); del AFFINITIES["vv"]\n',
     'cleared': lambda given: f'{HEAD}SURGERIES.clear()\n',

@@ -15,7 +15,24 @@ import numpy as np
 MARK = 'executed'  # name of the file that code of an input leaves behind
 # What stands where a number, a name or a list should, in JSON and in Python.
 ODD: list[Any] = [
-    *(None, True, False, 0, -1, 1, 10**30, 0.5, math.nan, math.inf, -math.inf, '', 'x', 'nan', '\0', '\ud800'),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        10**30,
+        0.5,
+        math.nan,
+        math.inf,
+        -math.inf,
+        '',
+        'x',
+        'nan',
+        '\0',
+        '\ud800',
+    ),
     *([], {}, [[]], [None], {'': None}, {'x': {'y': []}}, 'a' * 5000, '3', [3, 3], ['a', 1]),
 ]
 
@@ -75,7 +92,11 @@ def damaged(data: bytes, random: Random) -> bytes:
 def flipped(data: bytes, random: Random, start: int, stop: int) -> bytes:
     """One bit is another one; early bytes, where headers are, as often as all others."""
     place = random.randrange(min(len(data), random.choice((64, len(data))))) if data else 0
-    return data[:place] + bytes(byte ^ 1 << random.randrange(8) for byte in data[place : place + 1]) + data[place + 1 :]
+    return (
+        data[:place]
+        + bytes(byte ^ 1 << random.randrange(8) for byte in data[place : place + 1])
+        + data[place + 1 :]
+    )
 
 
 ACCIDENTS: list[Callable[[bytes, Random, int, int], bytes]] = [
@@ -83,7 +104,9 @@ ACCIDENTS: list[Callable[[bytes, Random, int, int], bytes]] = [
     lambda data, random, start, stop: data[:start],
     lambda data, random, start, stop: data[stop:],
     lambda data, random, start, stop: data[:start] + data[stop:],
-    lambda data, random, start, stop: data[:start] + bytes(min(stop - start, 999)) + data[min(stop, start + 999) :],
+    lambda data, random, start, stop: (
+        data[:start] + bytes(min(stop - start, 999)) + data[min(stop, start + 999) :]
+    ),
     lambda data, random, start, stop: data[:start] + random.randbytes(9) + data[start:],
     lambda data, random, start, stop: data[:stop] + data[start:stop][:9999] + data[stop:],
     lambda data, random, start, stop: data + random.randbytes(random.randrange(1, 99)),

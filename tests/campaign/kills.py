@@ -22,7 +22,9 @@ from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.cli import leaderboard
 
 LIMIT = 300
-MOVING = re.compile(rb'^\s*"(date|process|cuda|\w*seconds\w*|\w*per_second\w*)": .*$', re.M)  # lines of results files
+MOVING = re.compile(
+    rb'^\s*"(date|process|cuda|\w*seconds\w*|\w*per_second\w*)": .*$', re.M
+)  # lines of results files
 COMMANDS: dict[str, Callable[[Path, Path], tuple[Any, list[Any]]]] = {
     'folder run': lambda data, out: (
         main,
@@ -41,8 +43,13 @@ COMMANDS: dict[str, Callable[[Path, Path], tuple[Any, list[Any]]]] = {
 
 def options(data: Path) -> list[str]:
     """What puts the tiny CLIP of the folder in place of the config's."""
-    towers = [f'model.{part}.{key}={data / "clip"}' for part in ('backbone', 'text_encoder') for key in ('arch',)]
-    weights = [f'model.{part}.pretrained={data / "clip/open_clip_model.safetensors"}' for part in ('backbone', 'text_encoder')]
+    towers = [
+        f'model.{part}.{key}={data / "clip"}' for part in ('backbone', 'text_encoder') for key in ('arch',)
+    ]
+    weights = [
+        f'model.{part}.pretrained={data / "clip/open_clip_model.safetensors"}'
+        for part in ('backbone', 'text_encoder')
+    ]
     return [*towers, *weights, 'model.data_preprocessor=None', 'test_dataloader.num_workers=0']
 
 
@@ -59,7 +66,9 @@ def prepare() -> tuple[Path, dict[str, tuple[float, dict[str, bytes]]]]:
         config.model.test_cfg.update(crop_size=(32, 32), stride=(16, 16))
         config.dump(data / 'test.py')
         words = ['background', *(f'{letter} thing' for letter in 'abcdefghijklmnopqrst')]
-        (data / 'mine.py').write_text(f'words = {words}\ntest_dataloader = {config.test_dataloader.to_dict()}\n')
+        (data / 'mine.py').write_text(
+            f'words = {words}\ntest_dataloader = {config.test_dataloader.to_dict()}\n'
+        )
     references = {}
     for name, command in COMMANDS.items():
         out = data / 'references' / name
@@ -122,6 +131,8 @@ def left_by(folder: Path) -> dict[str, bytes]:
     for path in sorted(folder.rglob('*')):
         name = str(path.relative_to(folder))
         if path.is_file() and not re.search(r'\.log$|output\.txt$|vis_data|\d{8}_\d{6}', name):
-            data = path.read_bytes().replace(str(folder.parent).encode(), b'OUT')  # configs state where results go
+            data = path.read_bytes().replace(
+                str(folder.parent).encode(), b'OUT'
+            )  # configs state where results go
             found[name] = MOVING.sub(b'', data) if path.suffix == '.json' else data
     return found

@@ -53,16 +53,29 @@ def data_set(given: Input) -> None:
     audit(cfg, subset=True)
     found = measured(cfg, given)
     for key, (value, expected) in found.items():
-        require(np.isclose(value, expected, atol=0.01, equal_nan=True), f'{key} is {value}, numpy counts {expected}')
+        require(
+            np.isclose(value, expected, atol=0.01, equal_nan=True),
+            f'{key} is {value}, numpy counts {expected}',
+        )
 
 
 def config(root: Path, reduce: bool) -> Config:
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=reduce), dict(type='PackSegInputs')]
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', reduce_zero_label=reduce),
+        dict(type='PackSegInputs'),
+    ]
     source = dict(
         type='BaseSegDataset', metainfo=dict(classes=CLASSES), reduce_zero_label=reduce, data_root=str(root), pipeline=pipeline,
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), ann_file='ImageSets/Segmentation/val.txt',
     )  # fmt: skip
-    return Config(dict(default_scope='mmseg', test_dataloader=dict(dataset=source), test_evaluator=dict(type='SegmentationMetric')))
+    return Config(
+        dict(
+            default_scope='mmseg',
+            test_dataloader=dict(dataset=source),
+            test_evaluator=dict(type='SegmentationMetric'),
+        )
+    )
 
 
 def measured(cfg: Config, given: Input) -> dict[str, tuple[float, float]]:
@@ -77,7 +90,16 @@ def measured(cfg: Config, given: Input) -> dict[str, tuple[float, float]]:
         if dataset.reduce_zero_label:
             truth = np.where((truth == 0) | (truth == 255), 255, truth - 1)
         labels = random.integers(0, k, truth.shape)
-        metric.process({}, [{'pred_sem_seg': {'data': torch.from_numpy(labels)[None]}, 'gt_sem_seg': {'data': sample.gt_sem_seg.data}, 'img_path': sample.img_path}])
+        metric.process(
+            {},
+            [
+                {
+                    'pred_sem_seg': {'data': torch.from_numpy(labels)[None]},
+                    'gt_sem_seg': {'data': sample.gt_sem_seg.data},
+                    'img_path': sample.img_path,
+                }
+            ],
+        )
         valid = truth != 255
         counts += np.bincount(truth[valid] * k + labels[valid], minlength=k * k)[: k * k].reshape(k, k)
     said = metric.evaluate(len(dataset))
@@ -108,14 +130,22 @@ def coco(given: Input) -> None:
     run(coco_jobs(given.folder))
     stuff = [used.index(label) if label in used else 255 for label in range(256)]
     made(path.with_name('000000000001_labelTrainIds.png'), read(path), stuff)
-    made(path.with_name('000000000001_instanceTrainIds.png'), read(path), [label + 1 if label < 80 else 0 for label in stuff])
+    made(
+        path.with_name('000000000001_instanceTrainIds.png'),
+        read(path),
+        [label + 1 if label < 80 else 0 for label in stuff],
+    )
 
 
 def context(given: Input) -> None:
     labels = given.numpy().integers(0, 460 + 200 * given.chance(0.2), (9, 8), np.uint16)
     (given.folder / 'trainval').mkdir()
     path = given.folder / 'trainval/a.mat'
-    content = {given.random.choice(['LabelMap'] * 5 + ['labels']): labels.astype(given.random.choice(['u2'] * 5 + ['f8', 'u1']))}
+    content = {
+        given.random.choice(['LabelMap'] * 5 + ['labels']): labels.astype(
+            given.random.choice(['u2'] * 5 + ['f8', 'u1'])
+        )
+    }
     savemat(path, content, do_compression=given.chance(0.5))
     if given.chance(0.4):
         path.write_bytes(damaged(path.read_bytes(), given.random))
@@ -126,7 +156,11 @@ def context(given: Input) -> None:
 def split(given: Input) -> None:
     names = [f'im {n}' if given.chance(0.1) else f'im{n}' for n in range(given.random.randrange(4))]
     path = given.folder / 'val.txt'
-    path.write_bytes(given.random.choice(['\n', '\r\n', '\r']).join(names).encode(given.random.choice(['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'])))
+    path.write_bytes(
+        given.random.choice(['\n', '\r\n', '\r'])
+        .join(names)
+        .encode(given.random.choice(['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le']))
+    )
     found = read_split(path)
     require(found == ' '.join(names).split(), f'{found} from {names}')
 
@@ -137,7 +171,15 @@ def source(given: Input, path: Path, legal: list[int]) -> None:
     if given.chance(0.3):
         labels[3, 3] = given.random.randrange(256)
     path.parent.mkdir(parents=True)
-    image = given.one_of({'plain': Image.fromarray, 'more': Image.fromarray, 'colour': lambda one: Image.fromarray(one).convert('RGB'), 'deep': lambda one: Image.fromarray(one.astype(np.uint16)), 'palette': lambda one: Image.fromarray(one).convert('P')})(labels)
+    image = given.one_of(
+        {
+            'plain': Image.fromarray,
+            'more': Image.fromarray,
+            'colour': lambda one: Image.fromarray(one).convert('RGB'),
+            'deep': lambda one: Image.fromarray(one.astype(np.uint16)),
+            'palette': lambda one: Image.fromarray(one).convert('P'),
+        }
+    )(labels)
     image.save(path)
     if given.chance(0.3):
         path.write_bytes(damaged(path.read_bytes(), given.random))
@@ -250,5 +292,10 @@ ODDITIES = {
     'other names': of_split(lambda text, name: b'nothing\n'),
     'outside': of_split(lambda text, name: f'../JPEGImages/{name}\n'.encode()),
     'null': of_split(lambda text, name: f'{name}\0\n'.encode()),
-    'palette of colours': lambda given, name: Image.open(mask_of(given.folder, name)[0]).convert('RGB').quantize(8).save(mask_of(given.folder, name)[0]),
+    'palette of colours': lambda given, name: (
+        Image.open(mask_of(given.folder, name)[0])
+        .convert('RGB')
+        .quantize(8)
+        .save(mask_of(given.folder, name)[0])
+    ),
 }

@@ -22,7 +22,14 @@ import numpy as np
 
 WORDS = ['ab', 'ba b', 'a']
 MERGES = '#version: 0.2\na b</w>\nb a\na b\n'
-ARCH = {**photos.ARCH, 'text_cfg': {**photos.ARCH['text_cfg'], 'vocab_size': 520, 'tokenizer_kwargs': {'bpe_path': 'merges.txt.gz'}}}
+ARCH = {
+    **photos.ARCH,
+    'text_cfg': {
+        **photos.ARCH['text_cfg'],
+        'vocab_size': 520,
+        'tokenizer_kwargs': {'bpe_path': 'merges.txt.gz'},
+    },
+}
 
 
 def prepare() -> tuple[Path, np.ndarray]:
@@ -47,15 +54,29 @@ def labels(model: SurgeryModel) -> np.ndarray:
 def trial(sound: tuple[Path, np.ndarray], given: Input) -> None:
     path = given.folder / 'model'
     shutil.copytree(sound[0], path)
-    kind = given.one_of({'config': config, 'bytes': config_bytes, 'merges': merges, 'code': code, 'dict': arch_dict, 'files': files})
+    kind = given.one_of(
+        {
+            'config': config,
+            'bytes': config_bytes,
+            'merges': merges,
+            'code': code,
+            'dict': arch_dict,
+            'files': files,
+        }
+    )
     kind(path, sound[1], given)
 
 
 def judge(model: SurgeryModel, path: Path, expected: np.ndarray, unchanged: bool) -> None:
     """What was accepted is what the folder says."""
     content = json.loads((path / 'open_clip_config.json').read_text())
-    source = model.encoders.tower.source if hasattr(model.encoders.tower, 'source') else model.encoders.text.source
-    require(json.dumps(source.config, sort_keys=True) == json.dumps(content['model_cfg'], sort_keys=True), 'another config than the file holds')
+    source = (
+        model.encoders.tower.source if hasattr(model.encoders.tower, 'source') else model.encoders.text.source
+    )
+    require(
+        json.dumps(source.config, sort_keys=True) == json.dumps(content['model_cfg'], sort_keys=True),
+        'another config than the file holds',
+    )
     require(all(map(math.isfinite, (*source.mean, *source.std))), 'statistics that are not finite')
     stated = content.get('preprocess_cfg') or {}
     require('mean' not in stated or list(source.mean) == stated['mean'], 'another mean than the file states')
@@ -83,11 +104,18 @@ def config_bytes(path: Path, expected: np.ndarray, given: Input) -> None:
 
 def merges(path: Path, expected: np.ndarray, given: Input) -> None:
     file, data = path / 'merges.txt.gz', (path / 'merges.txt.gz').read_bytes()
-    how = given.one_of({
-        'damaged': lambda: damaged(data, given.random), 'plain text': lambda: MERGES.encode(), 'empty': lambda: b'', 'short': lambda: gzip.compress(b'#version\n'),
-        'damaged text': lambda: gzip.compress(damaged(MERGES.encode(), given.random)), 'three a line': lambda: gzip.compress(b'#v\na b c\n'), 'latin-1': lambda: gzip.compress(b'#v\n\xe9 a\n'),
-        'bomb': lambda: gzip.compress(b'#version: 0.2\n' + b'a b\n' * 3_000_000, 1),
-    })()
+    how = given.one_of(
+        {
+            'damaged': lambda: damaged(data, given.random),
+            'plain text': lambda: MERGES.encode(),
+            'empty': lambda: b'',
+            'short': lambda: gzip.compress(b'#version\n'),
+            'damaged text': lambda: gzip.compress(damaged(MERGES.encode(), given.random)),
+            'three a line': lambda: gzip.compress(b'#v\na b c\n'),
+            'latin-1': lambda: gzip.compress(b'#v\n\xe9 a\n'),
+            'bomb': lambda: gzip.compress(b'#version: 0.2\n' + b'a b\n' * 3_000_000, 1),
+        }
+    )()
     file.write_bytes(how)
     model = loaded(path)
     labels(model)  # the merges are read with the first words
@@ -102,10 +130,27 @@ def merges(path: Path, expected: np.ndarray, given: Input) -> None:
 def code(path: Path, expected: np.ndarray, given: Input) -> None:
     """Modules of a folder that leave a mark, and every place that asks to run them."""
     module = f'open({str(given.mark)!r}, "w").close()\nclass Evil:\n    from_pretrained = classmethod(lambda *a, **k: None)\n'
-    for name in ('evil.py', 'tokenization_evil.py', 'configuration_evil.py', 'modeling_evil.py', '__init__.py', 'setup.py', 'sitecustomize.py'):
+    for name in (
+        'evil.py',
+        'tokenization_evil.py',
+        'configuration_evil.py',
+        'modeling_evil.py',
+        '__init__.py',
+        'setup.py',
+        'sitecustomize.py',
+    ):
         (path / name).write_text(module)
     content = json.loads((path / 'open_clip_config.json').read_text())
-    text, names = content['model_cfg']['text_cfg'], {'auto_map': {'AutoTokenizer': ['evil.Evil', 'evil.Evil'], 'AutoConfig': 'evil.Evil', 'AutoModel': 'evil.Evil'}}
+    text, names = (
+        content['model_cfg']['text_cfg'],
+        {
+            'auto_map': {
+                'AutoTokenizer': ['evil.Evil', 'evil.Evil'],
+                'AutoConfig': 'evil.Evil',
+                'AutoModel': 'evil.Evil',
+            }
+        },
+    )
     asked = given.one_of({
         'tokenizer': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'trust_remote_code': True}}, 'no question': {'hf_tokenizer_name': str(path)},
         'text model': {'hf_model_name': str(path), 'hf_tokenizer_name': str(path), 'hf_proj_type': 'mlp'}, 'kwargs': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'config': names}},
@@ -117,7 +162,16 @@ def code(path: Path, expected: np.ndarray, given: Input) -> None:
         if given.chance(0.7):
             (path / name).parent.mkdir(exist_ok=True)
             extra = {'trust_remote_code': True} if given.chance(0.3) else {}
-            (path / name).write_text(json.dumps({**names, **extra, 'model_type': given.random.choice(['clip', 'evil', 'bert']), 'tokenizer_class': 'Evil'}))
+            (path / name).write_text(
+                json.dumps(
+                    {
+                        **names,
+                        **extra,
+                        'model_type': given.random.choice(['clip', 'evil', 'bert']),
+                        'tokenizer_class': 'Evil',
+                    }
+                )
+            )
     (path / 'open_clip_config.json').write_text(json.dumps(content))
     labels(loaded(path))
 
@@ -126,21 +180,66 @@ def arch_dict(path: Path, expected: np.ndarray, given: Input) -> None:
     """An arch dict from Python, one place of it odd."""
     arch = altered(photos.ARCH, given.random)
     if given.chance(0.1):
-        arch = given.random.choice([*ODD, {'name': given.random.choice(ODD)}, b'x', {'name': 'scenes', 'vision_cfg': {'layers': given.random.choice(ODD)}}])
+        arch = given.random.choice(
+            [
+                *ODD,
+                {'name': given.random.choice(ODD)},
+                b'x',
+                {'name': 'scenes', 'vision_cfg': {'layers': given.random.choice(ODD)}},
+            ]
+        )
     loaded(arch, str(path / 'open_clip_model.safetensors')).segment(photos.photo(20, 24), ['cat', 'dog'])
 
 
 def files(path: Path, expected: np.ndarray, given: Input) -> None:
     """A folder in which a file is missing, empty, a folder, a link to nowhere, or named by another way."""
     name = given.random.choice(['open_clip_config.json', 'open_clip_model.safetensors', 'merges.txt.gz'])
-    file, way = path / name, given.one_of({name: name for name in ('missing', 'empty', 'folder', 'link', 'loop', 'sound', 'renamed', 'nested', 'outside')})
+    file, way = (
+        path / name,
+        given.one_of(
+            {
+                name: name
+                for name in (
+                    'missing',
+                    'empty',
+                    'folder',
+                    'link',
+                    'loop',
+                    'sound',
+                    'renamed',
+                    'nested',
+                    'outside',
+                )
+            }
+        ),
+    )
     data = file.read_bytes()
     if way in ('missing', 'empty', 'folder', 'link', 'loop', 'renamed'):
         file.unlink()
-    made = {'empty': lambda: file.touch(), 'folder': file.mkdir, 'link': lambda: file.symlink_to('/nowhere'), 'loop': lambda: file.symlink_to(name), 'renamed': lambda: (path / f'{name}.txt').write_bytes(data)}
+    made = {
+        'empty': lambda: file.touch(),
+        'folder': file.mkdir,
+        'link': lambda: file.symlink_to('/nowhere'),
+        'loop': lambda: file.symlink_to(name),
+        'renamed': lambda: (path / f'{name}.txt').write_bytes(data),
+    }
     made.get(way, lambda: None)()
     if way == 'nested':
         (path / 'open_clip_config.json').write_text('{"model_cfg": ' + '[' * 100_000)
     where = given.random.choice([str(path), path, f'local-dir:{path}', f'local-dir:{path}/'])
-    model = loaded(where, given.random.choice([None, None, 'openai', '', 'random ', str(path / 'x.pt'), f'local-dir:{path}', 'local-dir:/nowhere']))
+    model = loaded(
+        where,
+        given.random.choice(
+            [
+                None,
+                None,
+                'openai',
+                '',
+                'random ',
+                str(path / 'x.pt'),
+                f'local-dir:{path}',
+                'local-dir:/nowhere',
+            ]
+        ),
+    )
     judge(model, path, expected, True)

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import Any
 
 from campaign.inputs import Input, Lost, Wrong
-
 from mmseg_clipsurgery.environment.mistakes import sentence
 
 FAULTS = ('traceback', 'hang', 'wrong', 'lost', 'executed')
@@ -40,7 +39,9 @@ def tried(kind: ModuleType, context: Any, seed: int, number: int, raises: bool =
             outcome = 'executed'
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return dict(number=number, label=given.label.strip(), outcome=outcome, reason=reason, cpu=round(cpu() - start, 4))
+    return dict(
+        number=number, label=given.label.strip(), outcome=outcome, reason=reason, cpu=round(cpu() - start, 4)
+    )
 
 
 def judged(kind: ModuleType, context: Any, given: Input, raises: bool) -> tuple[str, str]:
@@ -96,7 +97,9 @@ def tried_in_workers(kind: ModuleType, seed: int, numbers: Iterable[int]) -> Ite
             reason = 'killed at its limit' if not ready else f'the worker died ({status})'
             outcome = 'traceback' if ready else 'hang'
             spent = round(used.ru_utime + used.ru_stime, 2)
-            yield dict(number=left.pop(0), label='', outcome=outcome, reason=reason, cpu=0.0 if ready else spent)
+            yield dict(
+                number=left.pop(0), label='', outcome=outcome, reason=reason, cpu=0.0 if ready else spent
+            )
 
 
 def forked(kind: ModuleType, seed: int, numbers: list[int]) -> tuple[int, int]:

@@ -23,20 +23,31 @@ import numpy as np
 from PIL import Image
 
 WORDS = ['background', 'cat', 'grass']
-TASKS = {'segment': ['--words', *WORDS], 'heatmaps': ['--words', *WORDS], 'points': ['--word', 'cat'], 'recognise': ['--words', *WORDS]}
+TASKS = {
+    'segment': ['--words', *WORDS],
+    'heatmaps': ['--words', *WORDS],
+    'points': ['--word', 'cat'],
+    'recognise': ['--words', *WORDS],
+}
 
 
 def real(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def number(least: float = -math.inf, most: float = math.inf, above: float = -math.inf, none: bool = False) -> Any:
+def number(
+    least: float = -math.inf, most: float = math.inf, above: float = -math.inf, none: bool = False
+) -> Any:
     """A rule: a finite number within bounds, or None where that is allowed."""
-    return lambda value: (none and value is None) or (real(value) and least <= value <= most and value > above)
+    return lambda value: (
+        (none and value is None) or (real(value) and least <= value <= most and value > above)
+    )
 
 
 def count(least: int = 1, most: float = math.inf, none: bool = False, names: tuple = ()) -> Any:
-    return lambda value: (none and value is None) or value in names or (type(value) is int and least <= value <= most)
+    return lambda value: (
+        (none and value is None) or value in names or (type(value) is int and least <= value <= most)
+    )
 
 
 def switch(value: Any) -> bool:
@@ -53,8 +64,59 @@ PYTHON = {
                  'compiled': switch, 'precision': lambda value: value in ('fp32', 'bf16', 'fp16', 'tf32'), 'chunk_memory': count(none=True), 'pad_windows': lambda value: switch(value) or count(0)(value), 'unknown': lambda value: False},
     'surgery': {'last_blocks': count(0), 'affinity': lambda value: value in ('vv', 'kk'), 'residual': switch, 'ffn': switch, 'position': lambda value: value == 'bilinear', 'unknown': lambda value: False, 'reads': ANY, 'constants': ANY, 'each_block': ANY},
 }  # fmt: skip
-GOOD = [1, 2, 8, 40.0, 0.5, 0, True, False, None, 'auto', 'slide', 'whole', 'bf16', 'vv', 'kk', 'bilinear', 16, 24, [3, 3], {'iterations': 1, 'dilations': [1, 2]}, {'iterations': 1, 'dilations': [math.nan]}]
-TEXTS = ['1', '0.5', '40', 'nan', 'inf', '-inf', '-1', '0', '', ' ', 'abc', '1e999', '1,2', '０.５', 'True', 'None', '9' * 400, 'a\0b', '\udcff', '[1', '{}', '/nowhere/x', '~nobody-there/x', 'a' * 5000, '/dev/null', '.', 'own', 'auto']
+GOOD = [
+    1,
+    2,
+    8,
+    40.0,
+    0.5,
+    0,
+    True,
+    False,
+    None,
+    'auto',
+    'slide',
+    'whole',
+    'bf16',
+    'vv',
+    'kk',
+    'bilinear',
+    16,
+    24,
+    [3, 3],
+    {'iterations': 1, 'dilations': [1, 2]},
+    {'iterations': 1, 'dilations': [math.nan]},
+]
+TEXTS = [
+    '1',
+    '0.5',
+    '40',
+    'nan',
+    'inf',
+    '-inf',
+    '-1',
+    '0',
+    '',
+    ' ',
+    'abc',
+    '1e999',
+    '1,2',
+    '０.５',
+    'True',
+    'None',
+    '9' * 400,
+    'a\0b',
+    '\udcff',
+    '[1',
+    '{}',
+    '/nowhere/x',
+    '~nobody-there/x',
+    'a' * 5000,
+    '/dev/null',
+    '.',
+    'own',
+    'auto',
+]
 LINE = {'--opacity': (0, 1), '--logit-scale': (0, math.inf), '--prob-thd': (0, 1), '--area-thd': (0, 1), '--threshold': (-math.inf, math.inf), '--min-presence': (0, 1), '--bit-depth': (8, 16), '--max-pixels': (1, math.inf), '--short-side': (1, 8192),
         '--device': None, '--arch': None, '--weights': None, '--templates': None, '--surgery': None, '--out': None, '--import': None, '--vocabulary': None, '--guide': None, '--quick-gelu': None, '--labels': None, '--unknown': None}  # fmt: skip
 KEYS = ['model.backbone.surgery', 'model.backbone.surgery.last_blocks', 'model.backbone.arch', 'model.backbone.type', 'model.backbone.unknown', 'model.pretrained', 'model.backbone.pretrained', 'model.text_encoder.vocabulary', 'model.text_encoder.templates',
@@ -72,7 +134,10 @@ def prepared_data(kills: Any) -> Path:
     """A tiny CLIP, a photo, and a data set of two images with the config of a test run."""
     data = tiny.folder() / 'settings'
     if not data.exists():
-        photos.folder(data / 'clip', tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 32, 'patch_size': 16}))
+        photos.folder(
+            data / 'clip',
+            tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 32, 'patch_size': 16}),
+        )
         photos.save(data / 'photo.png', photos.photo(20, 24))
         mini_voc.make(data / 'voc', mini_voc.NAMES[:2])
         config = mini_voc.config(data / 'voc')
@@ -82,7 +147,9 @@ def prepared_data(kills: Any) -> Path:
 
 
 def trial(context: Any, given: Input) -> None:
-    given.one_of({'Python': python, 'line': line, 'line ': line, 'config': config, 'config file': config_file})(*context, given)
+    given.one_of(
+        {'Python': python, 'line': line, 'line ': line, 'config': config, 'config file': config_file}
+    )(*context, given)
 
 
 def python(model: Any, data: Path, given: Input) -> None:
@@ -112,16 +179,41 @@ def accepted(call: str, values: dict[str, Any], model: Any) -> None:
         require(found.labels.max() < len(WORDS), 'labels out of range')
         require(found.scores is None or np.isfinite(found.scores).all(), 'scores that are not finite')
     else:
-        base: dict[str, Any] = dict(arch=photos.ARCH, pretrained=str(tiny.weights_file(photos.ARCH, photos.SEED)), surgery=photos.SURGERY, templates='bare', short_side=24, explain_side=24)
+        base: dict[str, Any] = dict(
+            arch=photos.ARCH,
+            pretrained=str(tiny.weights_file(photos.ARCH, photos.SEED)),
+            surgery=photos.SURGERY,
+            templates='bare',
+            short_side=24,
+            explain_side=24,
+        )
         made = load(**{**base, 'text_cache': False, **values})
-        require(np.isfinite(made.heatmaps(photos.photo(16, 20), WORDS).similarity).all(), 'maps that are not finite')
+        require(
+            np.isfinite(made.heatmaps(photos.photo(16, 20), WORDS).similarity).all(),
+            'maps that are not finite',
+        )
 
 
 def line(model: Any, data: Path, given: Input) -> None:
     """A command on a photo with an odd option."""
-    task, option, text = given.random.choice(list(TASKS)), given.random.choice(list(LINE)), given.random.choice(TEXTS)
+    task, option, text = (
+        given.random.choice(list(TASKS)),
+        given.random.choice(list(LINE)),
+        given.random.choice(TEXTS),
+    )
     given.label += f' {task} {option} {text[:40]!r}'
-    own = [task, data / 'photo.png', '--arch', data / 'clip', '--templates', 'bare', '--device', 'cpu', '--out', given.folder / 'out']
+    own = [
+        task,
+        data / 'photo.png',
+        '--arch',
+        data / 'clip',
+        '--templates',
+        'bare',
+        '--device',
+        'cpu',
+        '--out',
+        given.folder / 'out',
+    ]
     place = given.random.choice(['before', 'after'])
     odd = [f'{option}={text}'] if given.chance(0.5) else [option, text]
     words = [*own, *TASKS[task], *odd] if place == 'after' else [*own, *odd, *TASKS[task]]
@@ -140,7 +232,9 @@ def line(model: Any, data: Path, given: Input) -> None:
 
 def config(model: Any, data: Path, given: Input) -> None:
     """The test tool with an odd `--cfg-options`."""
-    odd = f'{given.random.choice(KEYS)}{given.random.choice(["="] * 8 + [":", ""])}{given.random.choice(TEXTS)}'
+    odd = (
+        f'{given.random.choice(KEYS)}{given.random.choice(["="] * 8 + [":", ""])}{given.random.choice(TEXTS)}'
+    )
     given.label += f' {odd[:60]!r}'
     run_test(data / 'test.py', data, given, odd)
 

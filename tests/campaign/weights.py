@@ -65,9 +65,15 @@ def prepare() -> dict[str, Tensor]:
 
 
 def trial(tensors: dict[str, Tensor], given: Input) -> None:
-    given.one_of({'damage': damage, 'tensors': odd_tensors, 'structure': odd_structure, 'stand-in': stand_in, 'code': code})(
-        tensors, given
-    )
+    given.one_of(
+        {
+            'damage': damage,
+            'tensors': odd_tensors,
+            'structure': odd_structure,
+            'stand-in': stand_in,
+            'code': code,
+        }
+    )(tensors, given)
 
 
 def damage(tensors: dict[str, Tensor], given: Input) -> None:
@@ -80,10 +86,14 @@ def damage(tensors: dict[str, Tensor], given: Input) -> None:
     require(checksum is None or data == whole, 'a file with another checksum was accepted')
     if data == whole or zipfile.is_zipfile(io.BytesIO(data)):
         expected = {name: value.half() if make is archive else value for name, value in tensors.items()}
-        require(all(same(found[name], value) for name, value in expected.items()), 'other tensors than went in')
+        require(
+            all(same(found[name], value) for name, value in expected.items()), 'other tensors than went in'
+        )
     elif suffix == '.safetensors':
         require(found.keys() == stated(data).keys(), 'other names than the file states')
-        require(all(same(found[name], value) for name, value in stated(data).items()), 'other tensors than stated')
+        require(
+            all(same(found[name], value) for name, value in stated(data).items()), 'other tensors than stated'
+        )
     built(path, found)
 
 
@@ -118,7 +128,11 @@ def odd_structure(tensors: dict[str, Tensor], given: Input) -> None:
 def stand_in(tensors: dict[str, Tensor], given: Input) -> None:
     """A file that holds something else."""
     data = given.one_of(STAND_INS)
-    path = written(given, given.random.choice(['.pt', '.safetensors', '.bin', '']), data + given.random.randbytes(given.random.randrange(3)))
+    path = written(
+        given,
+        given.random.choice(['.pt', '.safetensors', '.bin', '']),
+        data + given.random.randbytes(given.random.randrange(3)),
+    )
     built(path, read_weights(path))
     require(False, 'something else was accepted as weights')
 
@@ -126,10 +140,17 @@ def stand_in(tensors: dict[str, Tensor], given: Input) -> None:
 def code(tensors: dict[str, Tensor], given: Input) -> None:
     """Pickles and archives that run something where they are read freely."""
     mark = str(given.mark)
-    calls = [(os.system, f'touch {mark}'), (exec, f'open({mark!r}, "w")'), (open, mark, 'w'), (Path.touch, given.mark)]
+    calls = [
+        (os.system, f'touch {mark}'),
+        (exec, f'open({mark!r}, "w")'),
+        (open, mark, 'w'),
+        (Path.touch, given.mark),
+    ]
     calls += [(torch.save, torch.ones(1), mark), (np.save, mark, 1), (eval, f'open({mark!r}, "w")')]
     payload = Code(*given.random.choice(calls))
-    content = given.random.choice([payload, {**tensors, 'x': payload}, {'state_dict': tensors, 'args': payload}])
+    content = given.random.choice(
+        [payload, {**tensors, 'x': payload}, {'state_dict': tensors, 'args': payload}]
+    )
     path = given.folder / ('w' + given.random.choice(['.pt', '.bin', '.safetensors', '.pth']))
     way = given.one_of({'pickle': 0, 'torch': 1, 'legacy torch': 2, 'archive': 3, 'hidden archive': 4})
     if way == 0:
@@ -139,7 +160,12 @@ def code(tensors: dict[str, Tensor], given: Input) -> None:
     else:
         torch.jit.script(Setting(mark)).save(path)
         if way == 4:  # the code in a file that looks like another one
-            rewrite(path, lambda name: name.replace('code/__torch__', given.random.choice(['CODE/__torch__', 'Code/__torch__'])))
+            rewrite(
+                path,
+                lambda name: name.replace(
+                    'code/__torch__', given.random.choice(['CODE/__torch__', 'Code/__torch__'])
+                ),
+            )
         given.mark.unlink(missing_ok=True)
     built(path, read_weights(path))
     require(False, 'a file with code was accepted')
@@ -165,7 +191,12 @@ def built(path: Path, found: dict[str, Tensor]) -> None:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and bytes(one.cpu().contiguous().flatten().view(torch.uint8).numpy()) == bytes(other.contiguous().flatten().view(torch.uint8).numpy())
+    return (
+        one.dtype == other.dtype
+        and one.shape == other.shape
+        and bytes(one.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        == bytes(other.contiguous().flatten().view(torch.uint8).numpy())
+    )
 
 
 def stated(data: bytes) -> dict[str, Tensor]:
@@ -174,7 +205,9 @@ def stated(data: bytes) -> dict[str, Tensor]:
     header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
     header.pop('__metadata__', None)
     return {
-        name: torch.frombuffer(bytearray(body[slice(*one['data_offsets'])]), dtype=TYPES[one['dtype']]).reshape(one['shape'])
+        name: torch.frombuffer(
+            bytearray(body[slice(*one['data_offsets'])]), dtype=TYPES[one['dtype']]
+        ).reshape(one['shape'])
         for name, one in header.items()
     }
 
@@ -208,7 +241,11 @@ FORMS = {
 ODD_TENSORS = {
     'missing': lambda value: None,
     'nan': lambda value: value * float('nan'),
-    'one nan': lambda value: value.flatten().index_fill(0, torch.tensor([0]), float('nan')).view(value.shape) if value.numel() else value,
+    'one nan': lambda value: (
+        value.flatten().index_fill(0, torch.tensor([0]), float('nan')).view(value.shape)
+        if value.numel()
+        else value
+    ),
     'infinite': lambda value: value / 0,
     'int8': lambda value: value.to(torch.int8),
     'bool': lambda value: value > 0,
@@ -233,7 +270,9 @@ ODD_TENSORS = {
 STRUCTURES = {
     'plain': dict,
     'state_dict': lambda tensors: {'state_dict': tensors, 'epoch': 1},
-    'of DistributedDataParallel': lambda tensors: {f'module.{name}': value for name, value in tensors.items()},
+    'of DistributedDataParallel': lambda tensors: {
+        f'module.{name}': value for name, value in tensors.items()
+    },
     'a list': lambda tensors: list(tensors.values()),
     'one tensor': lambda tensors: next(iter(tensors.values())),
     'nested': lambda tensors: {'model': {'state_dict': tensors}},
@@ -241,7 +280,9 @@ STRUCTURES = {
     'nothing': lambda tensors: {},
     'None': lambda tensors: None,
     'a state_dict of None': lambda tensors: {'state_dict': None},
-    'visual alone': lambda tensors: {name: value for name, value in tensors.items() if name.startswith('visual')},
+    'visual alone': lambda tensors: {
+        name: value for name, value in tensors.items() if name.startswith('visual')
+    },
     'other prefix': lambda tensors: {f'clip.{name}': value for name, value in tensors.items()},
 }
 STAND_INS = {

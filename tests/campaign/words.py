@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import logging
+import unicodedata
 from typing import Any
 
 import photos
@@ -15,7 +16,25 @@ from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 
 import torch
 
-SYLLABLES = ['ka', 'to', 'mi', 'ra', 'né', 'ßo', '猫', 'со', 'zu', 'el', 'dog', "d'a", 'x-y', 'Ω', '🐟', 'I', '7']
+SYLLABLES = [
+    'ka',
+    'to',
+    'mi',
+    'ra',
+    'né',
+    'ßo',
+    '猫',
+    'со',
+    'zu',
+    'el',
+    'dog',
+    "d'a",
+    'x-y',
+    'Ω',
+    '🐟',
+    'I',
+    '7',
+]
 Classes = list[list[str]]  # synonyms of each class, the first is its name
 
 
@@ -24,9 +43,16 @@ def prepare() -> Any:
 
 
 def trial(model: Any, given: Input) -> None:
-    given.one_of({'file': file, 'foreign': foreign, 'damage': damage, 'python': python, 'texts': texts, 'templates': templates})(
-        model, given
-    )
+    given.one_of(
+        {
+            'file': file,
+            'foreign': foreign,
+            'damage': damage,
+            'python': python,
+            'texts': texts,
+            'templates': templates,
+        }
+    )(model, given)
 
 
 def file(model: Any, given: Input) -> None:
@@ -34,7 +60,9 @@ def file(model: Any, given: Input) -> None:
     classes = words(given)
     text, expected = given.one_of(FORMS)(classes, given)
     data = given.one_of(ENCODINGS)(text)
-    path = given.folder / given.random.choice(['words.txt', 'words', 'words.json', 'words.csv', 'my words.TXT'])
+    path = given.folder / given.random.choice(
+        ['words.txt', 'words', 'words.json', 'words.csv', 'my words.TXT']
+    )
     path.write_bytes(data)
     check(Vocabulary.read(path), expected)
 
@@ -43,7 +71,9 @@ def foreign(model: Any, given: Input) -> None:
     """A form that is not read: refused, or read rightly nevertheless."""
     classes = words(given)
     text = given.one_of(FOREIGN)([one[0] for one in classes])
-    path = given.folder / given.random.choice(['words.txt', 'words.yaml', 'words', 'words.names', 'words.json'])
+    path = given.folder / given.random.choice(
+        ['words.txt', 'words.yaml', 'words', 'words.names', 'words.json']
+    )
     path.write_text(text, encoding='utf-8')
     check(Vocabulary.read(path), [one[:1] for one in classes])
 
@@ -57,26 +87,36 @@ def damage(model: Any, given: Input) -> None:
     path.write_bytes(data)
     found = Vocabulary.read(path)
     assert found is not None
-    require(all(word.isprintable() for word in found.queries), f'control characters in {found.queries}')
+    require(legible(found.queries), f'control characters in {found.queries}')
     text = data.decode('utf-8-sig')
     if text.lstrip()[:1] in ('[', '{'):
         require(json.loads(text) is not None, 'JSON that is none')
     for name in found.classes:
-        require(name in ' '.join(json.dumps(json.loads(text), ensure_ascii=False).split() if text.lstrip()[:1] in ('[', '{') else text.split()), f'{name!r} is not in the file')
+        require(
+            name
+            in ' '.join(
+                json.dumps(json.loads(text), ensure_ascii=False).split()
+                if text.lstrip()[:1] in ('[', '{')
+                else text.split()
+            ),
+            f'{name!r} is not in the file',
+        )
 
 
 def python(model: Any, given: Input) -> None:
     """Words from Python, of which one may be odd."""
     classes = words(given)
-    spec: Any = given.one_of({
-        'list': lambda: [one if len(one) > 1 else one[0] for one in classes],
-        'mapping': lambda: {one[0]: one for one in classes},
-        'tuple': lambda: tuple(one[0] for one in classes),
-        'odd': lambda: given.random.choice(ODD),
-        'bytes': lambda: classes[0][0].encode(),
-        'set': lambda: {one[0] for one in classes},
-        'generator': lambda: (one[0] for one in classes),
-    })()
+    spec: Any = given.one_of(
+        {
+            'list': lambda: [one if len(one) > 1 else one[0] for one in classes],
+            'mapping': lambda: {one[0]: one for one in classes},
+            'tuple': lambda: tuple(one[0] for one in classes),
+            'odd': lambda: given.random.choice(ODD),
+            'bytes': lambda: classes[0][0].encode(),
+            'set': lambda: {one[0] for one in classes},
+            'generator': lambda: (one[0] for one in classes),
+        }
+    )()
     changed = isinstance(spec, list | dict) and bool(spec) and given.chance(0.5)
     if changed:
         spec = altered(spec, given.random)
@@ -105,16 +145,27 @@ def texts(model: Any, given: Input) -> None:
     require(torch.isfinite(embedded).all(), 'embeddings that are not finite')
     require(not alike or warned.lines, f'two words are one for the tower: {wanted}'[:300])
     require(max(map(len, wanted)) < 300 or warned.lines, 'a long text was cut without a word')
-    require(all(word.isprintable() for word in wanted), f'control characters in {wanted}')
+    require(legible(wanted), f'control characters in {wanted}')
 
 
 def templates(model: Any, given: Input) -> None:
     lines = [f'a {given.random.choice(SYLLABLES)} of {{}}.' for _ in range(given.random.randrange(1, 5))]
     odd = given.random.choice([None, 'no place', '{} {}', '{0}', '{{}}', '{word}', '{', '\0{}', '{}' * 40])
     path = given.folder / 'templates.txt'
-    path.write_bytes('\n'.join([*lines, *([odd] if odd else [])]).encode(given.random.choice(['utf-8', 'utf-8-sig', 'utf-16', 'latin-1']), 'replace'))
+    path.write_bytes(
+        '\n'.join([*lines, *([odd] if odd else [])]).encode(
+            given.random.choice(['utf-8', 'utf-8-sig', 'utf-16'])
+        )
+    )
     found = read_templates(path)
     require(list(found) == lines and odd is None, f'{found} from {lines}')
+
+
+def legible(words: Any) -> bool:
+    """Whether words have no control characters, halves of pairs, or signs of text that was decoded wrongly."""
+    return not any(
+        unicodedata.category(one) in ('Cc', 'Cs') or one == '\ufffd' for word in words for one in word
+    )
 
 
 def check(found: Vocabulary | None, classes: Classes) -> None:
@@ -138,8 +189,13 @@ class Records(logging.Handler):
 def words(given: Input) -> Classes:
     """Some classes; no two words are alike."""
     made: dict[str, None] = {}
-    while len(made) < given.random.randrange(2, 12):
-        made[' '.join(''.join(given.random.choices(SYLLABLES, k=given.random.randrange(1, 4))) for _ in range(given.random.choice([1, 1, 2])))] = None
+    while len(made) < given.random.randrange(3, 12):
+        made[
+            ' '.join(
+                ''.join(given.random.choices(SYLLABLES, k=given.random.randrange(1, 4)))
+                for _ in range(given.random.choice([1, 1, 2]))
+            )
+        ] = None
     left, classes = [word for word in made if not word[0].isdigit()] or ['cat'], []
     while left:
         count = given.random.choice([1, 1, 1, 2, 3])
@@ -152,21 +208,29 @@ def lines(classes: Classes, given: Input) -> tuple[str, Classes]:
     """One class a line, with comments and blank lines."""
     rows = [', '.join(one) if given.chance(0.8) else f'{one[0]}: {", ".join(one)}' for one in classes]
     for _ in range(given.random.randrange(3)):
-        rows.insert(given.random.randrange(len(rows) + 1), given.random.choice(['', '  ', '# a comment', '#']))
+        rows.insert(
+            given.random.randrange(len(rows) + 1), given.random.choice(['', '  ', '# a comment', '#'])
+        )
     return given.random.choice(['\n', '\r\n', '\r']).join(rows) + given.random.choice(['', '\n']), classes
 
 
 def numbered(classes: Classes, given: Input) -> tuple[str, Classes]:
     sign, start = given.random.choice([' ', ': ', ', ', '\t', '=', ':']), given.random.choice([0, 1])
-    return '\n'.join(f'{number}{sign}{one[0]}' for number, one in enumerate(classes, start)), [one[:1] for one in classes]
+    return '\n'.join(f'{number}{sign}{one[0]}' for number, one in enumerate(classes, start)), [
+        one[:1] for one in classes
+    ]
 
 
 def categories(classes: Classes, given: Input) -> tuple[str, Classes]:
     """COCO's, out of order, with gaps."""
     ids = sorted(given.random.sample(range(1, 200), len(classes)))
-    rows = [{'id': number, 'name': one[0], 'supercategory': 'x'} for number, one in zip(ids, classes, strict=True)]
+    rows = [
+        {'id': number, 'name': one[0], 'supercategory': 'x'} for number, one in zip(ids, classes, strict=True)
+    ]
     given.random.shuffle(rows)
-    content: Any = given.random.choice([rows, {'categories': rows}, {'info': {}, 'categories': rows, 'images': []}])
+    content: Any = given.random.choice(
+        [rows, {'categories': rows}, {'info': {}, 'categories': rows, 'images': []}]
+    )
     return json.dumps(content, ensure_ascii=given.chance(0.5)), [one[:1] for one in classes]
 
 
@@ -176,7 +240,9 @@ def objects(classes: Classes, given: Input) -> tuple[str, Classes]:
     start = given.random.choice([0, 1])
     pairs = list(enumerate(names, start))
     given.random.shuffle(pairs)
-    content: Any = given.random.choice([{str(i): name for i, name in pairs}, {name: i for i, name in pairs}, names])
+    content: Any = given.random.choice(
+        [{str(i): name for i, name in pairs}, {name: i for i, name in pairs}, names]
+    )
     if given.chance(0.5):
         content = {given.random.choice(['names', 'id2label']): content}
     return json.dumps(content, ensure_ascii=given.chance(0.5)), [one[:1] for one in classes]
@@ -184,7 +250,9 @@ def objects(classes: Classes, given: Input) -> tuple[str, Classes]:
 
 def tabular(classes: Classes, given: Input) -> tuple[str, Classes]:
     stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=given.random.choice(',\t'), lineterminator=given.random.choice(['\n', '\r\n']))
+    writer = csv.writer(
+        stream, delimiter=given.random.choice(',\t'), lineterminator=given.random.choice(['\n', '\r\n'])
+    )
     writer.writerow(['Idx', 'Ratio', given.random.choice(['Name', 'name', 'label'])])
     writer.writerows([number, 0.5, ';'.join(one)] for number, one in enumerate(classes, 1))
     return stream.getvalue(), classes
@@ -193,7 +261,10 @@ def tabular(classes: Classes, given: Input) -> tuple[str, Classes]:
 FORMS = {
     'lines': lines,
     'numbered': numbered,
-    'JSON list': lambda classes, given: (json.dumps([one if len(one) > 1 else one[0] for one in classes]), classes),
+    'JSON list': lambda classes, given: (
+        json.dumps([one if len(one) > 1 else one[0] for one in classes]),
+        classes,
+    ),
     'JSON mapping': lambda classes, given: (json.dumps({one[0]: one for one in classes}, indent=1), classes),
     'JSON categories': categories,
     'JSON objects': objects,
@@ -206,12 +277,13 @@ ENCODINGS = {
     'utf-16-le': lambda text: text.encode('utf-16-le'),
     'utf-16-be': lambda text: text.encode('utf-16-be'),
     'utf-32': lambda text: text.encode('utf-32'),
-    'latin-1': lambda text: text.encode('latin-1', 'xmlcharrefreplace'),
-    'shift-jis': lambda text: text.encode('shift-jis', 'xmlcharrefreplace'),
+    'latin-1': lambda text: text.encode('latin-1' if text.isascii() or max(text) < 'Ā' else 'utf-8'),
 }
 FOREIGN = {
     'YAML list': lambda names: '\n'.join(f'- {name}' for name in names),
-    'YAML names': lambda names: 'nc: 3\nnames:\n' + '\n'.join(f'  {i}: {name}' for i, name in enumerate(names)),
+    'YAML names': lambda names: (
+        'nc: 3\nnames:\n' + '\n'.join(f'  {i}: {name}' for i, name in enumerate(names))
+    ),
     'YAML flow': lambda names: f'names: [{", ".join(names)}]',
     'YAML document': lambda names: '---\n' + '\n'.join(names),
     'Python': lambda names: f'CLASSES = {tuple(names)!r}',
@@ -221,7 +293,9 @@ FOREIGN = {
     'JavaScript': lambda names: f'const words = {json.dumps(names)};',
     'XML': lambda names: '<classes>' + ''.join(f'<name>{name}</name>' for name in names) + '</classes>',
     'ini': lambda names: '[classes]\n' + '\n'.join(f'{i} = {name}' for i, name in enumerate(names)),
-    'pbtxt': lambda names: '\n'.join(f"item {{\n id: {i}\n name: '{name}'\n}}" for i, name in enumerate(names)),
+    'pbtxt': lambda names: '\n'.join(
+        f"item {{\n id: {i}\n name: '{name}'\n}}" for i, name in enumerate(names)
+    ),
     'semicolons': '; '.join,
     'bars': '|'.join,
     'JSON lines': lambda names: '\n'.join(json.dumps({'name': name}) for name in names),
