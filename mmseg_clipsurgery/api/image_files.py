@@ -83,17 +83,14 @@ def header_pixels(data: bytes) -> int:
 
 
 def sums_right(data: bytes) -> bool:
-    """Whether the parts of a PNG that its pixels depend on have the sums that they state, as far as they are there."""
+    """Whether the parts of a PNG that decide its pixels have the sums that they state, as far as they are there."""
     place = 8
     while place + 12 <= len(data):
         kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4], 'big')
-        stated = data[end : end + 4]
-        if (
-            kind[:1].isupper()
-            and len(stated) == 4
-            and zlib.crc32(data[place + 4 : end]) != int.from_bytes(stated, 'big')
-        ):
-            return False
+        decides = kind[:1].isupper() or kind in (b'tRNS', b'eXIf')
+        if decides and end + 4 <= len(data):
+            if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], 'big'):
+                return False
         place = end + 4
     return True
 

@@ -179,7 +179,7 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     for path in folder.glob('*/*.json'):
         try:
             result = json.loads(path.read_text(encoding='utf-8'))
-            check_figures(result['metrics'])
+            check_result(result)
             order = [
                 place
                 for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
@@ -193,12 +193,15 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     return [result for *_, result in sorted(found, key=lambda entry: entry[:-1])]
 
 
-def check_figures(metrics: Mapping[str, Any]) -> None:
-    """Raises ValueError for metrics of which one is neither a finite number nor null, or without mIoU."""
-    for name, figure in metrics.items():
-        if figure is not None or name == 'mIoU':
+def check_result(result: Mapping[str, Any]) -> None:
+    """Raises ValueError or KeyError where a result names no cell, or has a metric that is no number."""
+    for name in ('method', 'data_set', 'protocol', 'backbone'):
+        if not isinstance(result['cell'][name], str):
+            raise ValueError(f'{name} must be a name, got {result["cell"][name]!r}')
+    for name, figure in result['metrics'].items():
+        if figure is not None:  # null stands for what has no value
             check_number(name, figure)
-    check_number('mIoU', metrics['mIoU'])
+    check_number('mIoU', result['metrics']['mIoU'])
 
 
 def rank(kind: str, name: str) -> tuple[int, str]:

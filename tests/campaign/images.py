@@ -278,7 +278,27 @@ MODES = {
 }
 FORMATS = [
     (kind, {})
-    for kind in ['AVIF', 'BMP', 'DIB', 'DDS', 'GIF', 'ICNS', 'ICO', 'IM', 'JPEG2000', 'MPO', 'MSP', 'PCX', 'PPM', 'QOI', 'SGI', 'SPIDER', 'TGA', 'WEBP', 'XBM']
+    for kind in [
+        'AVIF',
+        'BMP',
+        'DIB',
+        'DDS',
+        'GIF',
+        'ICNS',
+        'ICO',
+        'IM',
+        'JPEG2000',
+        'MPO',
+        'MSP',
+        'PCX',
+        'PPM',
+        'QOI',
+        'SGI',
+        'SPIDER',
+        'TGA',
+        'WEBP',
+        'XBM',
+    ]
 ]
 FORMATS += [
     ('JPEG', options)
