@@ -87,10 +87,10 @@ def sums_right(data: bytes) -> bool:
     place = 8
     while place + 12 <= len(data):
         kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4], 'big')
+        found, stated = zlib.crc32(data[place + 4 : end]), int.from_bytes(data[end : end + 4], 'big')
         decides = kind[:1].isupper() or kind in (b'tRNS', b'eXIf')
-        if decides and end + 4 <= len(data):
-            if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], 'big'):
-                return False
+        if decides and end + 4 <= len(data) and found != stated:
+            return False
         place = end + 4
     return True
 
