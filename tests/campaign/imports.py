@@ -1,4 +1,4 @@
-"""A user's own Python files (--import): his own code, so it runs; but what it breaks is put back and said in a sentence.
+"""A user's own Python files (--import): his own code, so it runs; what it breaks is put back and said.
 
 Oracle: after a refusal all tables are as before; after a success they have new rows and all old ones, and a new surgery
 can be read or is refused by name.
@@ -47,18 +47,22 @@ def trial(_: None, given: Input) -> None:
 
 
 def odd_row(given: Input) -> str:
-    return f'{HEAD}nan = inf = float("nan")\nSURGERIES[{given.random.choice(["mine", "", "a:b", 3, None])!r}] = {given.random.choice(ODD)!r}\n'
+    return f'{HEAD}{NUMBERS}SURGERIES[{given.pick("mine", "", "a:b", 3, None)!r}] = {given.random.choice(ODD)!r}\n'
 
 
+def odd_field(given: Input) -> str:
+    one, other = given.random.choices(ODD, k=2)
+    return f'{HEAD}{NUMBERS}SURGERIES["mine"] = Surgery({one!r}, {other!r})\n'
+
+
+# fmt: off
 SOURCES: dict[str, Any] = {
     'method': lambda given: own_files.METHOD,
     'affinity': lambda given: own_files.AFFINITY,
     'damaged': lambda given: damaged(own_files.METHOD.encode(), given.random),
     'damaged affinity': lambda given: damaged(own_files.AFFINITY.encode(), given.random),
     'odd row': odd_row,
-    'odd field': lambda given: (
-        f'{HEAD}nan = inf = float("nan")\nSURGERIES["mine"] = Surgery({given.random.choice(ODD)!r}, {given.random.choice(ODD)!r})\n'
-    ),
+    'odd field': odd_field,
     'replaced': lambda given: f'{HEAD}SURGERIES["clip"] = Surgery(1)\n',
     'removed': lambda given: f'{HEAD}SURGERIES["mine"] = Surgery(1); del AFFINITIES["vv"]\n',
     'cleared': lambda given: f'{HEAD}SURGERIES.clear()\n',
@@ -81,3 +85,4 @@ SOURCES: dict[str, Any] = {
     'lines in an error': lambda given: 'raise ValueError("one\\ntwo\\n")\n',
     'a group': lambda given: 'raise ExceptionGroup("two", [ValueError(1), TypeError(2)])\n',
 }
+# fmt: on

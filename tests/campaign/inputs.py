@@ -65,6 +65,16 @@ class Input:
         self.label += f' {name}'
         return choices[name]
 
+    def kind(self, *functions: Callable[..., Any]) -> Callable[..., Any]:
+        """One of several functions; its name joins the label."""
+        return self.one_of(
+            {f'{function.__name__}{place}': function for place, function in enumerate(functions)}
+        )
+
+    def pick(self, *choices: Any) -> Any:
+        """One of several values."""
+        return self.random.choice(choices)
+
     def chance(self, share: float) -> bool:
         return self.random.random() < share
 

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,40 +24,70 @@ LIMIT = 300
 MOVING = re.compile(
     rb'^\s*"(date|process|cuda|\w*seconds\w*|\w*per_second\w*)": .*$', re.M
 )  # lines of results files
-COMMANDS: dict[str, Callable[[Path, Path], tuple[Any, list[Any]]]] = {
-    'folder run': lambda data, out: (
-        main,
-        ['segment', data / 'photos', '--arch', data / 'clip', '--templates', 'bare', '--device', 'cpu', '--json', '--out', out / 'o', '--words', 'cat', 'dog', 'grass'],
-    ),
-    'leaderboard': lambda data, out: (
-        leaderboard.main,
-        ['--data-sets', data / 'mine.py', '--methods', 'clip', 'clip_surgery', '--one-by-one', '--out', out / 'o', '--work-dir', out / 'work', '--cfg-options', *options(data)],
-    ),
-    'test tool': lambda data, out: (
-        test.main,
-        [data / 'test.py', '--out', out / 'o' / 'masks', '--work-dir', out / 'o', '--cfg-options', *options(data)],
-    ),
-}  # fmt: skip
+ARCH = tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 32, 'patch_size': 16})
+WORDS = ['background', *(f'{letter} thing' for letter in 'abcdefghijklmnopqrst')]
+
+
+def folder_run(data: Path, out: Path) -> tuple[Any, list[Any]]:
+    """A command and its arguments: photos and a model from `data`, results to `out`."""
+    model = ['--arch', data / 'clip', '--templates', 'bare', '--device', 'cpu']
+    return main, [
+        'segment',
+        data / 'photos',
+        *model,
+        '--json',
+        '--out',
+        out,
+        '--words',
+        'cat',
+        'dog',
+        'grass',
+    ]
+
+
+def board(data: Path, out: Path) -> tuple[Any, list[Any]]:
+    grid = ['--data-sets', data / 'mine.py', '--methods', 'clip', 'clip_surgery', '--one-by-one']
+    return leaderboard.main, [
+        *grid,
+        '--out',
+        out,
+        '--work-dir',
+        f'{out}-work',
+        '--cfg-options',
+        *options(data),
+    ]
+
+
+def test_tool(data: Path, out: Path) -> tuple[Any, list[Any]]:
+    return test.main, [
+        data / 'test.py',
+        '--out',
+        out / 'masks',
+        '--work-dir',
+        out,
+        '--cfg-options',
+        *options(data),
+    ]
+
+
+COMMANDS = {'folder run': folder_run, 'leaderboard': board, 'test tool': test_tool}
 
 
 def options(data: Path) -> list[str]:
     """What puts the tiny CLIP of the folder in place of the config's."""
-    towers = [
-        f'model.{part}.{key}={data / "clip"}' for part in ('backbone', 'text_encoder') for key in ('arch',)
+    weights = data / 'clip/open_clip_model.safetensors'
+    return [
+        *(f'model.{part}.arch={data / "clip"}' for part in ('backbone', 'text_encoder')),
+        *(f'model.{part}.pretrained={weights}' for part in ('backbone', 'text_encoder')),
+        *('model.data_preprocessor=None', 'test_dataloader.num_workers=0'),
     ]
-    weights = [
-        f'model.{part}.pretrained={data / "clip/open_clip_model.safetensors"}'
-        for part in ('backbone', 'text_encoder')
-    ]
-    return [*towers, *weights, 'model.data_preprocessor=None', 'test_dataloader.num_workers=0']
 
 
 def prepare() -> tuple[Path, dict[str, tuple[float, dict[str, bytes]]]]:
     """The data, and of each command how long it takes and what it leaves."""
     data = tiny.folder() / 'kills'
     if not data.exists():
-        arch = tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 32, 'patch_size': 16})
-        photos.folder(data / 'clip', arch)
+        photos.folder(data / 'clip', ARCH)
         for number in range(12):
             photos.save(data / f'photos/{number}.png', photos.photo(40, 52, number))
         mini_voc.make(data / 'voc')
@@ -73,7 +102,7 @@ def prepare() -> tuple[Path, dict[str, tuple[float, dict[str, bytes]]]]:
     for name, command in COMMANDS.items():
         out = data / 'references' / name
         start = time.monotonic()
-        run(command(data, out), None)
+        run(command(data, out / 'o'), None)
         references[name] = time.monotonic() - start, left_by(out / 'o')
         if len(references[name][1]) < 4:
             raise RuntimeError(f'{name}: the undisturbed run left {sorted(references[name][1])}')
@@ -84,7 +113,7 @@ def trial(prepared: Any, given: Input) -> None:
     data, references = prepared
     name = given.random.choice(list(COMMANDS))
     seconds, expected = references[name]
-    command = COMMANDS[name](data, given.folder)
+    command = COMMANDS[name](data, given.folder / 'o')
     given.label = name
     for _ in range(given.random.choice([1, 1, 2, 3])):
         moment = given.random.uniform(0, seconds)
@@ -131,8 +160,8 @@ def left_by(folder: Path) -> dict[str, bytes]:
     for path in sorted(folder.rglob('*')):
         name = str(path.relative_to(folder))
         if path.is_file() and not re.search(r'\.log$|output\.txt$|vis_data|\d{8}_\d{6}', name):
-            data = path.read_bytes().replace(
-                str(folder.parent).encode(), b'OUT'
-            )  # configs state where results go
+            data = path.read_bytes()
+            if path.suffix == '.py':  # configs state where results go, and are broken into lines by that
+                data = b''.join(data.replace(str(folder.parent).encode(), b'').split())
             found[name] = MOVING.sub(b'', data) if path.suffix == '.json' else data
     return found

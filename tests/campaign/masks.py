@@ -35,7 +35,7 @@ def prepare() -> None:
 
 
 def trial(_: None, given: Input) -> None:
-    given.one_of({'data set': data_set, 'masks': data_set, 'converter': converter})(given)
+    given.kind(data_set, data_set, data_set, data_set, cityscapes, coco, context, split)(given)
 
 
 def data_set(given: Input) -> None:
@@ -60,57 +60,35 @@ def data_set(given: Input) -> None:
 
 
 def config(root: Path, reduce: bool) -> Config:
-    pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations', reduce_zero_label=reduce),
-        dict(type='PackSegInputs'),
-    ]
-    source = dict(
-        type='BaseSegDataset', metainfo=dict(classes=CLASSES), reduce_zero_label=reduce, data_root=str(root), pipeline=pipeline,
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), ann_file='ImageSets/Segmentation/val.txt',
-    )  # fmt: skip
-    return Config(
-        dict(
-            default_scope='mmseg',
-            test_dataloader=dict(dataset=source),
-            test_evaluator=dict(type='SegmentationMetric'),
-        )
+    steps = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+    cfg = mini_voc.config(root, test_dataloader__dataset__pipeline=steps)
+    cfg.test_dataloader.dataset.update(
+        type='BaseSegDataset', metainfo=dict(classes=CLASSES), reduce_zero_label=reduce
     )
+    del cfg['model']
+    return cfg
 
 
 def measured(cfg: Config, given: Input) -> dict[str, tuple[float, float]]:
     """Name -> (what the metric says, what numpy counts) over random predictions."""
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    metric, random = METRICS.build(cfg.test_evaluator), given.numpy()
+    dataset, random, k = DATASETS.build(cfg.test_dataloader.dataset), given.numpy(), len(CLASSES)
+    metric, counts = METRICS.build(cfg.test_evaluator), np.zeros((k, k), np.int64)
     metric.dataset_meta = dataset.metainfo
-    counts, k = np.zeros((len(CLASSES),) * 2, np.int64), len(CLASSES)
     for index in range(len(dataset)):
         sample = dataset[index]['data_samples']
         truth = read(sample.seg_map_path).astype(int)
         if dataset.reduce_zero_label:
             truth = np.where((truth == 0) | (truth == 255), 255, truth - 1)
         labels = random.integers(0, k, truth.shape)
-        metric.process(
-            {},
-            [
-                {
-                    'pred_sem_seg': {'data': torch.from_numpy(labels)[None]},
-                    'gt_sem_seg': {'data': sample.gt_sem_seg.data},
-                    'img_path': sample.img_path,
-                }
-            ],
-        )
-        valid = truth != 255
-        counts += np.bincount(truth[valid] * k + labels[valid], minlength=k * k)[: k * k].reshape(k, k)
+        predicted = {'pred_sem_seg': {'data': torch.from_numpy(labels)[None]}, 'img_path': sample.img_path}
+        metric.process({}, [{**predicted, 'gt_sem_seg': {'data': sample.gt_sem_seg.data}}])
+        pairs = (truth * k + labels)[truth != 255]
+        counts += np.bincount(pairs, minlength=k * k)[: k * k].reshape(k, k)
     said = metric.evaluate(len(dataset))
     with np.errstate(invalid='ignore'):
         iou = np.diag(counts) / (counts.sum(0) + counts.sum(1) - np.diag(counts))
-        all_pixels = np.diag(counts).sum() / counts.sum()
-    return {'mIoU': (said['mIoU'], 100 * np.nanmean(iou)), 'aAcc': (said['aAcc'], 100 * all_pixels)}
-
-
-def converter(given: Input) -> None:
-    given.one_of({'cityscapes': cityscapes, 'coco': coco, 'context': context, 'split': split})(given)
+        accuracy = np.diag(counts).sum() / counts.sum()
+    return {'mIoU': (said['mIoU'], 100 * np.nanmean(iou)), 'aAcc': (said['aAcc'], 100 * accuracy)}
 
 
 def cityscapes(given: Input) -> None:
@@ -173,13 +151,12 @@ def source(given: Input, path: Path, legal: list[int]) -> None:
     path.parent.mkdir(parents=True)
     image = given.one_of(
         {
-            'plain': Image.fromarray,
-            'more': Image.fromarray,
+            'plain': Image.fromarray, 'more': Image.fromarray,
             'colour': lambda one: Image.fromarray(one).convert('RGB'),
             'deep': lambda one: Image.fromarray(one.astype(np.uint16)),
             'palette': lambda one: Image.fromarray(one).convert('P'),
         }
-    )(labels)
+    )(labels)  # fmt: skip
     image.save(path)
     if given.chance(0.3):
         path.write_bytes(damaged(path.read_bytes(), given.random))
@@ -251,6 +228,12 @@ def gone(folder: str) -> Any:
     return lambda given, name: [path.unlink() for path in (given.folder / folder).glob(f'{name}.*')]
 
 
+def palette(given: Input, name: str) -> None:
+    path = mask_of(given.folder, name)[0]
+    Image.open(path).convert('RGB').quantize(8).save(path)
+
+
+# fmt: off
 ODDITIES = {
     'nothing': lambda given, name: None,
     '0 and 255': with_mask(lambda labels: np.where(labels > 1, 255, 0).astype(np.uint8)),
@@ -263,39 +246,24 @@ ODDITIES = {
     '16 bits': with_mask(lambda labels: labels.astype(np.uint16)),
     '16 bits, 65535': with_mask(lambda labels: np.where(labels == 255, 65535, labels.astype(np.uint16))),
     '16 bits, times 256': with_mask(lambda labels: labels.astype(np.uint16) * 256),
-    '32 bits': as_format('TIFF', np.int32),
-    'floats': as_format('TIFF', np.float32),
-    'bool': with_mask(lambda labels: labels > 0),
-    'smaller': with_mask(lambda labels: labels[1:]),
-    'turned': with_mask(lambda labels: np.ascontiguousarray(labels.T)),
-    'JPEG': as_format('JPEG'),
-    'JPEG of quality 100': as_format('JPEG', quality=100),
-    'GIF': as_format('GIF'),
-    'TIFF': as_format('TIFF'),
-    'WebP': as_format('WEBP'),
-    'BMP': as_format('BMP'),
-    'broken mask': broken('SegmentationClass', '.png'),
-    'broken masks': broken('SegmentationClass', '.png'),
-    'broken image': broken('JPEGImages', '.jpg'),
-    'broken split': lambda given, name: broken('ImageSets/Segmentation', '.txt')(given, 'val'),
-    'EXIF': turned,
-    'no mask': gone('SegmentationClass'),
-    'no image': gone('JPEGImages'),
+    '32 bits': as_format('TIFF', np.int32), 'floats': as_format('TIFF', np.float32),
+    'bool': with_mask(lambda labels: labels > 0), 'smaller': with_mask(lambda labels: labels[1:]),
+    'turned': with_mask(lambda labels: np.ascontiguousarray(labels.T)), 'JPEG': as_format('JPEG'),
+    'JPEG of quality 100': as_format('JPEG', quality=100), 'GIF': as_format('GIF'), 'TIFF': as_format('TIFF'),
+    'WebP': as_format('WEBP'), 'BMP': as_format('BMP'), 'broken mask': broken('SegmentationClass', '.png'),
+    'broken masks': broken('SegmentationClass', '.png'), 'broken image': broken('JPEGImages', '.jpg'),
+    'broken split': lambda given, name: broken('ImageSets/Segmentation', '.txt')(given, 'val'), 'EXIF': turned,
+    'no mask': gone('SegmentationClass'), 'no image': gone('JPEGImages'),
     'blank lines': of_split(lambda text, name: text.replace('\n', '\n\n').encode()),
     'CRLF': of_split(lambda text, name: text.replace('\n', '\r\n').encode()),
     'byte order mark': of_split(lambda text, name: text.encode('utf-8-sig')),
     'UTF-16': of_split(lambda text, name: text.encode('utf-16')),
     'endings': of_split(lambda text, name: text.replace('\n', '.jpg\n').encode()),
     'flags': of_split(lambda text, name: text.replace('\n', ' 1\n').encode()),
-    'twice': of_split(lambda text, name: (text + text).encode()),
-    'empty split': of_split(lambda text, name: b''),
+    'twice': of_split(lambda text, name: (text + text).encode()), 'empty split': of_split(lambda text, name: b''),
     'other names': of_split(lambda text, name: b'nothing\n'),
     'outside': of_split(lambda text, name: f'../JPEGImages/{name}\n'.encode()),
     'null': of_split(lambda text, name: f'{name}\0\n'.encode()),
-    'palette of colours': lambda given, name: (
-        Image.open(mask_of(given.folder, name)[0])
-        .convert('RGB')
-        .quantize(8)
-        .save(mask_of(given.folder, name)[0])
-    ),
+    'palette of colours': palette,
 }
+# fmt: on

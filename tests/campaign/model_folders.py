@@ -1,4 +1,4 @@
-"""Folders in open_clip's local-dir form: configs, statistics, tokenizers and merges that are damaged, odd, or name code.
+"""Folders in open_clip's local-dir form: configs, tokenizers and merges that are damaged, odd, or name code.
 
 Oracle: what is accepted is what the folder says: the same JSON as Python reads, the weights' own tensors in the towers,
 and, where nothing that matters was changed, the labels of the sound folder.
@@ -22,14 +22,22 @@ import numpy as np
 
 WORDS = ['ab', 'ba b', 'a']
 MERGES = '#version: 0.2\na b</w>\nb a\na b\n'
+BOMB = gzip.compress(b'#version: 0.2\n' + b'a b\n' * 3_000_000, 1)
+CODE = {
+    'auto_map': {
+        'AutoTokenizer': ['evil.Evil', 'evil.Evil'],
+        'AutoConfig': 'evil.Evil',
+        'AutoModel': 'evil.Evil',
+    }
+}
+CODE_SETTINGS: list[dict[str, Any]] = [
+    *({'trust_remote_code': True}, {'code_revision': 'main'}, {'config': CODE}),
+    *({'tokenizer_type': 'evil'}, {'subfolder': 'more'}),
+]
 ARCH = {
     **photos.ARCH,
-    'text_cfg': {
-        **photos.ARCH['text_cfg'],
-        'vocab_size': 520,
-        'tokenizer_kwargs': {'bpe_path': 'merges.txt.gz'},
-    },
-}
+    'text_cfg': {**photos.ARCH['text_cfg'], 'vocab_size': 520, 'tokenizer_kwargs': {'bpe_path': 'merges.txt.gz'}},
+}  # fmt: skip
 
 
 def prepare() -> tuple[Path, np.ndarray]:
@@ -54,17 +62,7 @@ def labels(model: SurgeryModel) -> np.ndarray:
 def trial(sound: tuple[Path, np.ndarray], given: Input) -> None:
     path = given.folder / 'model'
     shutil.copytree(sound[0], path)
-    kind = given.one_of(
-        {
-            'config': config,
-            'bytes': config_bytes,
-            'merges': merges,
-            'code': code,
-            'dict': arch_dict,
-            'files': files,
-        }
-    )
-    kind(path, sound[1], given)
+    given.kind(config, config_bytes, merges, code, arch_dict, files)(path, sound[1], given)
 
 
 def judge(model: SurgeryModel, path: Path, expected: np.ndarray, unchanged: bool) -> None:
@@ -103,76 +101,46 @@ def config_bytes(path: Path, expected: np.ndarray, given: Input) -> None:
 
 
 def merges(path: Path, expected: np.ndarray, given: Input) -> None:
-    file, data = path / 'merges.txt.gz', (path / 'merges.txt.gz').read_bytes()
-    how = given.one_of(
+    """A file of merges that is damaged or none."""
+    file = path / 'merges.txt.gz'
+    data = given.one_of(
         {
-            'damaged': lambda: damaged(data, given.random),
-            'plain text': lambda: MERGES.encode(),
-            'empty': lambda: b'',
-            'short': lambda: gzip.compress(b'#version\n'),
-            'damaged text': lambda: gzip.compress(damaged(MERGES.encode(), given.random)),
-            'three a line': lambda: gzip.compress(b'#v\na b c\n'),
-            'latin-1': lambda: gzip.compress(b'#v\n\xe9 a\n'),
-            'bomb': lambda: gzip.compress(b'#version: 0.2\n' + b'a b\n' * 3_000_000, 1),
+            'damaged': damaged(file.read_bytes(), given.random),
+            'damaged text': gzip.compress(damaged(MERGES.encode(), given.random)),
+            'plain text': MERGES.encode(),
+            'empty': b'',
+            'short': gzip.compress(b'#version\n'),
+            'three a line': gzip.compress(b'#v\na b c\n'),
+            'latin-1': gzip.compress(b'#v\n\xe9 a\n'),
+            'bomb': BOMB,
         }
-    )()
-    file.write_bytes(how)
+    )
+    file.write_bytes(data)
     model = loaded(path)
     labels(model)  # the merges are read with the first words
-    try:
-        text = gzip.decompress(how).decode()
-    except Exception:
-        text = None
-    require(text is not None, 'merges that gzip refuses were accepted')
-    judge(model, path, expected, text == MERGES)
+    judge(model, path, expected, gzip.decompress(data).decode() == MERGES)
 
 
 def code(path: Path, expected: np.ndarray, given: Input) -> None:
     """Modules of a folder that leave a mark, and every place that asks to run them."""
-    module = f'open({str(given.mark)!r}, "w").close()\nclass Evil:\n    from_pretrained = classmethod(lambda *a, **k: None)\n'
-    for name in (
-        'evil.py',
-        'tokenization_evil.py',
-        'configuration_evil.py',
-        'modeling_evil.py',
-        '__init__.py',
-        'setup.py',
-        'sitecustomize.py',
-    ):
-        (path / name).write_text(module)
-    content = json.loads((path / 'open_clip_config.json').read_text())
-    text, names = (
-        content['model_cfg']['text_cfg'],
-        {
-            'auto_map': {
-                'AutoTokenizer': ['evil.Evil', 'evil.Evil'],
-                'AutoConfig': 'evil.Evil',
-                'AutoModel': 'evil.Evil',
-            }
-        },
+    for name in ('evil', 'tokenization_evil', 'configuration_evil', '__init__', 'setup', 'sitecustomize'):
+        (path / f'{name}.py').write_text(f'open({str(given.mark)!r}, "w").close()\nclass Evil: pass\n')
+    content, own = json.loads((path / 'open_clip_config.json').read_text()), {'hf_tokenizer_name': str(path)}
+    asked = given.pick(
+        own,
+        {**own, 'tokenizer_mode': 'clean'},
+        {**own, 'hf_model_name': str(path), 'hf_proj_type': 'mlp'},
+        *({**own, 'tokenizer_kwargs': settings} for settings in CODE_SETTINGS),
     )
-    asked = given.one_of({
-        'tokenizer': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'trust_remote_code': True}}, 'no question': {'hf_tokenizer_name': str(path)},
-        'text model': {'hf_model_name': str(path), 'hf_tokenizer_name': str(path), 'hf_proj_type': 'mlp'}, 'kwargs': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'config': names}},
-        'revision': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'code_revision': 'main'}}, 'type': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'tokenizer_type': 'evil'}},
-        'mode': {'hf_tokenizer_name': str(path), 'tokenizer_mode': 'clean'}, 'subfolder': {'hf_tokenizer_name': str(path), 'tokenizer_kwargs': {'subfolder': 'more'}},
-    })  # fmt: skip
-    text.update(asked)
+    content['model_cfg']['text_cfg'].update(asked)
+    (path / 'open_clip_config.json').write_text(json.dumps(content))
+    (path / 'more').mkdir()
     for name in ('config.json', 'tokenizer_config.json', 'more/config.json', 'more/tokenizer_config.json'):
         if given.chance(0.7):
-            (path / name).parent.mkdir(exist_ok=True)
-            extra = {'trust_remote_code': True} if given.chance(0.3) else {}
+            kind = {'model_type': given.pick('clip', 'evil', 'bert'), 'tokenizer_class': 'Evil'}
             (path / name).write_text(
-                json.dumps(
-                    {
-                        **names,
-                        **extra,
-                        'model_type': given.random.choice(['clip', 'evil', 'bert']),
-                        'tokenizer_class': 'Evil',
-                    }
-                )
+                json.dumps({**CODE, **kind, **given.pick({}, {'trust_remote_code': True})})
             )
-    (path / 'open_clip_config.json').write_text(json.dumps(content))
     labels(loaded(path))
 
 
@@ -180,66 +148,31 @@ def arch_dict(path: Path, expected: np.ndarray, given: Input) -> None:
     """An arch dict from Python, one place of it odd."""
     arch = altered(photos.ARCH, given.random)
     if given.chance(0.1):
-        arch = given.random.choice(
-            [
-                *ODD,
-                {'name': given.random.choice(ODD)},
-                b'x',
-                {'name': 'scenes', 'vision_cfg': {'layers': given.random.choice(ODD)}},
-            ]
-        )
+        odd = given.random.choice(ODD)
+        arch = given.pick(odd, b'x', {'name': odd}, {'name': 'scenes', 'vision_cfg': {'layers': odd}})
     loaded(arch, str(path / 'open_clip_model.safetensors')).segment(photos.photo(20, 24), ['cat', 'dog'])
 
 
 def files(path: Path, expected: np.ndarray, given: Input) -> None:
-    """A folder in which a file is missing, empty, a folder, a link to nowhere, or named by another way."""
-    name = given.random.choice(['open_clip_config.json', 'open_clip_model.safetensors', 'merges.txt.gz'])
-    file, way = (
-        path / name,
-        given.one_of(
-            {
-                name: name
-                for name in (
-                    'missing',
-                    'empty',
-                    'folder',
-                    'link',
-                    'loop',
-                    'sound',
-                    'renamed',
-                    'nested',
-                    'outside',
-                )
-            }
-        ),
+    """A folder in which a file is missing, empty, a folder, a link to nowhere, or has another name."""
+    file = path / given.pick('open_clip_config.json', 'open_clip_model.safetensors', 'merges.txt.gz')
+    away = file.rename(given.folder / 'away')
+    given.one_of(
+        {
+            'missing': lambda: None,
+            'sound': lambda: away.rename(file),
+            'empty': file.touch,
+            'folder': file.mkdir,
+            'link to nowhere': lambda: file.symlink_to('/nowhere'),
+            'link to itself': lambda: file.symlink_to(file.name),
+            'link': lambda: file.symlink_to(away),
+            'other name': lambda: away.rename(path / f'{file.name}.txt'),
+            'nested JSON': lambda: file.write_text('{"model_cfg": ' + '[' * 100_000),
+        }
+    )()
+    pretrained = given.pick(
+        None, None, 'openai', '', 'random ', path / 'x.pt', f'local-dir:{path}', 'local-dir:/nowhere'
     )
-    data = file.read_bytes()
-    if way in ('missing', 'empty', 'folder', 'link', 'loop', 'renamed'):
-        file.unlink()
-    made = {
-        'empty': lambda: file.touch(),
-        'folder': file.mkdir,
-        'link': lambda: file.symlink_to('/nowhere'),
-        'loop': lambda: file.symlink_to(name),
-        'renamed': lambda: (path / f'{name}.txt').write_bytes(data),
-    }
-    made.get(way, lambda: None)()
-    if way == 'nested':
-        (path / 'open_clip_config.json').write_text('{"model_cfg": ' + '[' * 100_000)
-    where = given.random.choice([str(path), path, f'local-dir:{path}', f'local-dir:{path}/'])
-    model = loaded(
-        where,
-        given.random.choice(
-            [
-                None,
-                None,
-                'openai',
-                '',
-                'random ',
-                str(path / 'x.pt'),
-                f'local-dir:{path}',
-                'local-dir:/nowhere',
-            ]
-        ),
-    )
+    model = loaded(given.pick(str(path), path, f'local-dir:{path}', f'local-dir:{path}/'), pretrained)
+    labels(model)
     judge(model, path, expected, True)

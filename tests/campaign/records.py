@@ -44,7 +44,7 @@ def segment(data: Path, out: Path) -> tuple[int, str]:
 
 
 def trial(sound: tuple[Path, dict[str, bytes]], given: Input) -> None:
-    given.one_of({'photos': of_photos, 'board': of_the_board, 'labels': labels})(*sound, given)
+    given.kind(of_photos, of_the_board, labels)(*sound, given)
 
 
 def of_photos(data: Path, expected: dict[str, bytes], given: Input) -> None:
@@ -66,12 +66,8 @@ def of_photos(data: Path, expected: dict[str, bytes], given: Input) -> None:
 def harm(path: Path, given: Input) -> None:
     """Damage a file, change its JSON, take it away, or put a folder or a link in its place."""
     ways = {
-        'bytes': damaged(path.read_bytes(), given.random),
-        'empty': b'',
-        'gone': None,
-        'folder': None,
-        'link': None,
-    }
+        'bytes': damaged(path.read_bytes(), given.random), 'empty': b'', 'gone': None, 'folder': None, 'link': None,
+    }  # fmt: skip
     if path.suffix == '.json':
         ways['JSON'] = json.dumps(altered(json.loads(path.read_bytes()), given.random)).encode()
         ways['other JSON'] = json.dumps(given.random.choice([[], {}, 3, None, 'x', [{}]])).encode()
@@ -103,21 +99,14 @@ def of_the_board(data: Path, expected: dict[str, bytes], given: Input) -> None:
 
 def result(method: str, figure: float) -> dict[str, Any]:
     cell = {
-        'method': method,
-        'data_set': 'scenes',
-        'protocol': 'sclip',
-        'backbone': '',
-        'settings': 'x',
+        'method': method, 'data_set': 'scenes', 'protocol': 'sclip', 'backbone': '', 'settings': 'x',
         'data': {'images': 200},
-    }
+    }  # fmt: skip
     metrics = {'mIoU': figure, 'mIoU_objects': figure / 2, 'mIoU_grounds': figure / 4}
     return {
-        'cell': cell,
-        'metrics': metrics,
-        'images': 200,
-        'protocol': {'surgery': method, 'images': 200},
+        'cell': cell, 'metrics': metrics, 'images': 200, 'protocol': {'surgery': method, 'images': 200},
         'per_class': [],
-    }
+    }  # fmt: skip
 
 
 def labels(data: Path, expected: dict[str, bytes], given: Input) -> None:
@@ -125,25 +114,15 @@ def labels(data: Path, expected: dict[str, bytes], given: Input) -> None:
     wanted = {
         f'{number}.png': sorted(given.random.sample(WORDS, given.random.randrange(4))) for number in range(3)
     }
-    rows = given.one_of(
-        {
-            'a list': [['image', 'labels'], *[[name, '; '.join(words)] for name, words in wanted.items()]],
-            'columns': [
-                ['image', *WORDS],
-                *[[name, *[str(int(word in words)) for word in WORDS]] for name, words in wanted.items()],
-            ],
-        }
+    listed = [['image', 'labels'], *([name, '; '.join(words)] for name, words in wanted.items())]
+    columns = [[name, *(str(int(word in words)) for word in WORDS)] for name, words in wanted.items()]
+    rows, stream = given.one_of({'a list': listed, 'columns': [['image', *WORDS], *columns]}), io.StringIO()
+    csv.writer(stream, delimiter=given.pick(*',,,;\t'), lineterminator=given.pick('\n', '\r\n')).writerows(
+        rows
     )
-    stream = io.StringIO()
-    csv.writer(
-        stream, delimiter=given.random.choice(',,,;\t'), lineterminator=given.random.choice(['\n', '\r\n'])
-    ).writerows(rows)
-    data_, path = (
-        stream.getvalue().encode(given.random.choice(['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'])),
-        given.folder / 'labels.csv',
-    )
-    whole = given.chance(0.5)
-    path.write_bytes(data_ if whole else damaged(data_, given.random))
+    text = stream.getvalue().encode(given.pick('utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'))
+    whole, path = given.chance(0.5), given.folder / 'labels.csv'
+    path.write_bytes(text if whole else damaged(text, given.random))
     found = read_labels(path, Vocabulary.of([(word, [word]) for word in WORDS]))
     read = {
         name: [word for word, there in zip(WORDS, one, strict=True) if there] for name, one in found.items()

@@ -1,4 +1,4 @@
-"""A short, seeded sample of the campaign, and whether its runner tells the faults; all of it is `python tests/campaign`."""
+"""A short, seeded sample of the campaign (all: `python tests/campaign`), and whether its runner tells the faults."""
 
 import importlib
 import os

@@ -65,15 +65,7 @@ def prepare() -> dict[str, Tensor]:
 
 
 def trial(tensors: dict[str, Tensor], given: Input) -> None:
-    given.one_of(
-        {
-            'damage': damage,
-            'tensors': odd_tensors,
-            'structure': odd_structure,
-            'stand-in': stand_in,
-            'code': code,
-        }
-    )(tensors, given)
+    given.kind(damage, odd_tensors, odd_structure, stand_in, code)(tensors, given)
 
 
 def damage(tensors: dict[str, Tensor], given: Input) -> None:
@@ -199,6 +191,11 @@ def same(one: Tensor, other: Tensor) -> bool:
     )
 
 
+def one_nan(value: Tensor) -> Tensor:
+    value.flatten()[:1] = float('nan')
+    return value
+
+
 def stated(data: bytes) -> dict[str, Tensor]:
     """What a safetensors file says, read by hand."""
     size = int.from_bytes(data[:8], 'little')
@@ -235,69 +232,39 @@ FORMS = {
     'zip': (saved, '.pt'),
     'training checkpoint': (lambda tensors: saved({'state_dict': tensors, 'epoch': 3}), '.pth'),
     'legacy': (lambda tensors: saved(tensors, _use_new_zipfile_serialization=False), '.pt'),
-    'safetensors': (save, '.safetensors'),
-    'archive': (archive, '.pt'),
-}
+    'safetensors': (save, '.safetensors'), 'archive': (archive, '.pt'),
+}  # fmt: skip
 ODD_TENSORS = {
-    'missing': lambda value: None,
-    'nan': lambda value: value * float('nan'),
-    'one nan': lambda value: (
-        value.flatten().index_fill(0, torch.tensor([0]), float('nan')).view(value.shape)
-        if value.numel()
-        else value
-    ),
-    'infinite': lambda value: value / 0,
-    'int8': lambda value: value.to(torch.int8),
-    'bool': lambda value: value > 0,
-    'complex': lambda value: value.to(torch.complex64),
-    'double': lambda value: value.double(),
-    'half': lambda value: value.half(),
-    'float8': lambda value: value.to(torch.float8_e4m3fn),
-    'sparse': lambda value: value.to_sparse(),
+    'missing': lambda value: None, 'nan': lambda value: value * float('nan'),
+    'one nan': one_nan,
+    'infinite': lambda value: value / 0, 'int8': lambda value: value.to(torch.int8),
+    'bool': lambda value: value > 0, 'complex': lambda value: value.to(torch.complex64),
+    'double': lambda value: value.double(), 'half': lambda value: value.half(),
+    'float8': lambda value: value.to(torch.float8_e4m3fn), 'sparse': lambda value: value.to_sparse(),
     'meta': lambda value: value.to('meta'),
     'quantized': lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
     'transposed': lambda value: value.t() if value.ndim == 2 else value[None],
-    'empty': lambda value: value.flatten()[:0],
-    'flat': lambda value: value.flatten(),
-    'scalar': lambda value: value.flatten()[0],
-    'a number': lambda value: 3.0,
-    'text': lambda value: 'weights',
-    'none': lambda value: [None],
-    'a list': lambda value: value.tolist(),
-    'an array': lambda value: value.numpy(),
+    'empty': lambda value: value.flatten()[:0], 'flat': lambda value: value.flatten(),
+    'scalar': lambda value: value.flatten()[0], 'a number': lambda value: 3.0, 'text': lambda value: 'weights',
+    'none': lambda value: [None], 'a list': lambda value: value.tolist(), 'an array': lambda value: value.numpy(),
     'a parameter': nn.Parameter,
-}
+}  # fmt: skip
 STRUCTURES = {
-    'plain': dict,
-    'state_dict': lambda tensors: {'state_dict': tensors, 'epoch': 1},
-    'of DistributedDataParallel': lambda tensors: {
-        f'module.{name}': value for name, value in tensors.items()
-    },
-    'a list': lambda tensors: list(tensors.values()),
-    'one tensor': lambda tensors: next(iter(tensors.values())),
+    'plain': dict, 'state_dict': lambda tensors: {'state_dict': tensors, 'epoch': 1},
+    'of DistributedDataParallel': lambda tensors: {f'module.{name}': value for name, value in tensors.items()},
+    'a list': lambda tensors: list(tensors.values()), 'one tensor': lambda tensors: next(iter(tensors.values())),
     'nested': lambda tensors: {'model': {'state_dict': tensors}},
-    'numbers for names': lambda tensors: dict(enumerate(tensors.values())),
-    'nothing': lambda tensors: {},
-    'None': lambda tensors: None,
-    'a state_dict of None': lambda tensors: {'state_dict': None},
-    'visual alone': lambda tensors: {
-        name: value for name, value in tensors.items() if name.startswith('visual')
-    },
+    'numbers for names': lambda tensors: dict(enumerate(tensors.values())), 'nothing': lambda tensors: {},
+    'None': lambda tensors: None, 'a state_dict of None': lambda tensors: {'state_dict': None},
+    'visual alone': lambda tensors: {name: value for name, value in tensors.items() if name.startswith('visual')},
     'other prefix': lambda tensors: {f'clip.{name}': value for name, value in tensors.items()},
-}
+}  # fmt: skip
 STAND_INS = {
-    'empty': b'',
-    'Git LFS': b'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n',
+    'empty': b'', 'Git LFS': b'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n',
     'web page': b'\n<!DOCTYPE html><html><body>Sign in</body></html>',
-    'xml': b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
-    'json': b'{"error": "not found"}',
-    'text': b'Entry not found\n',
-    'gzip': b'\x1f\x8b\x08\x00' + bytes(40),
-    'empty zip': b'PK\x05\x06' + bytes(18),
-    'png': b'\x89PNG\r\n\x1a\n' + bytes(30),
-    'zeros': bytes(4096),
-    'numpy': b'\x93NUMPY\x01\x00v\x00' + bytes(90),
-    'hdf5': b'\x89HDF\r\n\x1a\n' + bytes(90),
-    'safetensors of nothing': (2).to_bytes(8, 'little') + b'{}',
+    'xml': b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', 'json': b'{"error": "not found"}',
+    'text': b'Entry not found\n', 'gzip': b'\x1f\x8b\x08\x00' + bytes(40), 'empty zip': b'PK\x05\x06' + bytes(18),
+    'png': b'\x89PNG\r\n\x1a\n' + bytes(30), 'zeros': bytes(4096), 'numpy': b'\x93NUMPY\x01\x00v\x00' + bytes(90),
+    'hdf5': b'\x89HDF\r\n\x1a\n' + bytes(90), 'safetensors of nothing': (2).to_bytes(8, 'little') + b'{}',
     'huge header': (1 << 40).to_bytes(8, 'little') + b'{}',
-}
+}  # fmt: skip

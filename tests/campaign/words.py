@@ -17,24 +17,8 @@ from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates
 import torch
 
 SYLLABLES = [
-    'ka',
-    'to',
-    'mi',
-    'ra',
-    'né',
-    'ßo',
-    '猫',
-    'со',
-    'zu',
-    'el',
-    'dog',
-    "d'a",
-    'x-y',
-    'Ω',
-    '🐟',
-    'I',
-    '7',
-]
+    'ka', 'to', 'mi', 'ra', 'né', 'ßo', '猫', 'со', 'zu', 'el', 'dog', "d'a", 'x-y', 'Ω', '🐟', 'I', '7',
+]  # fmt: skip
 Classes = list[list[str]]  # synonyms of each class, the first is its name
 
 
@@ -43,16 +27,7 @@ def prepare() -> Any:
 
 
 def trial(model: Any, given: Input) -> None:
-    given.one_of(
-        {
-            'file': file,
-            'foreign': foreign,
-            'damage': damage,
-            'python': python,
-            'texts': texts,
-            'templates': templates,
-        }
-    )(model, given)
+    given.kind(file, foreign, damage, python, texts, templates)(model, given)
 
 
 def file(model: Any, given: Input) -> None:
@@ -109,14 +84,11 @@ def python(model: Any, given: Input) -> None:
     spec: Any = given.one_of(
         {
             'list': lambda: [one if len(one) > 1 else one[0] for one in classes],
-            'mapping': lambda: {one[0]: one for one in classes},
-            'tuple': lambda: tuple(one[0] for one in classes),
-            'odd': lambda: given.random.choice(ODD),
-            'bytes': lambda: classes[0][0].encode(),
-            'set': lambda: {one[0] for one in classes},
-            'generator': lambda: (one[0] for one in classes),
+            'mapping': lambda: {one[0]: one for one in classes}, 'tuple': lambda: tuple(one[0] for one in classes),
+            'odd': lambda: given.random.choice(ODD), 'bytes': lambda: classes[0][0].encode(),
+            'set': lambda: {one[0] for one in classes}, 'generator': lambda: (one[0] for one in classes),
         }
-    )()
+    )()  # fmt: skip
     changed = isinstance(spec, list | dict) and bool(spec) and given.chance(0.5)
     if changed:
         spec = altered(spec, given.random)
@@ -259,45 +231,29 @@ def tabular(classes: Classes, given: Input) -> tuple[str, Classes]:
 
 
 FORMS = {
-    'lines': lines,
-    'numbered': numbered,
-    'JSON list': lambda classes, given: (
-        json.dumps([one if len(one) > 1 else one[0] for one in classes]),
-        classes,
-    ),
+    'lines': lines, 'numbered': numbered,
+    'JSON list': lambda classes, given: (json.dumps([one if len(one) > 1 else one[0] for one in classes]), classes),
     'JSON mapping': lambda classes, given: (json.dumps({one[0]: one for one in classes}, indent=1), classes),
-    'JSON categories': categories,
-    'JSON objects': objects,
-    'table': tabular,
-}
+    'JSON categories': categories, 'JSON objects': objects, 'table': tabular,
+}  # fmt: skip
 ENCODINGS = {
-    'utf-8': str.encode,
-    'utf-8-sig': lambda text: text.encode('utf-8-sig'),
-    'utf-16': lambda text: text.encode('utf-16'),
-    'utf-16-le': lambda text: text.encode('utf-16-le'),
-    'utf-16-be': lambda text: text.encode('utf-16-be'),
-    'utf-32': lambda text: text.encode('utf-32'),
+    'utf-8': str.encode, 'utf-8-sig': lambda text: text.encode('utf-8-sig'),
+    'utf-16': lambda text: text.encode('utf-16'), 'utf-16-le': lambda text: text.encode('utf-16-le'),
+    'utf-16-be': lambda text: text.encode('utf-16-be'), 'utf-32': lambda text: text.encode('utf-32'),
     'latin-1': lambda text: text.encode('latin-1' if text.isascii() or max(text) < 'Ā' else 'utf-8'),
-}
+}  # fmt: skip
 FOREIGN = {
     'YAML list': lambda names: '\n'.join(f'- {name}' for name in names),
-    'YAML names': lambda names: (
-        'nc: 3\nnames:\n' + '\n'.join(f'  {i}: {name}' for i, name in enumerate(names))
-    ),
+    'YAML names': lambda names: ('nc: 3\nnames:\n' + '\n'.join(f'  {i}: {name}' for i, name in enumerate(names))),
     'YAML flow': lambda names: f'names: [{", ".join(names)}]',
     'YAML document': lambda names: '---\n' + '\n'.join(names),
-    'Python': lambda names: f'CLASSES = {tuple(names)!r}',
-    'Python tuple': lambda names: repr(tuple(names)),
-    'Python list': repr,
-    'Python dict': lambda names: repr(dict(enumerate(names))),
+    'Python': lambda names: f'CLASSES = {tuple(names)!r}', 'Python tuple': lambda names: repr(tuple(names)),
+    'Python list': repr, 'Python dict': lambda names: repr(dict(enumerate(names))),
     'JavaScript': lambda names: f'const words = {json.dumps(names)};',
     'XML': lambda names: '<classes>' + ''.join(f'<name>{name}</name>' for name in names) + '</classes>',
     'ini': lambda names: '[classes]\n' + '\n'.join(f'{i} = {name}' for i, name in enumerate(names)),
-    'pbtxt': lambda names: '\n'.join(
-        f"item {{\n id: {i}\n name: '{name}'\n}}" for i, name in enumerate(names)
-    ),
-    'semicolons': '; '.join,
-    'bars': '|'.join,
+    'pbtxt': lambda names: '\n'.join(f"item {{\n id: {i}\n name: '{name}'\n}}" for i, name in enumerate(names)),
+    'semicolons': '; '.join, 'bars': '|'.join,
     'JSON lines': lambda names: '\n'.join(json.dumps({'name': name}) for name in names),
     'JSON of rows': lambda names: json.dumps([[i, name] for i, name in enumerate(names)]),
     'JSON nested': lambda names: json.dumps({'data': {'classes': names}}),
@@ -318,25 +274,15 @@ FOREIGN = {
     'labelme': lambda names: '__ignore__\n_background_\n' + '\n'.join(names),
     'Git LFS': lambda names: 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n',
     'two columns': lambda names: '\n'.join(f'{name}\t{name.upper()}' for name in names),
-}
+}  # fmt: skip
 TEXTS = {
-    'plain': lambda word: word + ' again',
-    'the same': lambda word: word,
-    'other case': str.upper,
-    'longer than the context': lambda word: 'a very long text about ' * 40 + word,
-    'one letter': lambda word: 'x',
-    'control': lambda word: f'{word}\x07',
-    'null': lambda word: f'{word}\0',
-    'surrogate': lambda word: word + '\ud800',
-    'invisible': lambda word: word + '\u200b',
-    'only invisible': lambda word: '\u200b\u200d',
-    'right to left': lambda word: '\u202e' + word,
-    'emoji': lambda word: '🐟' * 5,
-    'blank': lambda word: ' ',
-    'no-break blank': lambda word: '\xa0' + word,
-    'markup': lambda word: f'<|startoftext|>{word}<|endoftext|>',
-    'entity': lambda word: f'{word} &amp; more',
-    'accents apart': lambda word: word + ' e\u0301',
-    'background': lambda word: 'background',
+    'plain': lambda word: word + ' again', 'the same': lambda word: word, 'other case': str.upper,
+    'longer than the context': lambda word: 'a very long text about ' * 40 + word, 'one letter': lambda word: 'x',
+    'control': lambda word: f'{word}\x07', 'null': lambda word: f'{word}\0',
+    'surrogate': lambda word: word + '\ud800', 'invisible': lambda word: word + '\u200b',
+    'only invisible': lambda word: '\u200b\u200d', 'right to left': lambda word: '\u202e' + word,
+    'emoji': lambda word: '🐟' * 5, 'blank': lambda word: ' ', 'no-break blank': lambda word: '\xa0' + word,
+    'markup': lambda word: f'<|startoftext|>{word}<|endoftext|>', 'entity': lambda word: f'{word} &amp; more',
+    'accents apart': lambda word: word + ' e\u0301', 'background': lambda word: 'background',
     'punctuation': lambda word: '?!',
-}
+}  # fmt: skip
