@@ -7,8 +7,8 @@
 Each kind is a file: what it needs (`prepare`), and one input with the oracle that judges what became of it (`trial`).
 An input is a function of the seed, the kind and its number. What counts as a fault:
 
-    traceback   an exception that no command prints as one sentence (anything but ValueError, FileNotFoundError and an
-                ImportError with a sentence of its own), a sentence of several lines, or a process that dies
+    traceback   an exception that no command prints as one sentence (see `environment.mistakes`), a sentence without
+                words or with torch's advice to unpickle freely, or a process that dies
     hang        no end within the kind's limit
     wrong       accepted, and not what the file, the words or numpy say
     lost        results missing, or other bytes after a kill and a second start

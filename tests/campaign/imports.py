@@ -12,6 +12,7 @@ from mmseg_clipsurgery.environment import extensions
 from mmseg_clipsurgery.environment.extensions import import_file
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
+NUMBERS = 'nan = inf = float("nan")\n'
 HEAD = (
     'from mmseg_clipsurgery import SURGERIES, Surgery\nfrom mmseg_clipsurgery.affinities import AFFINITIES\n'
 )

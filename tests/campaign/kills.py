@@ -20,7 +20,7 @@ from mmseg_clipsurgery import test
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.cli import leaderboard
 
-LIMIT = 300
+LIMIT = 600
 MOVING = re.compile(
     rb'^\s*"(date|process|cuda|\w*seconds\w*|\w*per_second\w*)": .*$', re.M
 )  # lines of results files

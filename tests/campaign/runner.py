@@ -21,10 +21,10 @@ from types import ModuleType
 from typing import Any
 
 from campaign.inputs import Input, Lost, Wrong
-from mmseg_clipsurgery.environment.mistakes import sentence
+from mmseg_clipsurgery.environment.mistakes import is_mistake, sentence
 
 FAULTS = ('traceback', 'hang', 'wrong', 'lost', 'executed')
-LIMIT = 60  # seconds for an input
+LIMIT = 120  # seconds for an input, on a busy machine
 MEMORY = 3 << 30  # bytes that a worker may take beyond what it starts with
 ROUND = 400  # inputs of one worker
 
@@ -63,9 +63,9 @@ def judged(kind: ModuleType, context: Any, given: Input, raises: bool) -> tuple[
 
 def is_sentence(error: BaseException) -> bool:
     """Whether every command prints this error as one sentence."""
-    said = isinstance(error, ImportError) and error.name is None
-    if not said and not isinstance(error, ValueError | FileNotFoundError):
+    if not is_mistake(error):
         return False
+    assert isinstance(error, Exception)
     text = sentence(error)
     return bool(text) and len(text) < 2000 and 'Traceback' not in text and 'weights_only=False' not in text
 

@@ -100,12 +100,13 @@ LINE = {
     '--quick-gelu': None, '--labels': None, '--x': None,
 }
 KEY_NAMES = """
-    model.backbone.surgery model.backbone.surgery.last_blocks model.backbone.arch model.backbone.type model.type model
-    model.backbone.unknown model.pretrained model.backbone.pretrained model.text_encoder.vocabulary default_scope
-    unknown model.text_encoder.templates model.test_cfg.logit_scale model.test_cfg.mode model.test_cfg.crop_size
-    model.test_cfg model.test_cfg.stride model.test_cfg.precision test_dataloader.batch_size test_dataloader.dataset.type work_dir
-    test_dataloader.dataset.ann_file test_dataloader.dataset.pipeline test_dataloader.drop_last test_evaluator.type
-    a.b.c test_evaluator.ignore_index test_evaluator.ignore_indx test_evaluator custom_imports load_from
+    model.backbone.surgery model.backbone.surgery.last_blocks model.backbone.arch model.backbone.type model.type
+    model model.backbone.unknown model.pretrained model.backbone.pretrained model.text_encoder.vocabulary
+    default_scope unknown model.text_encoder.templates model.test_cfg.logit_scale model.test_cfg.mode
+    model.test_cfg.crop_size model.test_cfg model.test_cfg.stride model.test_cfg.precision
+    test_dataloader.batch_size test_dataloader.dataset.type work_dir test_dataloader.dataset.ann_file
+    test_dataloader.dataset.pipeline test_dataloader.drop_last test_evaluator.type a.b.c test_evaluator.ignore_index
+    test_evaluator.ignore_indx test_evaluator custom_imports load_from
 """
 KEYS = KEY_NAMES.split()
 # fmt: on
