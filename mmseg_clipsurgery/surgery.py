@@ -228,7 +228,12 @@ class Surgery:
                     f'unknown surgery {spec!r}; choose one of {", ".join(SURGERIES)}, or give a '
                     'dict of fields such as dict(last_blocks=6, affinity="vv")'
                 )
-            return SURGERIES[spec]
+            named = SURGERIES[spec]
+            if not isinstance(named, cls):
+                raise ValueError(
+                    f'the row {spec!r} of SURGERIES is of type {type(named).__name__}; make it a Surgery'
+                )
+            return named
         if isinstance(spec, Mapping):
             given = dict(spec)
             row = cls.read(given.pop('name')) if 'name' in given else None

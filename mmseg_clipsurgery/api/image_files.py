@@ -7,6 +7,7 @@ is refused, not read as half a photo, and the header says how many pixels there 
 import io
 import re
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..environment.paths import user_path
+from ..inference.image_formats import open_image
 from .opencv import decode
 from .pixels import Pixels, from_array, from_pillow
 from .reading import DEFAULT, Reading
@@ -54,6 +56,8 @@ def decode_image(data: bytes, name: str, reading: Reading = DEFAULT) -> Pixels:
         ValueError: they are no whole image, or one of too many pixels; the message says `name`.
     """
     reading.check_pixels(header_pixels(data), name)
+    if data.startswith(b'\x89PNG') and not sums_right(data):
+        raise ValueError(f'{name} is damaged: a part of it has another sum than it states; fetch it again')
     whole = ends_whole(data)
     deep = decode(data, keep_depth=True) if whole and may_be_deep(data) else None
     if deep is not None and (most := netpbm_maximum(data)):
@@ -90,12 +94,25 @@ def header_pixels(data: bytes) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
+            with open_image(io.BytesIO(data)) as image:
                 return image.width * image.height
     except Image.DecompressionBombError as error:
         return int(re.findall(r'\d+', str(error))[0])
     except (OSError, ValueError, SyntaxError):
         return 0
+
+
+def sums_right(data: bytes) -> bool:
+    """Whether the parts of a PNG that decide its pixels have the sums that they state, as far as they are there."""
+    place = 8
+    while place + 12 <= len(data):
+        kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4], 'big')
+        found, stated = zlib.crc32(data[place + 4 : end]), int.from_bytes(data[end : end + 4], 'big')
+        decides = kind[:1].isupper() or kind in (b'tRNS', b'eXIf')
+        if decides and end + 4 <= len(data) and found != stated:
+            return False
+        place = end + 4
+    return True
 
 
 def may_be_deep(data: bytes) -> bool:
@@ -127,7 +144,7 @@ def ends_whole(data: bytes) -> bool:
 def with_pillow(name: str, data: bytes, reading: Reading) -> Pixels:
     """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
     try:
-        return from_pillow(Image.open(io.BytesIO(data)), reading)
+        return from_pillow(open_image(io.BytesIO(data)), reading)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         unknown = 'it is empty' if not data else 'it is of no known format'
         if data[4:8] == b'ftyp' and data[8:12] in BRANDS:

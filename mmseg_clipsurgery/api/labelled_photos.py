@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
+from ..environment.files import decoding
 from ..inference.calibration_run import LabelledImage
+from ..inference.image_formats import open_image
 from ..vocabulary import Vocabulary
 from .images import read_image
 from .input_sizes import with_short_side
@@ -51,7 +52,7 @@ def read_mask(path: Path, classes: int) -> np.ndarray:
     Raises:
         ValueError: it has several channels, or a label that is neither below `classes` nor `IGNORED`.
     """
-    with Image.open(path) as image:
+    with decoding(path, 'mask'), open_image(path) as image:
         labels = np.asarray(image).astype(np.int64)
     if labels.ndim != 2:
         raise ValueError(

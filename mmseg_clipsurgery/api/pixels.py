@@ -27,6 +27,8 @@ def from_pillow(image: Image.Image, reading: Reading) -> Pixels:
 
 def from_tensor(image: torch.Tensor, reading: Reading) -> Pixels:
     """A tensor "3 H W" (or "1 H W", "4 H W", "H W") -> "H W 3"."""
+    if image.layout is not torch.strided or image.is_meta or image.is_quantized:
+        raise ValueError('got a sparse or quantized tensor, or one without values; give a dense one')
     if image.ndim == 3 and image.shape[0] in (1, 3, 4):
         return from_array(image.detach().movedim(0, 2).cpu(), reading)
     if image.ndim == 2:

@@ -76,7 +76,8 @@ def write_run(classes: Sequence[str], photos: 'Sequence[Photo]', places: 'Result
 def read_labels(path: Path) -> 'np.ndarray':
     """A label map, "H W"."""
     import numpy as np
-    from PIL import Image
 
-    with Image.open(path) as image:
+    from ..inference.image_formats import open_image
+
+    with open_image(path) as image:
         return np.asarray(image)

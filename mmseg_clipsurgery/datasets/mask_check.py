@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..inference.image_formats import open_image
 from .mask_encodings import IGNORED_8_BIT, IGNORED_16_BIT, KNOWN, mistaken_for
 from .mask_labels import Labels, MaskEncoding, remedy_of
 
@@ -132,7 +133,7 @@ def finding_of(pair: Pair) -> Finding:
     if pair.mask is None:
         return Finding()
     try:
-        with Image.open(pair.mask) as opened:
+        with open_image(pair.mask) as opened:
             labels = np.asarray(opened)
     except Exception as error:
         return Finding(f'{pair.mask} cannot be decoded ({error})')
@@ -197,7 +198,7 @@ def image_size(path: str, upright: bool = True) -> tuple[int, int]:
         path: the image.
         upright: whether the loader turns it by its EXIF orientation.
     """
-    with Image.open(path) as image:
+    with open_image(path) as image:
         width, height = image.size
         sideways = upright and image.getexif().get(ORIENTATION) in SIDEWAYS
         image.draft('L', (width // 8, height // 8))

@@ -94,10 +94,18 @@ def execute(file: Path, name: str) -> None:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        said = ' '.join(f'{type(error).__name__}: {error}'.split())
+        said = ' '.join(f'{type(error).__name__}: {text_of(error)}'.split())
         raise ValueError(
             f'{file} raises while it is imported, in line {line_of(error, file)}: {said}'
         ) from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of somebody's own class says, if it can."""
+    try:
+        return str(error)
+    except Exception:
+        return 'it has no text'
 
 
 def module_name(file: Path) -> str:

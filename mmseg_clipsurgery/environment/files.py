@@ -17,6 +17,7 @@ from typing import Any
 TEMPORARY = '.mmseg_clipsurgery-{}.tmp'  # short: beside a name of 255 bytes there is no room for a longer one
 LEFT_BEHIND = re.compile(r'\.mmseg_clipsurgery-[0-9a-f]{16}\.tmp')
 OLD = 3600  # seconds
+LONGEST = 300  # characters of a reason: some libraries list all that they know
 
 _swept: set[Path] = set()  # folders that this process has looked at for what killed writers left
 
@@ -95,4 +96,5 @@ def reason(error: BaseException) -> str:
         text = f'{type(error).__name__} {text}'
     elif 'weights_only' in text:
         text = 'it does not hold tensors alone'
-    return (text or type(error).__name__).splitlines()[0]
+    line = (text or type(error).__name__).splitlines()[0]
+    return line if len(line) <= LONGEST else f'{line[:LONGEST]}...'

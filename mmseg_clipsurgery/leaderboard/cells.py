@@ -19,6 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..clip.families import tower_class
+from ..environment.numbers import check_number
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table, usual_methods
@@ -178,17 +179,29 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     for path in folder.glob('*/*.json'):
         try:
             result = json.loads(path.read_text(encoding='utf-8'))
+            check_result(result)
             order = [
                 place
                 for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
                 for place in rank(kind, result['cell'][name])
             ]
             found.append((*order, path.stem, result))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(
                 f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
             ) from None
     return [result for *_, result in sorted(found, key=lambda entry: entry[:-1])]
+
+
+def check_result(result: Mapping[str, Any]) -> None:
+    """Raises ValueError or KeyError where a result names no cell, or has a metric that is no number."""
+    for name in ('method', 'data_set', 'protocol', 'backbone'):
+        if not isinstance(result['cell'][name], str):
+            raise ValueError(f'{name} must be a name, got {result["cell"][name]!r}')
+    for name, figure in result['metrics'].items():
+        if figure is not None:  # null stands for what has no value
+            check_number(name, figure)
+    check_number('mIoU', result['metrics']['mIoU'])
 
 
 def rank(kind: str, name: str) -> tuple[int, str]:

@@ -315,3 +315,29 @@ def test_an_empty_batch_is_refused():
 )
 def test_what_opencv_cannot_decode_is_none(data):
     assert decode(data) is None
+
+
+@pytest.mark.parametrize('kind', [b'IHDR', b'IDAT', b'tRNS'])
+def test_a_png_with_a_wrong_sum_is_refused(kind):
+    stream = io.BytesIO()
+    Image.fromarray(PHOTO).save(stream, 'PNG', transparency=(1, 2, 3))
+    data = bytearray(stream.getvalue())
+    assert np.array_equal(read_image(bytes(data)), PHOTO)
+    place = data.find(kind)
+    data[place + 4 + int.from_bytes(data[place - 4 : place], 'big')] ^= 1  # the first byte of the sum
+    with pytest.raises(ValueError, match='the given data is damaged: a part of it has another sum'):
+        read_image(bytes(data))
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda image: image.to('meta'),
+        lambda image: image.to_sparse(),
+        lambda image: torch.quantize_per_tensor(image, 0.1, 0, torch.quint8),
+    ],
+    ids=['meta', 'sparse', 'quantized'],
+)
+def test_tensors_without_dense_values_are_refused(change):
+    with pytest.raises(ValueError, match='sparse or quantized tensor'):
+        read_image(change(torch.rand(3, 9, 8)))

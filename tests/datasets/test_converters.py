@@ -417,6 +417,7 @@ def test_a_wrong_matlab_file_gets_a_sentence_and_no_split_is_written(voc2010, ca
         pytest.param(None, 'does not exist: give a file with one name of an image a line', id='missing'),
         pytest.param(b'', 'lists no image: give a file with one name of an image a line', id='empty'),
         pytest.param(b'a\nb\na\n', "lists 'a' twice", id='twice'),
+        pytest.param('a\n'.encode('utf-16-le'), 'holds null characters, as UTF-16 does', id='UTF-16'),
         pytest.param(b'a -1\nb 1\n', "has the line 'a -1': give a file with one name", id='with a class'),
         pytest.param(b'a.jpg\nb.jpg\n', r"has the line 'a\.jpg': .* without its ending", id='endings'),
         pytest.param(b'\xff\xfea\x00', 'is not UTF-8 text: save it as UTF-8', id='UTF-16'),

@@ -119,3 +119,21 @@ def test_a_second_file_may_not_take_the_name_of_the_first(method, tmp_path):
     with pytest.raises(ValueError, match=r"other\.py replaces the surgery 'mine', which is there already"):
         import_file(other)
     assert SURGERIES['mine'] == Surgery(2, 'kk')
+
+
+def test_an_error_whose_text_raises_is_named(tmp_path):
+    text = """
+        class Odd(Exception):
+            def __str__(self):
+                raise ValueError
+        raise Odd
+    """
+    with pytest.raises(ValueError, match='in line 5: Odd: it has no text'):
+        import_file(own_files.write(tmp_path / 'mine.py', text))
+
+
+def test_a_row_that_is_no_surgery_is_refused_where_it_is_used(tmp_path):
+    text = "from mmseg_clipsurgery import SURGERIES\nSURGERIES['mine'] = 3\n"
+    import_file(own_files.write(tmp_path / 'mine.py', text))
+    with pytest.raises(ValueError, match="the row 'mine' of SURGERIES is of type int; make it a Surgery"):
+        Surgery.read('mine')

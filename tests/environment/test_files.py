@@ -108,3 +108,7 @@ def test_the_reason_is_one_line():
         decoding('x.pt', 'thing'),
     ):
         raise KeyError(3)
+
+
+def test_a_long_reason_is_shortened():
+    assert reason(ValueError('known: ' + 'a, ' * 1000)) == ('known: ' + 'a, ' * 1000)[:300] + '...'

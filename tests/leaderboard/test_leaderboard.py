@@ -334,9 +334,23 @@ def test_a_text_without_a_known_block(text, message):
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_result_is_named(board, tmp_path, capsys):
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda result: {'mIoU': 50},
+        lambda result: [result],
+        lambda result: {**result, 'metrics': 'none'},
+        lambda result: {**result, 'metrics': {'mIoU': float('nan')}},
+        lambda result: {**result, 'metrics': {'mIoU': 50.0, 'aAcc': '50'}},
+        lambda result: {**result, 'cell': {**result['cell'], 'data_set': []}},
+        lambda result: {**result, 'cell': {'method': 'clip', 'data_set': 'voc21'}},
+    ],
+    ids=['no cell', 'list', 'text', 'nan', 'text for a number', 'list for a name', 'no protocol'],
+)
+def test_a_file_that_is_no_result_is_named(board, tmp_path, capsys, change):
     assert board(*GRID) == 0
-    (tmp_path / 'results/voc21/mine.json').write_text('{"mIoU": 50}')
+    result = json.loads((tmp_path / 'results/voc21/clip.json').read_text())
+    (tmp_path / 'results/voc21/mine.json').write_text(json.dumps(change(result)))
     assert board('--tables') == 1
     assert re.search(r'mine\.json is no result of a cell .*: remove it', capsys.readouterr().err)
 

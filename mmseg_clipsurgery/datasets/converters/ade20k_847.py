@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import decoding
+from ...inference.image_formats import open_image
 from ...resources import RESOURCES
 from ...vocabulary import read_lines
 from ..mask_encodings import IGNORED_16_BIT
@@ -94,7 +95,7 @@ def smaller_mask(path: Path, image: Path, labels: np.ndarray) -> Callable[[], Im
 
 def stated_size(path: Path) -> tuple[int, int]:
     """(width, height) that the head of an image file states. Raises ValueError where it is no image."""
-    with decoding(path, 'image'), Image.open(path) as image:
+    with decoding(path, 'image'), open_image(path) as image:
         return image.size
 
 

@@ -115,7 +115,10 @@ def read_split(path: Path) -> list[str]:
         raise FileNotFoundError(
             f'the split {path} does not exist: give a file with one name of an image a line'
         )
-    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    text = read_text(path)
+    if '\0' in text:
+        raise ValueError(f'the split {path} holds null characters, as UTF-16 does: save it as UTF-8')
+    names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         raise ValueError(f'the split {path} lists no image: give a file with one name of an image a line')
     other = next((name for name in names if len(name.split()) > 1 or name.endswith('.jpg')), None)
@@ -140,7 +143,7 @@ def write_evaluated_split(root: Path, names: Sequence[str]) -> bool:
         Whether the file was written.
     """
     path = root / EVALUATED_SPLIT
-    if path.is_file() and sorted(path.read_text(encoding='utf-8').split()) == sorted(names):
+    if path.is_file() and sorted(read_text(path).split()) == sorted(names):
         return False
     text = ''.join(f'{name}\n' for name in names)
     atomic_write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))

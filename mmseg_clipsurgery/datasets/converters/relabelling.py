@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ...environment.files import decoding
+from ...inference.image_formats import open_image
 
 
 def relabelled_mask(path: Path, table: Mapping[int, int]) -> Callable[[], Image.Image]:
@@ -33,7 +34,7 @@ def pixels(path: Path, mode: str | None = None) -> np.ndarray:
     Raises:
         ValueError: the file can't be decoded.
     """
-    with decoding(path, 'image'), Image.open(path) as image:
+    with decoding(path, 'image'), open_image(path) as image:
         return np.asarray(image.convert(mode) if mode else image)
 
 
