@@ -136,19 +136,24 @@ def test_mistakes_are_one_sentence(folder, capsys, words, message):
     assert not (folder / 'calibration.json').exists()
 
 
-def test_thresholds_beside_a_calibration_are_refused(folder, capsys):
+def test_thresholds_beside_a_calibration_are_refused(tmp_path, capsys):
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     command = [
         'segment',
-        str(folder / 'photos'),
-        '--arch',
-        'scenes',
+        str(tmp_path / 'a.png'),
         '--words',
-        *WORDS,
+        'cat',
         '--calibration',
         'x.json',
+        '--out',
+        str(tmp_path),
     ]
-    assert main([*command, '--prob-thd', '0.5', '--out', str(folder / 'out')]) == 1
+    assert main([*command, '--prob-thd', '0.5']) == 1
     assert '--calibration brings thresholds; leave --prob-thd out' in capsys.readouterr().err
+    assert main([*command, '--surgery', 'clip', 'sclip']) == 1
+    assert '--calibration is of one surgery; give one --surgery' in capsys.readouterr().err
+    assert main(command) == 1
+    assert 'the calibration x.json does not exist' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
