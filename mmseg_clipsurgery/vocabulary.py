@@ -71,6 +71,11 @@ class Vocabulary:
         return len(self.classes)
 
     @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels: the classes; one word alone has the labels ('background', word)."""
+        return self.classes if self.num_classes > 1 else ('background', *self.classes)
+
+    @property
     def has_background(self) -> bool:
         """Whether class 0 is the background, as its name says."""
         return self.classes[0].lower() == 'background'

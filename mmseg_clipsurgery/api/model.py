@@ -128,12 +128,11 @@ class SurgeryModel:
                 for photo in pixels
             ]
             sizes = [(photo.shape[0], photo.shape[1]) for photo in pixels]
-            names = vocabulary.classes if queries.empty is None else ('background', *vocabulary.classes)
             return [
                 Segmentation(
                     to_uint8(photo),
                     prediction.labels[0].cpu().numpy(),
-                    names,
+                    vocabulary.label_names,
                     None if prediction.scores is None else prediction.scores.cpu().numpy(),
                 )
                 for photo, prediction in zip(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..inference.calibration_run import Counts
     from ..vocabulary import Vocabulary
 
+MODEL = ('arch', 'weights', 'surgery', 'guide', 'templates', 'quick_gelu', 'short_side', 'bit_depth')
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate as the command line asks; the exit code."""
@@ -48,8 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.photos and arguments.masks and (arguments.words or arguments.vocabulary)
     ):
         parser.error('give PHOTO, --masks and --words, or --config and --split')
-    if arguments.config and (arguments.photos or not arguments.split):
-        parser.error('give --config with --split and without photos')
+    of_config_alone = ('split', 'check', 'images', 'cfg_options')
+    if not arguments.config and any(getattr(arguments, name) for name in of_config_alone):
+        parser.error('--split, --check, --images and --cfg-options go with --config')
+    if arguments.config and (arguments.photos or arguments.masks or not arguments.split):
+        parser.error('give --config with --split and without photos and --masks')
+    if arguments.config and any(getattr(arguments, name) != parser.get_default(name) for name in MODEL):
+        parser.error(
+            'with --config, the model is changed by --cfg-options, such as model.backbone.surgery=sclip'
+        )
     return guarded(lambda: act(arguments), arguments.debug)
 
 
@@ -63,7 +72,7 @@ def act(arguments: argparse.Namespace) -> None:
 
     import_files(arguments.imports)
     counted = of_config(arguments) if arguments.config else of_folder(arguments)
-    source = arguments.split or str(arguments.masks)
+    source = arguments.split or user_path(arguments.masks).name
     found = calibrate(counted.counts, counted.vocabulary, source, counted.surgery)
     found.write(arguments.out)
     checked = {} if counted.checked is None else check_on(found, counted.checked)
@@ -128,31 +137,30 @@ def of_config(arguments: argparse.Namespace) -> Counted:
     from ..evaluation.configs import parse_options, read_config
     from ..evaluation.preflight import ignore_index_of
     from ..inference.calibration_run import count
+    from ..vocabulary import Vocabulary
     from .models import device_of
 
     cfg = read_config(config_of(arguments.config), parse_options(arguments.cfg_options))
     data.check_split(cfg, arguments.split)
+    if arguments.check:
+        data.check_apart(arguments.split, arguments.check)
     splits = {arguments.split: data.build_split(cfg, arguments.split)}
     if arguments.check:
         splits[arguments.check] = data.build_split(cfg, arguments.check)
     segmentor = data.build_segmentor(cfg, device_of(arguments))
-    vocabulary = words_of(arguments, segmentor.vocabulary, splits[arguments.split].metainfo['classes'])
+    names = splits[arguments.split].metainfo['classes']
+    vocabulary = segmentor.vocabulary or Vocabulary.of([(name, [name]) for name in names])
+    if arguments.words or arguments.vocabulary:
+        vocabulary = read_words(arguments)
+    else:
+        names = vocabulary.classes  # by their order, as in evaluation
 
     def counts_of(split: str, wanted: int | None) -> 'Counts':
         places = data.chosen(len(splits[split]), wanted, arguments.seed)
-        images = data.labelled_images(cfg, segmentor, splits[split], places, vocabulary)
+        images = data.labelled_images(cfg, segmentor, splits[split], places, names, vocabulary)
         embed = segmentor.text_encoder.embed_words
         return count(segmentor.predictor, embed, vocabulary, images, ignore_index_of(cfg))
 
     counts = counts_of(arguments.split, arguments.images)
     checked = counts_of(arguments.check, None) if arguments.check else None
     return Counted(vocabulary, segmentor.backbone.surgery.name, counts, checked)
-
-
-def words_of(arguments: argparse.Namespace, own: 'Vocabulary | None', classes: Sequence[str]) -> 'Vocabulary':
-    """The words that were asked for; else the config's own, else the classes of its data set."""
-    from ..vocabulary import Vocabulary
-
-    if arguments.words or arguments.vocabulary:
-        return read_words(arguments)
-    return own or Vocabulary.of([(name, [name]) for name in classes])

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..vocabulary import Vocabulary
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -55,12 +53,6 @@ def check_formats(formats: Sequence[str], classes: int) -> None:
         check_palette(classes)
     if 'coco' in formats:
         import_mask_tools()
-
-
-def label_names(vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Names of the labels; one word alone has the labels ('background', word)."""
-    classes = vocabulary.classes
-    return classes if len(classes) > 1 else ('background', *classes)
 
 
 def write_run(classes: Sequence[str], photos: 'Sequence[Photo]', places: 'ResultFiles') -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..vocabulary import Vocabulary
-from .label_formats import FORMATS, check_formats, files_of_photo, label_names, write_run
+from .label_formats import FORMATS, check_formats, files_of_photo, write_run
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
@@ -57,7 +57,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
-    classes = label_names(vocabulary)
+    classes = vocabulary.label_names
     check_formats(arguments.format, len(classes))
     settings = dict(
         **thresholds(arguments, vocabulary),

@@ -53,6 +53,12 @@ def check_split(cfg: Config, split: str) -> None:
             )
 
 
+def check_apart(split: str, check: str) -> None:
+    """Refuse to check settings on the split that chose them. Raises ValueError."""
+    if os.path.normpath(split) == os.path.normpath(check):
+        raise ValueError(f'{check} is the split that calibrates; check on another one, or leave --check out')
+
+
 def chosen(count: int, wanted: int | None, seed: int) -> list[int]:
     """Places of the images that are taken of `count`, drawn by a seed, in order; None: all."""
     if wanted is None or wanted >= count:
@@ -68,7 +74,12 @@ def build_segmentor(cfg: Config, device: str) -> Any:
 
 
 def labelled_images(
-    cfg: Config, segmentor: Any, dataset: Any, places: Sequence[int], vocabulary: Vocabulary
+    cfg: Config,
+    segmentor: Any,
+    dataset: Any,
+    places: Sequence[int],
+    names: Sequence[str],
+    vocabulary: Vocabulary,
 ) -> Iterator[LabelledImage]:
     """Images of a built split.
 
@@ -77,13 +88,14 @@ def labelled_images(
         segmentor: whose preprocessor normalises.
         dataset: see `build_split`.
         places: of the images.
-        vocabulary: what the truth is written in, see `relabelling`.
+        names: of the labels of its truth.
+        vocabulary: what the truth is to be written in, see `relabelling`.
 
     Raises:
         ValueError: an image's truth is not at its original size.
     """
     ignored = ignore_index_of(cfg)
-    table = relabelling(dataset.metainfo['classes'], vocabulary, ignored)
+    table = relabelling(names, vocabulary, ignored)
     for place in places:
         item = dataset[place]
         batch = {'inputs': [item['inputs']], 'data_samples': [item['data_samples']]}
@@ -104,13 +116,9 @@ def labelled_images(
 def relabelling(names: Sequence[str], vocabulary: Vocabulary, ignored: int) -> np.ndarray:
     """Label of a data set -> label of the vocabulary, by name, "n" int64, n at least ignored + 1.
 
-    Classes of the data set that are none of the vocabulary's are its background where it has one, else they are
-    ignored. Classes in the same order are taken as they are, whatever their names.
+    Classes that are none of the vocabulary's are its background where it has one, else they are ignored.
     """
     table = np.full(max(ignored + 1, len(names) + 1), ignored, np.int64)
-    if len(names) == vocabulary.num_classes:
-        table[: len(names)] = range(len(names))
-        return table
     other = 0 if vocabulary.has_background else ignored
     for label, name in enumerate(names):
         table[label] = vocabulary.classes.index(name) if name in vocabulary.classes else other

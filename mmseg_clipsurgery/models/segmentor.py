@@ -134,11 +134,8 @@ class CLIPSurgerySegmentor(BaseSegmentor):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the labels; one word alone has the labels ('background', word)."""
-        if self.vocabulary is None:
-            return ()
-        names = self.vocabulary.classes
-        return ('background', *names) if len(names) == 1 else names
+        """Names of the labels, see `Vocabulary.label_names`; none before there are words."""
+        return () if self.vocabulary is None else self.vocabulary.label_names
 
     @property
     def dataset_meta(self) -> dict:

@@ -102,6 +102,10 @@ MISTAKES = {
         ['--config', 'scenes', '--split', './ImageSets/Segmentation/val.txt'],
         'is the split that the config is evaluated on',
     ),
+    'a check on the same split': (
+        ['--config', 'scenes', *DEV, '--check', './ImageSets/Segmentation/dev.txt'],
+        'is the split that calibrates; check on another one',
+    ),
     'no such split': (
         ['--config', 'scenes', '--split', 'none.txt'],
         'the split file none.txt of ScenesDataset does not exist',
@@ -132,16 +136,41 @@ def test_mistakes_are_one_sentence(folder, capsys, words, message):
     assert not (folder / 'calibration.json').exists()
 
 
-def test_thresholds_beside_a_calibration_are_refused(folder, capsys):
+def test_thresholds_beside_a_calibration_are_refused(tmp_path, capsys):
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     command = [
         'segment',
-        str(folder / 'photos'),
-        '--arch',
-        'scenes',
+        str(tmp_path / 'a.png'),
         '--words',
-        *WORDS,
+        'cat',
         '--calibration',
         'x.json',
+        '--out',
+        str(tmp_path),
     ]
-    assert main([*command, '--prob-thd', '0.5', '--out', str(folder / 'out')]) == 1
+    assert main([*command, '--prob-thd', '0.5']) == 1
     assert '--calibration brings thresholds; leave --prob-thd out' in capsys.readouterr().err
+    assert main([*command, '--surgery', 'clip', 'sclip']) == 1
+    assert '--calibration is of one surgery; give one --surgery' in capsys.readouterr().err
+    assert main(command) == 1
+    assert 'the calibration x.json does not exist' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        ([], 'give PHOTO, --masks and --words, or --config and --split'),
+        (
+            ['photo.jpg', '--masks', 'masks', '--words', 'a', '--images', '3'],
+            '--images and --cfg-options go with --config',
+        ),
+        (['--config', 'scenes'], 'give --config with --split'),
+        (['--config', 'scenes', *DEV, '--surgery', 'sclip'], 'changed by --cfg-options'),
+    ],
+    ids=['nothing', 'a number of photos', 'no split', 'a surgery beside a config'],
+)
+def test_options_that_do_not_go_together(capsys, words, message):
+    with pytest.raises(SystemExit) as refused:
+        main(['calibrate', *words])
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err

@@ -55,7 +55,7 @@ class Recognition(Result):
         width = chart_width(photo)
         charts = [self.chart(PRESENCE_NOTE, self.present(), width)]
         if len(self.words) > 1:
-            charts.append(self.chart(SCORES_NOTE, self.best(), width))
+            charts.append(self.chart(SCORES_NOTE, self.best(5), width))
         return beside_or_below(gallery([('', photo)]), stack(charts))
 
     def chart(self, note: str, values: Mapping[str, float], width: int) -> Image.Image:
