@@ -17,13 +17,27 @@ from mmseg_clipsurgery.version import __version__
 if TYPE_CHECKING:
     from mmseg_clipsurgery.affinities import AFFINITIES, Affinity
     from mmseg_clipsurgery.api.loading import load
+    from mmseg_clipsurgery.explainers.explainer import Explainer
+    from mmseg_clipsurgery.explainers.table import EXPLAINERS
 
-__all__ = ['AFFINITIES', 'SURGERIES', 'Affinity', 'Surgery', '__version__', 'config', 'load']
+__all__ = [
+    'AFFINITIES',
+    'EXPLAINERS',
+    'SURGERIES',
+    'Affinity',
+    'Explainer',
+    'Surgery',
+    '__version__',
+    'config',
+    'load',
+]
 
 # Public names of modules that import torch.
 _MODULES = {
     'AFFINITIES': 'mmseg_clipsurgery.affinities',
     'Affinity': 'mmseg_clipsurgery.affinities',
+    'EXPLAINERS': 'mmseg_clipsurgery.explainers.table',
+    'Explainer': 'mmseg_clipsurgery.explainers.explainer',
     'load': 'mmseg_clipsurgery.api.loading',
 }
 

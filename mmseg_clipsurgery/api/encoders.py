@@ -5,9 +5,9 @@
 Models under other surgeries share the towers: a surgery is an argument of the tower's call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +17,18 @@ from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..clip.tower import ImageTower
 from ..compatibility import check_has_guide, reads_guide
 from ..environment.numbers import check_count
+from ..explainers.explainer import Explainer, check_explainer
 from ..inference.normalization import Statistics, normalize_image, tower_statistics
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Predictor
 from ..inference.settings import InferenceSettings
 from ..similarity import grid_logits
-from ..structures import ImageTokens
+from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
 from .input_sizes import InputSizes, whole_patches
 from .pixels import Pixels
+
+Read = TypeVar('Read')
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +84,70 @@ class Encoders:
         Returns:
             For each photo its class token "1 c" and patch tokens "1 c h w".
         """
+
+        def read(images: Tensor) -> list[ImageTokens]:
+            tokens = self.tower(images, surgery=self.surgery, guide=self.guide_features(images, self.surgery))
+            assert tokens.cls_token is not None
+            return [
+                ImageTokens(first[None], patches[None])
+                for first, patches in zip(tokens.cls_token, tokens.patch_tokens, strict=True)
+            ]
+
+        return self.in_batches(pixels, short_side, read)
+
+    @torch.no_grad()
+    def explained(
+        self, pixels: Sequence[Pixels], short_side: int | None, explainer: Explainer, queries: TextQueries
+    ) -> list[Tensor]:
+        """Maps of whole photos by an explainer; photos of equal size share a batch.
+
+        Args:
+            pixels, short_side: as for `tokens`.
+            explainer: one that `check_explainer` accepts.
+            queries: embedded words.
+
+        Returns:
+            For each photo "q h w".
+        """
+
+        def read(images: Tensor) -> list[Tensor]:
+            guide = None if explainer.surgery is None else self.guide_features(images, explainer.surgery)
+            return list(explainer(self.tower, images, queries.embeddings, queries.empty, guide))
+
+        return self.in_batches(pixels, short_side, read)
+
+    def in_batches(
+        self, pixels: Sequence[Pixels], short_side: int | None, read: Callable[[Tensor], list[Read]]
+    ) -> list[Read]:
+        """What is read of whole photos; photos of equal size share a batch.
+
+        Args:
+            pixels, short_side: as for `tokens`.
+            read: from images "b 3 H W" to a list with one entry for each.
+        """
         fitted = [whole_patches(photo, short_side, self.tower.patch) for photo in pixels]
         by_size: dict[tuple[int, ...], list[int]] = {}
         for index, photo in enumerate(fitted):
             by_size.setdefault(photo.shape, []).append(index)
-        found: dict[int, ImageTokens] = {}
+        found: dict[int, Read] = {}
         for same_size in by_size.values():
             for start in range(0, len(same_size), self.batch):
                 part = same_size[start : start + self.batch]
                 images = torch.stack([self.normalized(fitted[index]) for index in part])
-                guide = self.guide if reads_guide(self.surgery) else None
-                features = None if guide is None else TowerRunner().guide_features(guide, self.tower, images)
-                tokens = self.tower(images, surgery=self.surgery, guide=features)
-                assert tokens.cls_token is not None
-                for row, index in enumerate(part):
-                    found[index] = ImageTokens(tokens.cls_token[row, None], tokens.patch_tokens[row, None])
+                found.update(zip(part, read(images), strict=True))
         return [found[index] for index in range(len(fitted))]
+
+    def guide_features(self, images: Tensor, surgery: Surgery) -> Tensor | None:
+        """The second tower's features "b c h w" of images "b 3 H W"; None where the surgery reads none."""
+        if self.guide is None or not reads_guide(surgery):
+            return None
+        return TowerRunner().guide_features(self.guide, self.tower, images)
+
+    def check(self, explainer: Explainer) -> None:
+        """Refuse an explainer that these towers don't fit. Raises ValueError."""
+        check_explainer(explainer, self.tower)
+        if explainer.surgery is not None:
+            check_has_guide(self.guide, explainer.surgery)
 
     def predictor(self, threshold: float, **settings: Any) -> Predictor:
         """A predictor by plain cosine.

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from .. import explain
 from ..environment.numbers import check_count
+from ..explainers.explainer import Explainer
+from ..explainers.table import explainer_named
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores, word_presence
@@ -150,6 +152,7 @@ class SurgeryModel:
         *,
         among: VocabularySpec = None,
         form: Similarity = 'released',
+        explainer: str | Explainer | None = None,
         min_presence: float | None = None,
     ) -> HeatMaps | list[HeatMaps]:
         """Where each word is, by feature surgery over the words; one word alone against the empty string.
@@ -158,8 +161,14 @@ class SurgeryModel:
             images, words: as `segment`. Each word is told from all others, so more words make better maps.
             among: more words that they are told from, which get no maps of their own.
             form: 'released' or 'paper', of feature surgery, or 'cosine' for none.
+            explainer: a name of `EXPLAINERS`, such as 'legrad', in place of the model's surgery and the form; its maps
+                are raw, and those of 'attention' and 'rollout' are the same for every word.
             min_presence: leave out the maps of absent words, as `segment` does.
+
+        Raises:
+            ValueError: an unknown explainer, one that the tower does not fit, or one beside a form.
         """
+        row = self._explainer(explainer, form)
 
         others = Vocabulary.read(among)
 
@@ -167,9 +176,13 @@ class SurgeryModel:
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
             told = told_from(vocabulary, others)
             competing, found = queries if others is None else self.encoders.text(told), []
-            for photo, tokens, keep in zip(pixels, self._tokens(pixels), kept, strict=True):
-                logits = grid_logits(tokens, competing, form)[0].permute(1, 2, 0)
-                maps = class_maximum(logits, competing.class_of, told.num_classes).permute(2, 0, 1)
+            if row is None:
+                all_maps = [grid_logits(tokens, competing, form)[0] for tokens in self._tokens(pixels)]
+            else:
+                all_maps = self.encoders.explained(pixels, self.encoders.sizes.explain, row, competing)
+            for photo, logits, keep in zip(pixels, all_maps, kept, strict=True):
+                maps = class_maximum(logits.permute(1, 2, 0), competing.class_of, told.num_classes)
+                maps = maps.permute(2, 0, 1)
                 shown = range(vocabulary.num_classes) if keep is None else keep.nonzero()[:, 0].tolist()
                 names = tuple(vocabulary.classes[k] for k in shown)
                 found.append(HeatMaps(to_uint8(photo), names, maps.cpu().numpy()[list(shown)]))
@@ -298,6 +311,19 @@ class SurgeryModel:
                 PatchAttention(to_uint8(photo), (int(x), int(y)), weights.cpu().numpy(), self.surgery_name)
             )
         return results if batch else results[0]
+
+    def _explainer(self, explainer: str | Explainer | None, form: Similarity) -> Explainer | None:
+        """The explainer that was asked for; None: the model's own surgery."""
+        if explainer is None:
+            return None
+        if form != 'released':
+            raise ValueError(
+                f'got the explainer {explainer!r} and the form {form!r}; a form is part of an explainer, such as '
+                "'clip_surgery:paper'"
+            )
+        row = explainer if isinstance(explainer, Explainer) else explainer_named(explainer)
+        self.encoders.check(row)
+        return row
 
     def _tokens(self, pixels: list[Pixels]) -> list[ImageTokens]:
         return self.encoders.tokens(pixels, self.encoders.sizes.explain)

@@ -26,7 +26,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='FILE',
-        help='a Python file of your own that adds surgeries, affinities or data sets; may be repeated',
+        help='a Python file of your own that adds surgeries, explainers, data sets, ...; may be repeated',
     )
 
 

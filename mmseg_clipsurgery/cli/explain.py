@@ -1,8 +1,8 @@
-"""Who explains best: every method, with and without feature surgery, judged by its similarity maps.
+"""Who explains best: every method, with and without feature surgery, and other explainers, judged by their maps.
 
     python tools/explain.py                                     the embedded scenes, and the table of docs/explain.md
     python tools/explain.py --data-set voc --data-root DIR      PASCAL VOC 2012, with the real weights
-    python tools/explain.py --import my_method.py --methods mine clip_surgery
+    python tools/explain.py --import my_method.py --methods mine clip_surgery --explainers legrad
     python tools/explain.py --check                             does the table agree with the results?
 
 A run whose result is there is left out; the others share one pass over the images, in which CLIP is read once for all
@@ -21,6 +21,20 @@ from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
 from .common import add_debug_option, add_import_option, folder, path
 
+# The shipped rows of `EXPLAINERS` that are no surgery's; not imported, since --help must not import torch.
+BASELINES = (
+    'rclip',
+    'attention',
+    'rollout',
+    'grad_cam',
+    'relevance',
+    'relevance_all',
+    'grad_eclip',
+    'grad_eclip_one_head',
+    'legrad',
+    'legrad_all',
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing and write the table; the exit code."""
@@ -28,6 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--data-set', choices=('scenes', 'voc'), default='scenes')
     parser.add_argument('--methods', nargs='+', default=methods_of_any_tower(), metavar='METHOD')
+    parser.add_argument(
+        '--explainers',
+        nargs='*',
+        default=list(BASELINES),
+        metavar='NAME',
+        help=f'other explainers (default: {", ".join(BASELINES)})',
+    )
     parser.add_argument('--data-root', type=path, help="in place of the config's")
     parser.add_argument('--out', type=folder, default=Path('results/explain'), help='folder of results')
     parser.add_argument('--work-dir', type=folder, default=Path('work_dirs/explain'), help='folder of logs')
@@ -67,6 +88,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.data_root,
             arguments.one_by_one,
             arguments.debug,
+            arguments.explainers,
         )
     explainability.write_page(arguments.page, arguments.out, arguments.data_set, arguments.check)
     return failed

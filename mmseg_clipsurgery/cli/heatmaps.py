@@ -1,15 +1,20 @@
 """`mmseg-clipsurgery heatmaps`: where each word is."""
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from .options import add_against, add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api.model import SurgeryModel
     from ..api.results import HeatMaps
+    from ..vocabulary import Vocabulary
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
@@ -22,14 +27,60 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
         default='released',
         help='of feature surgery, or cosine for none (default: %(default)s)',
     )
+    parser.add_argument(
+        '--explainer',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='in place of a surgery and a form: attention, rollout, grad_cam, relevance, relevance_all, grad_eclip, '
+        'legrad, legrad_all, rclip, clip_surgery:released, ... (docs/explain.md), or one that --import adds; several '
+        'are drawn side by side',
+    )
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
     settings = dict(among=arguments.against, form=arguments.form, min_presence=arguments.min_presence)
+    if arguments.explainer:
+        return explained(arguments, vocabulary, settings)
     return Question(
         ask=lambda model, pixels: model.heatmaps(pixels, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
+    )
+
+
+def explained(
+    arguments: argparse.Namespace, vocabulary: 'Vocabulary', settings: Mapping[str, Any]
+) -> Question:
+    """The question of several explainers.
+
+    Raises:
+        ValueError: an unknown explainer, one given twice, or several surgeries beside them.
+    """
+    from ..environment.extensions import digest_of
+    from ..explainers.table import explainer_named
+
+    names = arguments.explainer
+    if len(set(names)) < len(names) or len(arguments.surgery) > 1:
+        raise ValueError(
+            f'got --explainer {" ".join(names)} and --surgery {" ".join(arguments.surgery)}; give each explainer once, '
+            'and surgeries as explainers: --explainer clip_surgery sclip:released'
+        )
+    for name in names:
+        explainer_named(name)
+
+    def bind(name: str, model: 'SurgeryModel') -> 'Callable[[np.ndarray], HeatMaps]':
+        model.encoders.check(explainer_named(name))
+        return partial(model.heatmaps, words=vocabulary, explainer=name, **settings)
+
+    own_files = {
+        name: [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])] for name in names
+    }
+    return Question(
+        ask=lambda model, pixels: bind(names[0], model)(pixels),
+        settings={'words': vars(vocabulary), **settings, 'explainer': own_files},
+        variants={name: partial(bind, name) for name in names},
+        compares='explainer',
     )
 
 

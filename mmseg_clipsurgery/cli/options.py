@@ -162,7 +162,7 @@ def check_photos(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
     """
     if arguments.photos:
         return
-    for option in ('words', 'against', 'surgery'):
+    for option in ('words', 'against', 'surgery', 'explainer'):
         for text in getattr(arguments, option, None) or ():
             if is_file(text) or os.path.isdir(text):
                 raise ValueError(

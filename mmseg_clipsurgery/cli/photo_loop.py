@@ -8,14 +8,14 @@ import argparse
 import errno
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..api.image_files import decode_image, read_bytes
-from ..api.model import SurgeryModel
 from ..api.reading import Reading
 from ..api.results import Result
 from ..environment.interrupts import received
@@ -51,7 +51,7 @@ class PhotoRun:
 
     Attributes:
         task, question: what is asked.
-        models: who is asked, by their surgeries' names.
+        asks: what is asked of each photo, by name, see `Question.asks`.
         writer: writes results.
         settings: SHA-256 of what decides the results beside the photo.
         reading: how images are read.
@@ -61,7 +61,7 @@ class PhotoRun:
 
     task: Task
     question: Question
-    models: Mapping[str, SurgeryModel]
+    asks: Mapping[str, Callable[[np.ndarray], Result]]
     writer: Writer
     settings: str
     reading: Reading
@@ -87,7 +87,7 @@ class PhotoRun:
                 self.outcome.skipped += 1
                 return False
             pixels = decode_image(data, str(photo.path), self.reading)
-            results = {name: self.question.ask(model, pixels) for name, model in self.models.items()}
+            results = {name: ask(pixels) for name, ask in self.asks.items()}
             figure = self.writer.figure(results)
         except Exception as error:
             if received() or not concerns_one_photo(error):
@@ -128,9 +128,10 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     settings = keep_settings(
         note, {**asked, 'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}, arguments.overwrite
     )
-    writer = Writer(task, question, arguments, ResultFiles(out, list(models)))
+    asks = question.asks(models)
+    writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
     run, progress = (
-        PhotoRun(task, question, models, writer, settings, reading, arguments.overwrite),
+        PhotoRun(task, question, asks, writer, settings, reading, arguments.overwrite),
         Progress(len(photos)),
     )
     for photo in photos:

@@ -7,8 +7,9 @@ after the arguments are parsed and imports what it needs.
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,24 +18,44 @@ if TYPE_CHECKING:
     from ..api.results import Result
     from .files import Photo, ResultFiles
 
+    Ask: TypeAlias = Callable[[SurgeryModel, np.ndarray], Result]
+
 
 @dataclass(frozen=True)
 class Question:
     """What a task asks of each photo.
 
     Args:
-        ask: (model, pixels "H W 3") -> result.
+        ask: (model, pixels "H W 3") -> result; asked of a model of each surgery.
         settings: what else decides the result, for the note beside the results.
         files: ending of a further file -> what writes it: (result, the file's path, the photo's).
         check: looks at the photos before the first one is decoded; raises ValueError.
         end: called after the last photo with all photos that have results, and where those are.
+        variants: name -> (model) -> what is asked of one model in place of `ask`, side by side; raises ValueError for
+            a model that does not fit.
+        compares: what these are, in the singular, for JSON.
     """
 
-    ask: 'Callable[[SurgeryModel, np.ndarray], Result]'
+    ask: 'Ask'
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Callable[[Any, Path, Path], None]] = field(default_factory=dict)
     check: 'Callable[[list[Photo]], None] | None' = None
     end: 'Callable[[list[Photo], ResultFiles], None] | None' = None
+    variants: 'Mapping[str, Callable[[SurgeryModel], Callable[[np.ndarray], Result]]]' = field(
+        default_factory=dict
+    )
+    compares: str = 'surgery'
+
+    def asks(self, models: 'Mapping[str, SurgeryModel]') -> 'dict[str, Callable[[np.ndarray], Result]]':
+        """What is asked of each photo, by name.
+
+        Args:
+            models: by their surgeries' names.
+        """
+        if not self.variants:
+            return {name: partial(self.ask, model) for name, model in models.items()}
+        model = next(iter(models.values()))
+        return {name: bind(model) for name, bind in self.variants.items()}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from ..visualization.figures import save_picture
 from .files import Photo, ResultFiles
 from .task import Question, Task
 
+PLURALS = {'surgery': 'surgeries', 'explainer': 'explainers'}
+
 
 class Writer:
     """Writes the results of a photo.
@@ -44,11 +46,11 @@ class Writer:
         return self.places.path(photo, f'{self.task.name}.origin.json')
 
     def figure(self, results: Mapping[str, Result]) -> Image.Image | None:
-        """The figure of a photo, None where none is written; results by surgery's name."""
+        """The figure of a photo, None where none is written; results by name."""
         return compare(results, self.opacity) if self.figures else None
 
     def write(self, photo: Photo, results: Mapping[str, Result], figure: Image.Image | None) -> None:
-        """Write everything for a photo; results by surgery's name."""
+        """Write everything for a photo; results by name."""
         for kind, save in self.question.files.items():
             for name, result in results.items():
                 save(result, self.places.path(photo, self.places.of_surgery(kind, name)), photo.path)
@@ -58,10 +60,10 @@ class Writer:
             save_picture(self.places.path(photo, f'{self.task.name}.png'), figure)
 
     def record(self, photo: Photo, results: Mapping[str, Result]) -> dict[str, Any]:
-        """What the JSON holds: one surgery's result flat, several below their names."""
+        """What the JSON holds: a single result flat, several below their names."""
         head = {'image': str(photo.path), 'task': self.task.name}
         records = {name: result.record() for name, result in results.items()}
         if len(records) == 1:
             ((name, only),) = records.items()
-            return {**head, 'surgery': name, **only}
-        return {**head, 'surgeries': records}
+            return {**head, self.question.compares: name, **only}
+        return {**head, PLURALS[self.question.compares]: records}

@@ -75,6 +75,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
         'calibrated on': calibrated_on(inference.get('calibration')),
         'PAMR': _named(inference.get('pamr')),
         'feedback': _named(inference.get('feedback')),
+        **({'explainer': inference['explainer']} if inference.get('explainer') else {}),
         'global share': head.get('global_share') or None,
         'prompt shift': _named(head.get('prompt_shift')),
         'guide': _named(settings.get('guide')),

@@ -28,6 +28,7 @@ OWN_SETTINGS = (
     'pamr',
     'feedback',
     'calibration',
+    'explainer',
 )  # of `test_cfg`, that predictors of a pass may differ in
 
 
@@ -53,8 +54,12 @@ def predict_together(
         ValueError: no predictor, or predictors that can't share a pass.
     """
     logits = logits_together(predictors, images, queries, keep)
+    asked = {name: one.settings.explainer for name, one in predictors.items() if one.settings.explainer}
+    explained = check_shared(predictors).explained_by(dict.fromkeys(asked.values()), images, queries)
     return {
-        name: predictor.predictions(logits[name], images, queries, sizes, flips)
+        name: predictor.predictions(
+            logits[name], images, queries, sizes, flips, explained.get(asked.get(name))
+        )
         for name, predictor in predictors.items()
     }
 

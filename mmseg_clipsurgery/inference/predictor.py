@@ -1,6 +1,6 @@
 """From images and text queries to labels, class scores and class maps: a recipe over the other files of this folder.
 
-    images -> windows -> tower [-> once more, with feedback] -> similarity (x text queries)
+    images -> windows -> tower [-> once more, with feedback] -> similarity (x text queries)     [an explainer beside]
     -> tiled logits, one an image -> flip undone -> resized to the original -> PAMR
     -> class scores -> thresholds -> labels "1 H W"
 
@@ -8,7 +8,7 @@ The order is that of the public leaderboard (SCLIP's evaluation code and its hei
 refers to its parts: it copies nothing, owns no weights and is cheap to make.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from ..compatibility import check_guide_windows, reads_guide
 from ..environment.numbers import check_number
+from ..explainers.table import explainer_named
 from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
+from .explained_maps import explained_logits
 from .postprocess import PostProcess
 from .precision import TowerRunner, without_autocast
 from .settings import InferenceSettings
@@ -103,7 +105,8 @@ class Predictor:
         Returns:
             One prediction for each image, of normal tensors: a caller may write into them.
         """
-        return self.predictions(self.logits(images, queries, keep), images, queries, sizes, flips)
+        logits, explained = self.logits(images, queries, keep), self.explained(images, queries)
+        return self.predictions(logits, images, queries, sizes, flips, explained)
 
     @torch.no_grad()
     def predictions(
@@ -113,15 +116,29 @@ class Predictor:
         queries: TextQueries,
         sizes: Sequence[Size] | None = None,
         flips: Sequence[tuple[int, ...]] | None = None,
+        explained: Sequence[TiledLogits] | None = None,
     ) -> list[Prediction]:
-        """What `predict` returns, from the images' logits at their own sizes; the other arguments as `predict`."""
+        """What `predict` returns, from the images' logits at their own sizes.
+
+        Args:
+            all_logits: of each image.
+            images, queries, sizes, flips: as `predict`.
+            explained: what class maps are made of; None: the logits.
+        """
         rule = self.post_process(queries)
         sizes = [logits.size for logits in all_logits] if sizes is None else sizes
         flips = [()] * len(images) if flips is None else flips
         with without_autocast(queries.class_of.device.type):
+            originals = drawn = [
+                self._original(*parts) for parts in zip(all_logits, images, sizes, flips, strict=True)
+            ]
+            if explained is not None:
+                drawn = [
+                    self._original(*parts) for parts in zip(explained, images, sizes, flips, strict=True)
+                ]
             return [
-                self._prediction(self._original(*parts), rule, one_word=queries.empty is not None)
-                for parts in zip(all_logits, images, sizes, flips, strict=True)
+                self._prediction(*parts, rule, one_word=queries.empty is not None)
+                for parts in zip(originals, drawn, strict=True)
             ]
 
     @torch.no_grad()
@@ -140,6 +157,21 @@ class Predictor:
         batch, pad_to = self.settings.window_batch, self.settings.pad_to(self.tower.patch)
         found = [logits for (logits,) in window_logits_of_many(images, grids_of, crop, stride, batch, pad_to)]
         return found if keep is None else without_dropped(found, keep)
+
+    @torch.no_grad()
+    def explained(self, images: Sequence[Tensor], queries: TextQueries) -> list[TiledLogits] | None:
+        """Maps of each image at its own size by the settings' explainer; None where there is none."""
+        name = self.settings.explainer
+        return None if name is None else self.explained_by([name], images, queries)[name]
+
+    @torch.no_grad()
+    def explained_by(
+        self, names: Iterable[str], images: Sequence[Tensor], queries: TextQueries
+    ) -> dict[str, list[TiledLogits]]:
+        """Maps of each image at its own size by each of some explainers, in one pass."""
+        rows = {name: explainer_named(name) for name in names}
+        batch, guide = self.settings.window_batch, self._features_of_guide
+        return explained_logits(rows, self.tower, self.runner, images, queries, batch, guide)
 
     @torch.no_grad()
     def dense_logits(self, images: Sequence[Tensor], queries: TextQueries) -> list[Tensor]:
@@ -164,7 +196,11 @@ class Predictor:
         """The second tower's features "b c h w" of windows "b 3 H W"; None where the surgery reads none."""
         if self.guide is None or not reads_guide(self.surgery or self.tower.surgery):
             return None
-        return self.runner.guide_features(self.guide, self.tower, windows)
+        return self._features_of_guide(windows)
+
+    def _features_of_guide(self, windows: Tensor) -> Tensor | None:
+        """The second tower's features "b c h w" of windows "b 3 H W"; None where there is none."""
+        return None if self.guide is None else self.runner.guide_features(self.guide, self.tower, windows)
 
     def feedback(self, queries: TextQueries) -> SameLabelFeedback | None:
         """What makes a second reading's bias of a first one; None where windows are read once."""
@@ -193,8 +229,14 @@ class Predictor:
         refined = pamr(guide, tiled.full()[None], **self.settings.pamr)[0]
         return DenseLogits(refined.permute(1, 2, 0).contiguous())
 
-    def _prediction(self, logits: TiledLogits | DenseLogits, rule: PostProcess, one_word: bool) -> Prediction:
-        """What the settings ask for, from logits at the original size."""
+    def _prediction(
+        self,
+        logits: TiledLogits | DenseLogits,
+        drawn: TiledLogits | DenseLogits,
+        rule: PostProcess,
+        one_word: bool,
+    ) -> Prediction:
+        """What the settings ask for, from logits and what class maps are made of, both at the original size."""
         settings, scores = self.settings, None
         if settings.scores or one_word:
             # One word has a single score: its similarity, as it is.
@@ -202,7 +244,7 @@ class Predictor:
             labels = self.labels(scores)
         else:
             labels = rule.label_logits(logits, settings.chunk_memory)[None]
-        maps = self._class_maps(logits, rule.over_classes, rule) if settings.maps else None
+        maps = self._class_maps(drawn, rule.over_classes, rule) if settings.maps else None
         return Prediction(labels, scores if settings.scores else None, maps)
 
     def _class_maps(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from ..environment.numbers import check_count, check_number, check_positive, check_switch
+from ..explainers.table import explainer_named
 from ..methods.same_label import SameLabelFeedback
 from ..refine import pamr
 from ..vocabulary import Vocabulary
@@ -35,6 +36,8 @@ class InferenceSettings:
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
         maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
             explainability; `decode_head.similarity` says which similarity).
+        explainer: None, or a name of `explainers.table.EXPLAINERS`, such as 'legrad': `class_maps` are its maps of the
+            whole image in place of similarities; for mode='whole' and maps=True. Labels stay as they are.
         calibration: where calibrated settings come from, dict(images=10, source=...), for results to say; the
             segmentor and configs take the file that `mmseg-clipsurgery calibrate` wrote, and put its settings in place
             of those beside it (`calibration_files`).
@@ -58,6 +61,7 @@ class InferenceSettings:
     feedback: Mapping | None = None
     scores: bool = False
     maps: bool = False
+    explainer: str | None = None
     calibration: Mapping | None = None
     precision: str = 'fp32'
     compiled: bool = False
@@ -96,6 +100,8 @@ class InferenceSettings:
                 f'test_cfg.calibration must be a file in the test_cfg of a segmentor, got {settings.calibration!r} '
                 'elsewhere; put it there'
             )
+        if settings.explainer is not None:
+            check_explainer_settings(settings, settings.explainer)
         if settings.pamr is not None:
             try_pamr(settings.pamr)
         if settings.feedback is not None:
@@ -134,6 +140,25 @@ class InferenceSettings:
                 f'test_cfg.stride {stride} must lie between 1 and crop_size {crop}, or pixels are missed'
             )
         return replace(self, crop_size=crop, stride=stride)
+
+
+def check_explainer_settings(settings: InferenceSettings, name: str) -> None:
+    """Refuse an explainer that is unknown, has nothing to fill, or takes gradients where there are none.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    explainer = explainer_named(name)
+    if not settings.maps or settings.mode != 'whole':
+        raise ValueError(
+            f'test_cfg.explainer={name!r} explains whole images and fills class_maps; set maps=True and '
+            f"mode='whole', got maps={settings.maps} and mode={settings.mode!r}"
+        )
+    if explainer.differentiates and (PRECISIONS[settings.precision] is not None or settings.compiled):
+        raise ValueError(
+            f"test_cfg.explainer={name!r} takes gradients, in fp32 and not compiled; set precision='fp32' and "
+            f'compiled=False, got precision={settings.precision!r} and compiled={settings.compiled}'
+        )
 
 
 def try_pamr(settings: Mapping) -> None:

@@ -1,8 +1,9 @@
-"""Who explains best: every method, with and without feature surgery, judged by its similarity maps.
+"""Who explains best: every method, with and without feature surgery, and the other explainers, judged by their maps.
 
-A run is an evaluation of `configs/explain/clipsurgery_<data set>.py` under one surgery and one similarity. Runs share a
-pass over the images (`passes`), at the end of which their results are kept; a run whose result is there is left out.
-The rows of the paper's ablation are raw CLIP, feature surgery alone, architecture surgery alone, and both.
+A run is an evaluation of `configs/explain/clipsurgery_<data set>.py` under one surgery and one similarity, or by one
+row of `EXPLAINERS`. Runs share a pass over the images (`passes`), at the end of which their results are kept; a run
+whose result is there is left out. The rows of the paper's ablation are raw CLIP, feature surgery alone, architecture
+surgery alone, and both.
 """
 
 import json
@@ -18,6 +19,7 @@ from ..environment.files import atomic_write
 from ..environment.mistakes import sentence
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
+from ..explainers.table import EXPLAINERS, explainer_named
 from ..protocols.settings import method_settings
 from ..resources import config_folder
 from .cells import shared_protocol
@@ -27,6 +29,7 @@ from .passes import groups, outcomes, run_together
 from .tables import markdown, methods_of, with_blocks
 
 SIMILARITIES = {'cosine': 'cosine', 'released': 'feature surgery'}
+EXPLAINER = ''  # in place of a similarity: the method is a row of `EXPLAINERS`
 HEADS = ('map mIoU', 'at threshold', 'mSC', 'pairs')
 
 
@@ -38,29 +41,29 @@ def run_suite(
     data_root: str | None = None,
     one_by_one: bool = False,
     debug: bool = False,
+    explainers: Sequence[str] = (),
 ) -> list[str]:
     """Run every method under both similarities, unless the result is there and of today's settings.
 
     Args:
-        methods: names.
+        methods: names of surgeries.
         data_set: 'scenes' or 'voc'.
         out: folder of results.
         work_dir: folder of logs.
         data_root: in place of the config's.
         one_by_one: a run for each method and similarity, none of which share a pass.
         debug: let the error of a run through.
+        explainers: names of `EXPLAINERS`, which are run too.
 
     Returns:
         A line for each run that failed.
 
     Raises:
-        ValueError: an unknown method.
+        ValueError: an unknown method or explainer.
     """
-    runs = [
-        Run(method, similarity, run_config(method, similarity, data_set, data_root))
-        for method in methods
-        for similarity in SIMILARITIES
-    ]
+    asked = [(method, similarity) for method in methods for similarity in SIMILARITIES]
+    asked += [(name, EXPLAINER) for name in explainers]
+    runs = [Run(*names, run_config(*names, data_set, data_root)) for names in asked]
     missing = {run.name: run for run in runs if not run.is_done(out / data_set)}
     failed = []
     for group in groups({name: run.cfg for name, run in missing.items()}, one_by_one):
@@ -74,7 +77,7 @@ def run_suite(
 
 @dataclass(frozen=True)
 class Run:
-    """One method under one similarity, and the config of its run."""
+    """One method under one similarity, or one explainer, and the config of its run."""
 
     method: str
     similarity: str
@@ -83,10 +86,10 @@ class Run:
     @property
     def name(self) -> str:
         """The stem of its files."""
-        return f'{self.method}_{self.similarity}'
+        return '_'.join(filter(None, (self.method.replace(':', '-'), self.similarity)))
 
     def __str__(self) -> str:
-        return f'{self.method}, {self.similarity}'
+        return ', '.join(filter(None, (self.method, self.similarity)))
 
     @cached_property
     def key(self) -> Key:
@@ -115,16 +118,21 @@ def run_config(method: str, similarity: str, data_set: str, data_root: str | Non
     """The config of one run.
 
     Raises:
-        ValueError: an unknown method.
+        ValueError: an unknown method or explainer.
     """
     cfg = read_config(config_folder() / 'explain' / f'clipsurgery_{data_set}.py')
+    if data_root:
+        cfg.test_dataloader.dataset.data_root = data_root
+    if similarity == EXPLAINER:
+        explainer_named(method)
+        cfg.model.backbone.surgery, cfg.model.decode_head.similarity = 'clip', 'cosine'
+        cfg.model.test_cfg.explainer = method
+        return cfg
     own = method_settings(method, data_set)
     cfg.model.backbone.surgery = own['surgery']
     if 'guide' in own:
         cfg.model.guide = own['guide']
     cfg.model.decode_head.similarity = similarity
-    if data_root:
-        cfg.test_dataloader.dataset.data_root = data_root
     return cfg
 
 
@@ -152,15 +160,38 @@ def write_page(page: Path, folder: Path, data_set: str, check: bool = False) -> 
 
 
 def explain_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Results as Markdown, methods in the order of the leaderboard; those of other images than all are marked."""
+    """Results as Markdown: methods in the order of the leaderboard, then explainers in the order of their table.
+
+    Those of other images than all are marked.
+    """
     found = {(one['run']['method'], one['run']['similarity']): one for one in results}
-    lines = []
-    for method, stated in methods_of(method for method, _ in found).items():
-        for similarity, title in SIMILARITIES.items():
-            if result := found.get((method, similarity)):
-                formats = {'map_mIoU': '.2f', 'threshold': '.2f', 'mSC': '.2f', 'pairs': '.0f'}
-                note = images_note(result)
-                figures = [f'{result["metrics"][name]:{digits}}' for name, digits in formats.items()]
-                marked = [figure + (f' ({note})' if note else '') for figure in figures]
-                lines.append([stated['title'], title, *marked])
+    methods = methods_of(method for method, similarity in found if similarity != EXPLAINER)
+    explained = [method for method, similarity in found if similarity == EXPLAINER]
+    order = [*(name for name in EXPLAINERS if name in explained), *sorted(set(explained) - set(EXPLAINERS))]
+    rows = [
+        *(
+            (method, key, methods[method]['title'], title)
+            for method in methods
+            for key, title in SIMILARITIES.items()
+        ),
+        *((name, EXPLAINER, title_of(name), '') for name in order),
+    ]
+    lines = [
+        [title, said, *figures(found[method, key])]
+        for method, key, title, said in rows
+        if (method, key) in found
+    ]
     return markdown(['method', 'similarity'], HEADS, lines)
+
+
+def title_of(explainer: str) -> str:
+    """An explainer's title; its name where this process does not know it."""
+    return EXPLAINERS[explainer].title if explainer in EXPLAINERS else explainer
+
+
+def figures(result: Mapping[str, Any]) -> list[str]:
+    """The figures of one row, each with what must be known of its images."""
+    note = images_note(result)
+    formats = {'map_mIoU': '.2f', 'threshold': '.2f', 'mSC': '.2f', 'pairs': '.0f'}
+    found = [f'{result["metrics"][name]:{digits}}' for name, digits in formats.items()]
+    return [figure + (f' ({note})' if note else '') for figure in found]

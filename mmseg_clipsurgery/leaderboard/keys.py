@@ -67,13 +67,21 @@ def settings_key(cfg: Config) -> str:
     stated['surgery'] = surgery.as_dict()
     name = backbone.surgery if isinstance(backbone.surgery, str) else backbone.surgery.get('name', '')
     sources = digest_of('surgery', name), digest_of('affinity', surgery.affinity)
-    stated['sources'] = [source for source in sources if source]
+    stated['sources'] = [source for source in (*sources, *explainer_sources(cfg)) if source]
     if cfg.test_dataloader.dataset.type == 'ScenesDataset':
         stated['scenes'] = scenes.VERSION
     if backbone.get('pretrained') == 'scenes':
         files = sorted(path for path in SCENES_WEIGHTS.glob('*') if path.name not in NO_WEIGHTS)
         stated['weights'] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def explainer_sources(cfg: Config) -> list[str | None]:
+    """SHA-256 of the own files that added the run's explainer, and the surgery whose maps it gives."""
+    name = (cfg.model.get('test_cfg') or {}).get('explainer')
+    return (
+        [] if name is None else [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])]
+    )
 
 
 def without_roots(source: Any) -> Any:

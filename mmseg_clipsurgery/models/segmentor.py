@@ -19,6 +19,7 @@ from ..clip.checkpoints import listed, no_weight
 from ..compatibility import check_feedback, check_has_guide
 from ..guides import build_guide
 from ..inference.calibration_files import calibrated
+from ..inference.explained_maps import check_explained
 from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner, given
 from ..inference.predictor import Prediction, Predictor
@@ -91,6 +92,7 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             surgery = one.surgery or tower.surgery
             check_has_guide(self.guide, surgery)
             check_feedback(one.settings.feedback, surgery)
+            check_explained(one.settings, tower, self.guide)
         if self.vocabulary is not None:
             self._fit_vocabulary(self.vocabulary)
         self.eval()

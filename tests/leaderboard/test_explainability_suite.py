@@ -3,6 +3,8 @@
 import json
 import re
 
+from mmseg_clipsurgery.cli.explain import BASELINES
+from mmseg_clipsurgery.explainers.table import EXPLAINERS
 from mmseg_clipsurgery.leaderboard import explainability
 
 import pytest
@@ -47,6 +49,27 @@ def test_a_run_has_its_surgery_and_similarity():
     assert cfg.test_evaluator == dict(type='ExplainabilityMetric')
 
 
+def test_explainers_stand_below_the_methods():
+    given = [result('legrad', ''), result('rollout', ''), result('clip', 'cosine'), result('norms', '')]
+    rows = explainability.explain_table(given).splitlines()[2:]
+    titles = [row.split('|')[1].strip() for row in rows]
+    assert titles == ['CLIP', 'attention rollout', 'LeGrad, last 2 blocks', 'norms']
+
+
+def test_a_run_of_an_explainer():
+    cfg = explainability.run_config('legrad', '', 'scenes')
+    assert cfg.model.test_cfg.explainer == 'legrad'
+    assert cfg.model.test_cfg.maps
+    with pytest.raises(ValueError, match="unknown explainer 'legrod'"):
+        explainability.run_config('legrod', '', 'scenes')
+    names = {name: explainability.Run(name, '', cfg).name for name in ('legrad', 'clip:paper')}
+    assert names == {'legrad': 'legrad', 'clip:paper': 'clip-paper'}
+
+
+def test_the_tool_runs_every_explainer_that_is_no_surgery():
+    assert set(BASELINES) == {'rclip', *(name for name, row in EXPLAINERS.items() if row.surgery is None)}
+
+
 def test_an_unknown_method_is_an_error():
     with pytest.raises(ValueError, match='sclop'):
         explainability.run_config('sclop', 'cosine', 'scenes')
@@ -66,7 +89,8 @@ def suite(tmp_path, monkeypatch):
 
     def call(name: str, **options) -> list[str]:
         folder, logs = tmp_path / name, tmp_path / f'{name} logs'
-        return explainability.run_suite(['clip', 'clip_surgery'], 'scenes', folder, logs, **options)
+        methods, explainers = ['clip', 'clip_surgery'], ['legrad', 'attention']
+        return explainability.run_suite(methods, 'scenes', folder, logs, explainers=explainers, **options)
 
     return call
 
@@ -79,13 +103,13 @@ def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite
         for name in ('shared', 'single')
     )
     assert sorted(shared) == sorted(single)
-    assert len(shared) == 4
+    assert len(shared) == 6
     for name, result in shared.items():
-        assert len(result['one_pass']) == 4
+        assert len(result['one_pass']) == 6
         assert 'one_pass' not in single[name]
         for part in ('run', 'metrics', 'protocol', 'images'):
             assert result[part] == single[name][part], (name, part)
-    assert len({json.dumps(one['metrics']) for one in shared.values()}) == 4  # the cells do differ
+    assert len({json.dumps(one['metrics']) for one in shared.values()}) == 6  # the cells do differ
     (tmp_path / 'shared/scenes/clip_released.json').unlink()
     capsys.readouterr()
     assert suite('shared') == []
@@ -105,4 +129,4 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeyp
 
     monkeypatch.setattr(explainability, 'run_together', broken)
     assert suite('out') == ['clip, cosine: no such mask']
-    assert len(list((tmp_path / 'out/scenes').iterdir())) == 3
+    assert len(list((tmp_path / 'out/scenes').iterdir())) == 5

@@ -1,6 +1,6 @@
 """A hook for MMSeg's test loop: heat maps of chosen classes beside the label map, in the configured backends.
 
-    model = dict(test_cfg=dict(maps=True))
+    model = dict(test_cfg=dict(maps=True))                       maps by an explainer: explainer='legrad' beside it
     custom_hooks = [dict(type='HeatMapsHook', classes=['cat', 'sofa'], interval=10)]
     vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 
