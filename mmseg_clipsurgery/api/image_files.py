@@ -5,6 +5,7 @@ is refused, not read as half a photo, and the header says how many pixels there 
 """
 
 import io
+import logging
 import re
 import warnings
 import zlib
@@ -20,12 +21,15 @@ from .opencv import decode
 from .pixels import Pixels, from_array, from_pillow
 from .reading import DEFAULT, Reading
 
+logger = logging.getLogger('mmseg_clipsurgery')
+
 ENDINGS = {b'\xff\xd8\xff': b'\xff\xd9', b'\x89PNG': b'IEND\xaeB`\x82'}  # how a file starts: how it ends
 SUFFIXES = frozenset(
     ['.avif', '.bmp', '.dib', '.gif', '.heic', '.heif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg']
 )
 SUFFIXES |= frozenset(['.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp'])
 STARTS = (b'\xff\xd8\xff', b'\x89PNG\r\n', b'GIF8', b'BM', b'II*\0', b'MM\0*', b'\0\0\0\x0cjP  ')
+MAY_HOLD_MORE = (b'GIF8', b'II*\0', b'MM\0*', b'RIFF', b'\x89PNG')  # TIFF: CIELab too
 BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'heif', b'hevc')  # of AVIF and HEIC, from byte 8 on
 
 
@@ -56,6 +60,7 @@ def decode_image(data: bytes, name: str, reading: Reading = DEFAULT) -> Pixels:
         ValueError: they are no whole image, or one of too many pixels; the message says `name`.
     """
     reading.check_pixels(header_pixels(data), name)
+    check_content(data, name)
     if data.startswith(b'\x89PNG') and not sums_right(data):
         raise ValueError(f'{name} is damaged: a part of it has another sum than it states; fetch it again')
     whole = ends_whole(data)
@@ -100,6 +105,25 @@ def header_pixels(data: bytes) -> int:
         return int(re.findall(r'\d+', str(error))[0])
     except (OSError, ValueError, SyntaxError):
         return 0
+
+
+def check_content(data: bytes, name: str) -> None:
+    """Look at what a decoder would get wrong in silence: colours of CIELab, and images behind the first one.
+
+    Raises:
+        ValueError: the image is in CIELab, which decoders read as other colours.
+    """
+    if not data.startswith(MAY_HOLD_MORE):
+        return
+    try:
+        with open_image(io.BytesIO(data)) as image:
+            lab, frames = image.mode == 'LAB', getattr(image, 'n_frames', 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # the decoders say what is wrong
+    if lab:
+        raise ValueError(f'{name} is in CIELab, which is not read; convert it to RGB')
+    if frames > 1:
+        logger.warning('%s holds %d images; the first is read', name, frames)
 
 
 def sums_right(data: bytes) -> bool:

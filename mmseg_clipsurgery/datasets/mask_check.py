@@ -19,6 +19,7 @@ from .mask_labels import Labels, MaskEncoding, remedy_of
 
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that exchange height and width, as the image loader does too
+UPSIDE = (2, 3, 4)  # those that mirror or turn by 180 degrees
 SHOWN = 3  # problems written out in a message
 
 
@@ -49,11 +50,13 @@ class Finding:
         problem: what is wrong with a file, in a clause; None: nothing.
         labels: every label of the mask.
         illegal: a label of it that is neither a class nor ignored; None: there is none.
+        turned: the image is turned or mirrored by its EXIF orientation, and sizes can't tell whether the mask is.
     """
 
     problem: str | None = None
     labels: frozenset[int] = frozenset()
     illegal: int | None = None
+    turned: bool = False
 
 
 def check_listed_once(pairs: Sequence[Pair]) -> None:
@@ -94,6 +97,11 @@ def check_files(pairs: Sequence[Pair], report: Callable[[str], None]) -> Labels:
     if problems:
         count = sum(finding.problem is not None or finding.illegal is not None for finding in findings)
         raise ValueError(f'{count} of {len(pairs)} images or masks are wrong: {_first(problems)}')
+    if turned := [pair.image for pair, finding in zip(pairs, findings, strict=True) if finding.turned]:
+        report(
+            f'preflight: {len(turned)} of {len(pairs)} images are turned or mirrored by their EXIF orientation '
+            f'({_first(turned)}), and sizes do not tell whether their masks are: look at one'
+        )
     return seen
 
 
@@ -150,7 +158,9 @@ def finding_of(pair: Pair) -> Finding:
     if labels.shape != size:
         return Finding(f'{pair.mask} is {_by(labels.shape)} and its image {_by(size)} (height x width)')
     found = labels_of(labels)
-    return Finding(None, found, telling(pair.rules.illegal(found)))
+    return Finding(
+        None, found, telling(pair.rules.illegal(found)), pair.upright and hidden_turn(pair.image, size)
+    )
 
 
 def telling(illegal: Sequence[int]) -> int | None:
@@ -204,6 +214,13 @@ def image_size(path: str, upright: bool = True) -> tuple[int, int]:
         image.draft('L', (width // 8, height // 8))
         image.load()
     return (width, height) if sideways else (height, width)
+
+
+def hidden_turn(path: str, size: Sequence[int]) -> bool:
+    """Whether an image's EXIF orientation turns or mirrors it and leaves its size (height, width) as it is."""
+    with open_image(path) as image:
+        orientation = image.getexif().get(ORIENTATION)
+    return orientation in UPSIDE or (orientation in SIDEWAYS and size[0] == size[1])
 
 
 def _by(size: Sequence[int]) -> str:

@@ -341,3 +341,17 @@ def test_a_png_with_a_wrong_sum_is_refused(kind):
 def test_tensors_without_dense_values_are_refused(change):
     with pytest.raises(ValueError, match='sparse or quantized tensor'):
         read_image(change(torch.rand(3, 9, 8)))
+
+
+@pytest.mark.parametrize('kind', ['GIF', 'TIFF', 'WEBP', 'PNG'])
+def test_images_behind_the_first_are_told(kind, tmp_path, caplog):
+    first, second = (Image.fromarray(np.full((8, 9, 3), value, np.uint8)) for value in (200, 10))
+    first.save(tmp_path / 'photo', kind, save_all=True, append_images=[second])
+    assert abs(int(read_image(tmp_path / 'photo').mean()) - 200) < 3
+    assert 'photo holds 2 images; the first is read' in caplog.text
+
+
+def test_colours_of_cielab_are_refused(tmp_path):
+    Image.new('LAB', (8, 9), (50, 60, 70)).save(tmp_path / 'photo.tif')
+    with pytest.raises(ValueError, match=r'photo.tif is in CIELab, which is not read; convert it to RGB'):
+        read_image(tmp_path / 'photo.tif')

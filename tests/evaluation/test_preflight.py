@@ -200,6 +200,19 @@ def test_a_pipeline_that_ignores_orientation_is_checked_by_what_it_loads(voc):
     audit(config, subset=True)
 
 
+@pytest.mark.parametrize(('orientation', 'told'), [(1, 0), (2, 1), (3, 1), (4, 1), (9, 0)])
+def test_a_turn_that_sizes_do_not_show_is_told(voc, orientation, told):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    mini_voc.write_image(voc, NAME, np.zeros((26, 27, 3), np.uint8), exif=exif)
+    lines = []
+    check(mini_voc.config(voc), report=lines.append)
+    assert (
+        sum('1 of 2 images are turned or mirrored' in line and f'{NAME}.jpg' in line for line in lines)
+        == told
+    )
+
+
 @pytest.mark.parametrize(
     ('step', 'upright'),
     [
