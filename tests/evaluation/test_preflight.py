@@ -208,7 +208,7 @@ def test_a_turn_that_sizes_do_not_show_is_told(voc, orientation, told):
     lines = []
     check(mini_voc.config(voc), report=lines.append)
     assert (
-        sum('1 of 2 images are turned or mirrored' in line and f'{NAME}.jpg' in line for line in lines)
+        sum('1 of 5 images are turned or mirrored' in line and f'{NAME}.jpg' in line for line in lines)
         == told
     )
 
