@@ -139,7 +139,7 @@ def is_done(cell: Cell, folder: Path, key: Key) -> bool:
         return False
     try:
         return key.agrees(json.loads(path.read_text(encoding='utf-8'))['cell'])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -6,7 +6,6 @@ whose result is there is left out. The rows of the paper's ablation are raw CLIP
 surgery alone, and both.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..environment.files import atomic_write
+from ..environment.files import atomic_write, decoding, read_json
 from ..environment.mistakes import sentence
 from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
@@ -99,7 +98,10 @@ class Run:
     def is_done(self, folder: Path) -> bool:
         """Whether its result is there and of today's settings, which is printed."""
         path = folder / f'{self.name}.json'
-        done = path.is_file() and self.key.agrees(json.loads(path.read_text(encoding='utf-8'))['run'])
+        try:
+            done = path.is_file() and self.key.agrees(read_json(path)['run'])
+        except (ValueError, KeyError, TypeError):  # a damaged one is run again
+            done = False
         if done:
             print(f'{self}: there already', flush=True)
         return done
@@ -150,13 +152,22 @@ def write_page(page: Path, folder: Path, data_set: str, check: bool = False) -> 
     """
     found = sorted((folder / data_set).glob('*.json'))
     text = page.read_text(encoding='utf-8')
-    table = explain_table([json.loads(path.read_text(encoding='utf-8')) for path in found])
+    table = explain_table([read_result(path) for path in found])
     wanted = with_blocks(text, {data_set: table})
     if check and text != wanted:
         raise ValueError(f'{page} is not what {folder / data_set} says: run python tools/explain.py')
     if not check:
         atomic_write(page, lambda temporary: temporary.write_text(wanted, encoding='utf-8'))
     print(f'{len(found)} results in {folder / data_set}; table in {page}', flush=True)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A kept result. Raises ValueError for a file that is none."""
+    result = read_json(path)
+    with decoding(path, 'result of a run', 'remove it, and it is run again'):
+        assert {'method', 'similarity'} <= result['run'].keys(), 'it names no method'
+        explain_table([result])
+    return result
 
 
 def explain_table(results: Sequence[Mapping[str, Any]]) -> str:

@@ -130,3 +130,20 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeyp
     monkeypatch.setattr(explainability, 'run_together', broken)
     assert suite('out') == ['clip, cosine: no such mask']
     assert len(list((tmp_path / 'out/scenes').iterdir())) == 5
+
+
+DAMAGED = {
+    'cut': '{"run": ',
+    'another thing': '[1]',
+    'deep': '[' * 100_000,
+    'no method': '{"run": {}, "metrics": {}}',
+    'no figures': '{"run": {"method": "clip", "similarity": "cosine"}, "metrics": {"map_mIoU": "x"}}',
+}
+
+
+@pytest.mark.parametrize('content', DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_result_is_named(content, tmp_path):
+    path = tmp_path / 'clip_cosine.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r'clip_cosine\.json (is not a readable|holds a)'):
+        explainability.read_result(path)
