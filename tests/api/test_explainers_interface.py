@@ -116,6 +116,7 @@ class TestCommand:
         with own_files.forgotten():
             yield lambda *words: main(['heatmaps', 'a.png', '--words', *WORDS, *own, '--json', *words])
 
+    @pytest.mark.slow
     def test_explainers_side_by_side(self, ask, tmp_path):
         names = ['legrad', 'rclip', 'attention']
         assert ask('--explainer', *names) == 0

@@ -62,6 +62,7 @@ def test_a_flip_is_undone():
     )
 
 
+@pytest.mark.slow
 def test_explainers_as_variants_equal_them_alone():
     images, metas = (
         segmentors.images((12, 16), (20, 12)),
