@@ -20,7 +20,7 @@ POINT_CASES = [
 seeds = st.integers(0, 2**31)
 grids = st.tuples(st.integers(2, 9), st.integers(2, 9))
 image_sizes = st.tuples(st.integers(1, 700), st.integers(1, 700))
-fast = settings(max_examples=40, deadline=None)
+fast = settings(max_examples=20, deadline=None)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

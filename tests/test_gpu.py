@@ -167,6 +167,7 @@ def test_the_python_interface(call):
         model.explain_text(photo, 'a fish in the water')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'metric',
     [

@@ -127,6 +127,7 @@ class TestCommand:
         assert found['explainers']['attention']['similarity'][0] == maps[2][1]
         assert (tmp_path / 'out/a_heatmaps.png').is_file()
 
+    @pytest.mark.slow
     def test_one_explainer_of_ones_own(self, ask, tmp_path):
         own = own_files.write(tmp_path / 'my_explainer.py', OWN)
         assert ask('--import', str(own), '--explainer', 'norms') == 0

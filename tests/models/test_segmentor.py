@@ -674,6 +674,7 @@ def test_predictions_can_be_written_into():
         assert not found.requires_grad
 
 
+@pytest.mark.slow
 def test_a_copy_predicts_the_same():
     model = segmentors.word_segmentor(scores=True)
     (image,) = segmentors.images((40, 60))

@@ -96,10 +96,12 @@ def test_held_out_pairs_are_nowhere_else(split):
     assert len(seen) > 35  # of the 40 others
 
 
+@pytest.mark.slow
 def test_held_out_scenes_show_held_out_pairs_only():
     assert pairs_of('heldout', 100) == set(spec.HELD_OUT.items())
 
 
+@pytest.mark.slow
 def test_a_plan_cannot_bring_in_a_held_out_pair():
     plan = draw.Plan(tints=('red',))
     seen = pairs_of('train', 60, plan)

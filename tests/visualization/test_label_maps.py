@@ -45,6 +45,7 @@ def test_classes_are_ordered_by_their_area_over_all_maps():
     assert classes_by_area(maps, 3) == [0, 2]
 
 
+@pytest.mark.slow
 def test_every_class_of_a_long_list_is_in_the_key():
     classes = [f'a rather long class name {label}' for label in range(300)]
     colours = voc_palette(301)[1:]
