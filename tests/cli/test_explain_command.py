@@ -13,7 +13,7 @@ METRICS = {'map_mIoU': 70.126, 'threshold': 0.5, 'mSC': -3.2, 'pairs': 7.0}
 
 
 def result(method: str, similarity: str) -> dict:
-    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS}
+    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS, 'protocol': {}}
 
 
 def test_the_committed_page_agrees_with_the_committed_results():
