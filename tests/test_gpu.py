@@ -169,6 +169,19 @@ def test_the_python_interface(call):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    'name', ['legrad', 'relevance_all', 'grad_eclip', 'grad_cam', 'rollout', 'clip_surgery:released']
+)
+def test_explainers(name):
+    model, photo = load('scenes'), np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    expected = model.heatmaps(photo, ['fish', 'water'], explainer=name).similarity
+    with PretendGpu() as gpu:
+        model.to(gpu.device)
+        found = model.heatmaps(photo, ['fish', 'water'], explainer=name).similarity
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     'metric',
     [
         SegmentationMetric,

@@ -1,6 +1,6 @@
 """What explainers cost: operations in units of one pass of a ViT-B/16 over one image, for three texts.
 
-`docs/explain.md` states these figures, and they are limited here: a last-block explainer must share the walk to the last
+`docs/explain.md` states them; here they are limited: a last-block explainer must share the walk to the last
 block and differentiate one token alone.
 """
 
