@@ -87,6 +87,7 @@ def test_errors(make, settings, message):
         make().heatmaps(photos.photo(), WORDS, **settings)
 
 
+@pytest.mark.slow
 def test_a_resnet_is_refused():
     arch = tiny.changed(tiny.RESNET, text_cfg={'vocab_size': 49408})
     found = load(arch, str(tiny.weights_file(arch)), 'clip', templates='bare', text_cache=False)

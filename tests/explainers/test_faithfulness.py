@@ -38,9 +38,9 @@ def test_closed_forms(steps):
 
 def test_any_order_sums_to_one_and_random_ones_are_a_half():
     torch.manual_seed(0)
-    found = np.array([areas(torch.randn(GRID)) for _ in range(300)])
+    found = np.array([areas(torch.randn(GRID)) for _ in range(60)])
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    assert found.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.03)
+    assert found.mean(axis=0) == pytest.approx([0.5, 0.5], abs=0.06)
 
 
 def test_both_ends_are_scored():
