@@ -21,12 +21,14 @@ background): such classes tie wherever that word is the best, and the earlier on
 are the words of one class. Words keep their case; runs of white space count as one blank.
 """
 
+import unicodedata
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .environment.paths import user_path
 from .resources import RESOURCES
 from .word_files import parse_words
 
@@ -162,7 +164,7 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     name = fspath(spec)
     if name in resource_names(kind):
         return RESOURCES / kind / f'{name}.txt'
-    path = Path(name).expanduser()
+    path = user_path(name) if name else Path()
     if path.is_file():
         return path
     what = kind.replace('vocabularies', 'vocabulary')
@@ -183,9 +185,12 @@ def read_lines(path: Path) -> list[str]:
 def read_text(path: Path) -> str:
     """A text file without its byte order mark. Raises ValueError where it is not UTF-8."""
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
         raise ValueError(f'got {path}, which is not UTF-8 text: save it as UTF-8') from None
+    if '\0' in text:
+        raise ValueError(f'got {path}, which holds null characters, as UTF-16 does: save it as UTF-8')
+    return text
 
 
 def _name_by_first(words: list[str]) -> tuple[str, list[str]]:
@@ -206,7 +211,24 @@ def _words(words: Any) -> list[str]:
 def _clean(word: Any) -> str:
     if not isinstance(word, str):
         raise ValueError(f'got {word!r} of type {type(word).__name__} where a word (str) is expected')
-    return ' '.join(word.split())
+    word = ' '.join(word.split())
+    check_characters(word)
+    return word
+
+
+def check_characters(text: str) -> None:
+    """Refuse what no text has: control characters, halves of surrogate pairs, U+FFFD of what was decoded wrongly.
+
+    Raises:
+        ValueError: the text holds one of these.
+    """
+    for character in text:
+        strange = character == '\ufffd' or unicodedata.category(character) in ('Cc', 'Cs')
+        if strange and not character.isspace():
+            raise ValueError(
+                f'got the text {text[:60]!r}, whose {character!r} is no character of a text; remove it, or decode '
+                'the text as UTF-8'
+            )
 
 
 def _repeated(items: Sequence[Hashable]) -> Any:
@@ -224,4 +246,5 @@ def _check_template(template: Any) -> str:
         raise ValueError(f'got a template of type {type(template).__name__}, give a str')
     if template.count('{') != 1 or template.count('}') != 1 or '{}' not in template:
         raise ValueError(f'got the template {template!r}, which must contain exactly one {{}} for the word')
+    check_characters(template)
     return template

@@ -37,9 +37,11 @@ WRAPPINGS = (
 QUOTED = re.compile(r'(?:^|(?<=[,:]))\s*"([^",]+(?:,[^",]+)+)"\s*(?=,|$)')  # one word that holds commas
 IDENTIFIER = re.compile(r'/[mg]/\w+|n\d{8}')
 YAML_LIST = re.compile(r'(?:names|classes|labels)\s*:\s*(?:\[(?P<items>[^][]*)\])?')
+SCALAR = re.compile(r"""(?P<head>(?:-\s+|\d+\s*:\s*)?)(?P<quote>['"]?)(?P<text>.*)(?P=quote)""")
 # Marks of another form: JSON, YAML, XML, code, tables, colours, comments behind a word, a part of a numbered list.
 FOREIGN = re.compile(
     r'[\[\]{}<>="|;\\\t]|^---|^[-*•·–]\s|^(?:names|classes|labels):$|\s#|//|\d+[\s,]+\d+|^\d+\s*[:=]|^\d+[.)]\s'
+    r"|^__\w+__$|^\(?'.*'\)?,?$"  # LabelMe's __ignore__; words in quotes, tuples of Python
 )
 HEADERS = ('name', 'names', 'class', 'classes', 'label', 'labels', 'category', 'categories')
 # Keys whose value are the classes, in the order in which they are looked for.
@@ -91,11 +93,18 @@ def yaml_list(lines: Lines) -> Lines:
     for place, (number, line) in enumerate(lines):
         found = YAML_LIST.fullmatch(line)
         if found and found['items']:
-            return [(number, item.strip(' "\'')) for item in found['items'].split(',') if item.strip()]
+            return [(number, scalar(item)) for item in found['items'].split(',') if item.strip()]
         below = list(takewhile(lambda one: one[1][0] in ' \t-', lines[place + 1 :]))
         if found and below:
-            return [(number, re.sub('["\']', '', line).strip()) for number, line in below]
+            return [(number, scalar(line)) for number, line in below]
     return [(number, line.strip()) for number, line in lines]
+
+
+def scalar(text: str) -> str:
+    """A value of YAML without the quotes around it; what stands before it (`- `, `0: `) stays."""
+    found = SCALAR.fullmatch(text.strip())
+    assert found is not None
+    return found['head'] + found['text'].replace("''", "'" if found['quote'] == "'" else "''")
 
 
 def unwrapped(lines: Lines) -> Lines:

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from mmseg_clipsurgery import word_files
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, resource_names
 
 import pytest
@@ -322,7 +323,10 @@ def test_background_is_class_zero_by_its_name(spec, background):
     assert Vocabulary.read(spec).has_background is background
 
 
-WORD = st.text(st.characters(categories=['L']), min_size=1, max_size=8)
+HEADERS = {*word_files.HEADERS, *word_files.NAME_COLUMNS}  # in the first line they make a table of a file
+WORD = st.text(st.characters(categories=['L']), min_size=1, max_size=8).filter(
+    lambda word: word.lower() not in HEADERS
+)
 
 
 @given(
@@ -352,6 +356,7 @@ def test_file_and_list_agree(tmp_path_factory, classes):
         pytest.param(['cat', ['cat', 'tom']], ValueError, "two classes named 'cat'", id='name twice'),
         pytest.param('voc22', ValueError, "unknown vocabulary name 'voc22'.*voc21", id='unknown name'),
         pytest.param('', ValueError, 'unknown vocabulary', id='empty name'),
+        pytest.param('a' * 5000, ValueError, 'longer than the system takes', id='long name'),
         pytest.param('my/words', FileNotFoundError, "'my/words'", id='missing file'),
         pytest.param('words.txt', FileNotFoundError, "'words.txt'", id='missing file by suffix'),
         pytest.param(Path('words'), FileNotFoundError, "'words'", id='missing path'),
@@ -362,6 +367,10 @@ def test_file_and_list_agree(tmp_path_factory, classes):
         pytest.param(['cat', 3], ValueError, 'type int', id='number for a class'),
         pytest.param([['cat', 3]], ValueError, 'type int', id='number for a word'),
         pytest.param({3: 'cat'}, ValueError, 'type int', id='number for a name'),
+        pytest.param(['cat\0'], ValueError, 'no character of a text', id='null'),
+        pytest.param([['cat', 'ca\x07t']], ValueError, 'no character of a text', id='control character'),
+        pytest.param({'\ud800': 'cat'}, ValueError, 'no character of a text', id='half of a pair'),
+        pytest.param(['caf\ufffd'], ValueError, 'no character of a text', id='decoded wrongly'),
     ],
 )
 def test_bad_vocabularies_say_why(spec, error, sentence):
@@ -382,6 +391,9 @@ def test_bad_vocabularies_say_why(spec, error, sentence):
         pytest.param(b': cat\n', 'words.txt: got an empty word', id='words without name'),
         pytest.param(b'cat\ncat\n', "words.txt: got two classes named 'cat'", id='name twice'),
         pytest.param(b'\xff\xfe\x00', 'not UTF-8', id='not text'),
+        pytest.param(
+            'cat\ndog\n'.encode('utf-16-le'), 'null characters, as UTF-16 does', id='UTF-16 without a mark'
+        ),
     ],
 )
 def test_bad_vocabulary_files_say_which_and_why(tmp_path, text, sentence):
@@ -415,6 +427,7 @@ def test_templates_in_a_list_a_string_or_a_file(tmp_path):
         pytest.param(['a photo'], ValueError, 'exactly one', id='no place'),
         pytest.param(['a {} and a {}'], ValueError, 'exactly one', id='two places'),
         pytest.param(['a {word}'], ValueError, 'exactly one', id='named place'),
+        pytest.param(['\0{}'], ValueError, 'no character of a text', id='null'),
         pytest.param('a {} {', ValueError, 'exactly one', id='stray brace'),
         pytest.param([3], ValueError, 'type int', id='number'),
         pytest.param(

@@ -59,6 +59,20 @@ def test_common_forms_are_read(text, tmp_path):
     assert vocabulary.classes == vocabulary.queries == ANIMALS
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        "names:\n- d'ato\n- 'cats'' tail'\n- \"o'clock\"\n",
+        "names:\n  0: d'ato\n  1: 'cats'' tail'\n  2: \"o'clock\"\n",
+        "names: [d'ato, 'cats'' tail', \"o'clock\"]\n",
+    ],
+    ids=['bullets', 'numbers', 'brackets'],
+)
+def test_apostrophes_in_yaml_stay(text, tmp_path):
+    (tmp_path / 'words.yaml').write_text(text)
+    assert Vocabulary.read(tmp_path / 'words.yaml').classes == ("d'ato", "cats' tail", "o'clock")
+
+
 def test_indices_are_sorted_as_numbers(tmp_path):
     (tmp_path / 'words.json').write_text('{' + ', '.join(f'"{k}": "word {k}"' for k in range(12)) + '}')
     assert Vocabulary.read(tmp_path / 'words.json').classes == tuple(f'word {k}' for k in range(12))
@@ -126,6 +140,9 @@ REFUSED = {
         "line 2, 'sofa: .sofa, couch.', is no class",
     ),
     'YAML that is nested': ('names:\n  cat:\n    id: 1\n', 'line 2, .* has an empty word'),
+    'LabelMe of lines': ('__ignore__\ncat', "line 1, '__ignore__', is no class"),
+    'quotes around an apostrophe': ("'cat'\n'the dog's'", 'line 1, .* is no class'),
+    "Python's tuple": ("('cat', 'dog')", 'line 1, .* is no class'),
     'bullets in part': ('- cat\ndog', "line 1, '- cat', is no class"),
     'numbers in part': ('1. cat\ndog', "line 1, '1. cat', is no class"),
     'two columns': ('cat\tkitten\ndog\tpuppy', r"line 1, 'cat.*kitten', is no class"),

@@ -103,7 +103,7 @@ def header_pixels(data: bytes) -> int:
                 return image.width * image.height
     except Image.DecompressionBombError as error:
         return int(re.findall(r'\d+', str(error))[0])
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # Pillow's decoders have no common base
         return 0
 
 
@@ -118,7 +118,7 @@ def check_content(data: bytes, name: str) -> None:
     try:
         with open_image(io.BytesIO(data)) as image:
             lab, frames = image.mode == 'LAB', getattr(image, 'n_frames', 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:
         return  # the decoders say what is wrong
     if lab:
         raise ValueError(f'{name} is in CIELab, which is not read; convert it to RGB')
@@ -169,7 +169,9 @@ def with_pillow(name: str, data: bytes, reading: Reading) -> Pixels:
     """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
     try:
         return from_pillow(open_image(io.BytesIO(data)), reading)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         unknown = 'it is empty' if not data else 'it is of no known format'
         if data[4:8] == b'ftyp' and data[8:12] in BRANDS:
             unknown = 'neither OpenCV nor Pillow decode AVIF or HEIC here; convert it to JPEG or PNG'

@@ -11,7 +11,7 @@ For a single photo the words are exactly what `Vocabulary.read` takes. For a lis
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
-from ..vocabulary import Vocabulary, VocabularySpec
+from ..vocabulary import Vocabulary, VocabularySpec, check_characters
 
 T = TypeVar('T')
 Words: TypeAlias = 'VocabularySpec | Sequence[VocabularySpec]'
@@ -92,16 +92,6 @@ def texts_of(text: str) -> list[str]:
         raise ValueError(f"got the text {text!r}; give a word, or several joined by + such as 'person+bench'")
     check_characters(text)
     return texts
-
-
-def check_characters(text: str) -> None:
-    """Raises ValueError for a text with characters that are none: null, or half of a surrogate pair."""
-    for character in text:
-        if character == '\0' or 0xD800 <= ord(character) <= 0xDFFF:
-            raise ValueError(
-                f'got the text {text!r}, whose {character!r} is no character of a text; remove it, or decode the text '
-                'as UTF-8'
-            )
 
 
 def chunks(

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..similarity import normalize
-from .word_lists import check_characters
+from ..vocabulary import check_characters
 
 RelevanceMethod = Literal['leave_out', 'tokens']
 

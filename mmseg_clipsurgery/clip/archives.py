@@ -73,8 +73,13 @@ def code_of(path: Path) -> bytes:
         return b''
     check_archive(path)
     with decoding(path, 'archive'), zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if '/code/' in entry.filename]
-        return b''.join(archive.read(entry) for entry in entries if entry.filename.endswith('.py'))
+        entries = [entry for entry in archive.infolist() if is_code(entry.filename)]
+        return b''.join(map(archive.read, entries))
+
+
+def is_code(name: str) -> bool:
+    """Whether torch, which finds members whatever the case of their names, may take one for code."""
+    return '/code/' in name.lower() and name.lower().endswith('.py')
 
 
 def check_archive(path: Path) -> None:

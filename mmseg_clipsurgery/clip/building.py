@@ -77,7 +77,8 @@ def check_fits(source: Source, settings: Mapping[str, Any]) -> None:
         return  # an index of shards
     if not isinstance(width, int) or not isinstance(layers, int):
         return  # a ResNet, or a tower of timm or transformers, whose own names say its size
-    rows = 4 * layers * width + settings.get('vocab_size', 0) + settings.get('context_length', 0)
+    tables = [settings.get(name) for name in ('vocab_size', 'context_length')]
+    rows = 4 * layers * width + sum(size for size in tables if isinstance(size, int))
     found = source.weights.stat().st_size
     if (stated := FEWEST_BYTES * rows * width) > max(found, NO_DANGER):
         raise ValueError(

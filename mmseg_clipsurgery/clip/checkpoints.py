@@ -139,6 +139,8 @@ def shown_activation(path: Path) -> bool | None:
 
 
 def check_checksum(path: Path, checksum: str) -> None:
+    if not isinstance(checksum, str):
+        raise ValueError(f'checksum must be the hexadecimal SHA-256 of {path}, got {checksum!r}')
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while chunk := file.read(1 << 24):

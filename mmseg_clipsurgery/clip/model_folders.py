@@ -13,6 +13,7 @@ from pathlib import Path
 import open_clip
 
 from ..environment.files import read_json, reason
+from ..environment.paths import user_path
 from ..resources import RESOURCES
 from . import hugging_face
 from .remote_code import refuse_code, refuse_code_in
@@ -53,7 +54,7 @@ def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
     name = str(name)
     if name == 'scenes':
         return SCENES
-    folder = Path(name.removeprefix('local-dir:')).expanduser()
+    folder = user_path(name.removeprefix('local-dir:'))
     if name.startswith('local-dir:') or folder.is_dir():
         return folder
     if name.startswith('hf-hub:') or is_hub_id(name):

@@ -10,7 +10,6 @@ The towers and the tokenizer are built from a `Source`. The activation is never 
 open_clip's tables of models and tags and its download functions are used.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import open_clip
 import open_clip.pretrained
 
 from ..environment.files import reason
+from ..environment.paths import user_path
 from .activation import decide_activation, tag_settings
 from .archs import label_of, model_config, named_arch, read_arch
 from .checkpoints import shown_activation
@@ -102,6 +102,8 @@ def find_weights(
     arch, pretrained, folder: Path | None, cache_dir: str | None
 ) -> tuple[Path | None, dict | None]:
     """`pretrained` -> (file or None, settings that come with it: mean, std, quick_gelu)."""
+    if not isinstance(pretrained, str | Path | None):
+        raise ValueError(f'pretrained must be a tag, a file or a folder, got {pretrained!r}')
     if pretrained == RANDOM:
         return None, None
     if pretrained is None:
@@ -116,7 +118,7 @@ def find_weights(
         return folder_weights(weights_folder), preprocess | {
             'quick_gelu': bool(config.get('quick_gelu', False))
         }
-    path = Path(os.path.expanduser(pretrained))
+    path = user_path(pretrained)
     if path.is_file():
         return path, None
     tags = open_clip.list_pretrained_tags_by_model(name)

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import inspect
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from threading import Lock
 
 import open_clip
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..environment.files import decoding, reason
+from ..environment.paths import user_path
 from .remote_code import looked_at, refuse_code
 from .sources import Source
 
@@ -56,7 +56,7 @@ class Tokenizer:
                 settings['tokenizer_mode'] = text['tokenizer_mode']
             self.tokenize = hugging_face_tokenizer(name, settings, source.fetches)
         else:
-            if source.folder and 'bpe_path' in settings:
+            if source.folder and isinstance(settings.get('bpe_path'), str):
                 settings['bpe_path'] = str(source.folder / settings['bpe_path'])
             simple = simple_tokenizer(settings)
             self.tokenize = simple if callable(simple) else partial(tokenize_simply, simple)
@@ -146,14 +146,17 @@ def simple_tokenizer(settings: dict) -> open_clip.SimpleTokenizer:
     path = settings.get('bpe_path')
     if path is None:
         path = 'tokenizer_kwargs'
-    elif not isinstance(path, str) or not Path(path).is_file():
+    elif not isinstance(path, str) or not user_path(path).is_file():
         raise FileNotFoundError(
             f'the merges file {path!r} of text_cfg.tokenizer_kwargs.bpe_path does not exist'
         )
     with decoding(path, "file of a tokenizer's merges or settings", 'fetch it again or correct it'):
         if path != 'tokenizer_kwargs':
             refuse_bomb(path)
-            return open_clip.SimpleTokenizer(**settings)
+            tokenizer = open_clip.SimpleTokenizer(**settings)
+            if not any(len(pair) == 2 for pair in tokenizer.bpe_ranks):
+                raise ValueError('it holds no merges')
+            return tokenizer
         key = repr(sorted(settings.items()))
         if key not in SHARED:
             SHARED[key] = open_clip.SimpleTokenizer(**settings)

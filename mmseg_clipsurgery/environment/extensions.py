@@ -10,11 +10,14 @@ published figures are compared with. What a file added is traced to it: a run is
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
+
+from .paths import user_path
 
 TABLES: dict[str, MutableMapping[str, Any]] = {}  # kind of row -> table
 FIRST_ROWS: dict[str, dict[str, Any]] = {}  # kind of row -> what the table held as it was made known
@@ -51,7 +54,7 @@ def import_file(path: str | Path) -> None:
         ValueError: it is no Python file, raises while it is imported, or changes a row that is there already. The
             tables are then as they were before.
     """
-    file = Path(path).expanduser().resolve()
+    file = Path(os.path.realpath(user_path(path)))
     if not file.is_file():
         raise FileNotFoundError(f'the file {path} to import does not exist')
     if file.suffix != '.py':

@@ -17,6 +17,7 @@ from .interrupts import heeded, received, speaks
 
 SIGNALLED = 128  # a shell's exit code for a signal: so much more than its number
 STOPPED = 'stopped by an interrupt; nothing that was written whole is lost'
+LONGEST = 1500  # characters of a sentence: what was got may be of any length
 REMEDIES = {  # of the system's errors that are no bug
     errno.ENOSPC: 'make room, or write to another place',
     errno.EDQUOT: 'make room, or write to another place',
@@ -92,9 +93,14 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in REMEDIES:
         place = error.filename2 or error.filename  # of a file that is renamed, its new name
         where = f'{place}: ' if place else ''
-        return f'{where}{error.strerror}; {REMEDIES[error.errno]}'
+        return shortened(f'{where}{error.strerror}; {REMEDIES[error.errno]}')
     text = str(error).strip()
     if 'Original Traceback' in text:
         text = re.sub(r'^[\w.]+(Error|Exception|File): ', '', text.splitlines()[-1])
     text = re.sub(r'^(class `\w+` in \S+: )+', '', text)
-    return ' '.join(text.split())
+    return shortened(' '.join(text.split()))
+
+
+def shortened(text: str) -> str:
+    """A sentence without the middle of what is too long."""
+    return text if len(text) <= LONGEST else f'{text[: LONGEST - 200]} ... {text[-200:]}'

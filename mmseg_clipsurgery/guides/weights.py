@@ -8,6 +8,7 @@ FILE               as it is
 from pathlib import Path
 
 from ..environment.files import reason
+from ..environment.paths import user_path
 
 NAMES = ('model.safetensors', 'pytorch_model.bin')
 PREFIXES = {'hf-hub:': '', 'timm:': 'timm/'}  # how a name begins -> how its repository does
@@ -23,7 +24,7 @@ def weights_path(pretrained: str | Path) -> Path:
     for prefix, start in PREFIXES.items():
         if given.startswith(prefix):
             return fetched(start + given.removeprefix(prefix), given)
-    return Path(pretrained).expanduser()
+    return user_path(pretrained)
 
 
 def fetched(repository: str, given: str) -> Path:

@@ -198,6 +198,8 @@ def check_result(result: Mapping[str, Any]) -> None:
     for name in ('method', 'data_set', 'protocol', 'backbone'):
         if not isinstance(result['cell'][name], str):
             raise ValueError(f'{name} must be a name, got {result["cell"][name]!r}')
+    if not isinstance(result['protocol'], Mapping):
+        raise ValueError(f'protocol must hold names and values, got {result["protocol"]!r}')
     for name, figure in result['metrics'].items():
         if figure is not None:  # null stands for what has no value
             check_number(name, figure)

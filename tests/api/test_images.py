@@ -4,7 +4,7 @@ import io
 import zlib
 
 import photos
-from mmseg_clipsurgery.api import reading
+from mmseg_clipsurgery.api import image_files, reading
 from mmseg_clipsurgery.api.image_files import decode_image, header_pixels
 from mmseg_clipsurgery.api.images import read_image, read_images
 from mmseg_clipsurgery.api.opencv import decode
@@ -355,3 +355,13 @@ def test_colours_of_cielab_are_refused(tmp_path):
     Image.new('LAB', (8, 9), (50, 60, 70)).save(tmp_path / 'photo.tif')
     with pytest.raises(ValueError, match=r'photo.tif is in CIELab, which is not read; convert it to RGB'):
         read_image(tmp_path / 'photo.tif')
+
+
+@pytest.mark.parametrize('error', [TypeError('Missing dimensions'), RuntimeError('Failed to decode frame 0')])
+def test_whatever_a_decoder_raises_is_a_sentence(error, monkeypatch):
+    def opened(file):
+        raise error
+
+    monkeypatch.setattr(image_files, 'open_image', opened)
+    with pytest.raises(ValueError, match=f'the given data is no image that can be read .{error}'):
+        decode_image(b'II*\0 damaged', 'the given data')

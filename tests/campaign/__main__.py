@@ -19,14 +19,14 @@ os.environ.setdefault('HF_HUB_OFFLINE', '1')
 from campaign.runner import FAULTS, tried, tried_in_workers  # noqa: E402
 
 KINDS = {
-    'weights': 2500,
-    'model_folders': 1500,
-    'images': 3000,
-    'masks': 1500,
-    'words': 2500,
-    'settings': 1200,
-    'records': 500,
-    'imports': 300,
+    'weights': 20_000,
+    'model_folders': 12_000,
+    'images': 30_000,
+    'masks': 8_000,
+    'words': 30_000,
+    'settings': 6_000,
+    'records': 6_000,
+    'imports': 5_000,
     'kills': 60,
     'threads': 10,
 }  # name of the file: inputs of a whole campaign
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--inputs', type=int, help='of each kind (default: of a whole campaign)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--replay', metavar='KIND:NUMBER', help='one input, in this process')
+    parser.add_argument('--table', action='store_true', help='try nothing, print the table of what was tried')
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix='campaign-cache-') as cache:
         os.environ['MMSEG_CLIPSURGERY_CACHE'] = cache
@@ -48,10 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             kind = kind_of(name)
             print(tried(kind, kind.prepare(), arguments.seed, int(number), raises=True))
             return 0
-        rows = [
-            row(name, go_on(name, arguments.out, arguments.seed, arguments.inputs or KINDS[name]))
-            for name in arguments.kinds
-        ]
+        counts = {name: 0 if arguments.table else arguments.inputs or KINDS[name] for name in arguments.kinds}
+        rows = [row(name, go_on(name, arguments.out, arguments.seed, counts[name])) for name in counts]
     print(table([*rows, total(rows)]))
     return int(any(one[fault] for one in rows for fault in FAULTS))
 
@@ -61,7 +60,7 @@ def kind_of(name: str) -> Any:
 
 
 def go_on(name: str, out: Path, seed: int, count: int) -> list[dict[str, Any]]:
-    """The records of `count` inputs of a kind, those of an earlier start read from its file."""
+    """The records of `count` inputs of a kind, those of an earlier start read from its file; 0: these alone."""
     path = out / f'{name}-{seed}.jsonl'
     path.parent.mkdir(parents=True, exist_ok=True)
     records = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
@@ -74,7 +73,7 @@ def go_on(name: str, out: Path, seed: int, count: int) -> list[dict[str, Any]]:
                     f'{name}:{found["number"]} {found["outcome"]}: {found["label"]}: {found["reason"]}',
                     flush=True,
                 )
-    return records[:count]
+    return records[:count] if count else records
 
 
 def row(name: str, records: Iterable[dict[str, Any]]) -> dict[str, Any]:

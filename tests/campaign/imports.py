@@ -24,8 +24,8 @@ def prepare() -> None:
 
 def trial(_: None, given: Input) -> None:
     data = given.one_of(SOURCES)(given)
-    path = given.folder / given.random.choice(
-        ['mine.py', 'my-file.py', 'json.py', 'torch.py', 'mine.txt', 'мой.py', '__main__.py']
+    path = given.folder / given.pick(
+        'mine.py', 'my-file.py', 'json.py', 'torch.py', 'mine.txt', 'мой.py', '__main__.py'
     )
     if data is not None:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())

@@ -67,9 +67,9 @@ class Input:
 
     def kind(self, *functions: Callable[..., Any]) -> Callable[..., Any]:
         """One of several functions; its name joins the label."""
-        return self.one_of(
-            {f'{function.__name__}{place}': function for place, function in enumerate(functions)}
-        )
+        chosen = self.random.choice(functions)
+        self.label += f' {chosen.__name__}'
+        return chosen
 
     def pick(self, *choices: Any) -> Any:
         """One of several values."""

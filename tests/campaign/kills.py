@@ -115,7 +115,7 @@ def trial(prepared: Any, given: Input) -> None:
     seconds, expected = references[name]
     command = COMMANDS[name](data, given.folder / 'o')
     given.label = name
-    for _ in range(given.random.choice([1, 1, 2, 3])):
+    for _ in range(given.pick(1, 1, 2, 3)):
         moment = given.random.uniform(0, seconds)
         given.label += f' {moment:.2f}'
         run(command, moment)

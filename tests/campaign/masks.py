@@ -40,7 +40,7 @@ def trial(_: None, given: Input) -> None:
 
 def data_set(given: Input) -> None:
     """A small data set in which one thing may be odd."""
-    names = [f'im{number}' for number in range(given.random.choice([1, 3, 4]))]
+    names = [f'im{number}' for number in range(given.pick(1, 3, 4))]
     reduce = given.chance(0.3)
     mini_voc.make(given.folder, tuple(names))
     for name in names:
@@ -65,7 +65,7 @@ def config(root: Path, reduce: bool) -> Config:
     cfg.test_dataloader.dataset.update(
         type='BaseSegDataset', metainfo=dict(classes=CLASSES), reduce_zero_label=reduce
     )
-    del cfg['model']
+    cfg.pop('model')
     return cfg
 
 
@@ -135,9 +135,9 @@ def split(given: Input) -> None:
     names = [f'im {n}' if given.chance(0.1) else f'im{n}' for n in range(given.random.randrange(4))]
     path = given.folder / 'val.txt'
     path.write_bytes(
-        given.random.choice(['\n', '\r\n', '\r'])
+        given.pick('\n', '\r\n', '\r')
         .join(names)
-        .encode(given.random.choice(['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le']))
+        .encode(given.pick('utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'))
     )
     found = read_split(path)
     require(found == ' '.join(names).split(), f'{found} from {names}')
@@ -220,7 +220,7 @@ def of_split(change: Any) -> Any:
 def turned(given: Input, name: str) -> None:
     path = given.folder / f'JPEGImages/{name}.jpg'
     exif = Image.Exif()
-    exif[0x0112] = given.random.choice([1, 3, 6, 8, 0, 42])
+    exif[0x0112] = given.pick(1, 3, 6, 8, 0, 42)
     Image.open(path).convert('RGB').save(path, exif=exif)
 
 

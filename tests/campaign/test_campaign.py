@@ -66,7 +66,7 @@ TRIALS = {
 
 @pytest.mark.parametrize('name', TRIALS)
 def test_outcomes(name):
-    kind = SimpleNamespace(__name__='kind', LIMIT=0.5, prepare=lambda: None, trial=TRIALS[name])
+    kind = SimpleNamespace(__name__='kind', LIMIT=0.3, prepare=lambda: None, trial=TRIALS[name])
     found = list(runner.tried_in_workers(kind, 0, range(2)))
     assert [one['number'] for one in found] == [0, 1]
     assert {one['outcome'] for one in found} == {name.split()[0]}

@@ -78,13 +78,11 @@ def damage(tensors: dict[str, Tensor], given: Input) -> None:
     require(checksum is None or data == whole, 'a file with another checksum was accepted')
     if data == whole or zipfile.is_zipfile(io.BytesIO(data)):
         expected = {name: value.half() if make is archive else value for name, value in tensors.items()}
-        require(
-            all(same(found[name], value) for name, value in expected.items()), 'other tensors than went in'
-        )
+        require(all(same(found[name], one) for name, one in expected.items()), 'other tensors than went in')
     elif suffix == '.safetensors':
         require(found.keys() == stated(data).keys(), 'other names than the file states')
         require(
-            all(same(found[name], value) for name, value in stated(data).items()), 'other tensors than stated'
+            all(same(found[name], one) for name, one in stated(data).items()), 'other tensors than stated'
         )
     built(path, found)
 
@@ -98,7 +96,7 @@ def odd_tensors(tensors: dict[str, Tensor], given: Input) -> None:
     if odd is None:
         del changed[name]
     if given.chance(0.1):
-        changed[given.random.choice(['extra', 'visual.extra', '', 'logit_scale', name.upper()])] = value
+        changed[given.pick('extra', 'visual.extra', '', 'logit_scale', name.upper())] = value
     path = given.folder / 'w.pt'
     torch.save(changed, path)
     found = read_weights(path)
@@ -110,7 +108,7 @@ def odd_tensors(tensors: dict[str, Tensor], given: Input) -> None:
 
 def odd_structure(tensors: dict[str, Tensor], given: Input) -> None:
     content = given.one_of(STRUCTURES)(tensors)
-    path = given.folder / ('w' + given.random.choice(['.pt', '.pth', '.bin', '.safetensors', '']))
+    path = given.folder / ('w' + given.pick('.pt', '.pth', '.bin', '.safetensors', ''))
     torch.save(content, path)
     found = read_weights(path)
     built(path, found)
@@ -120,11 +118,8 @@ def odd_structure(tensors: dict[str, Tensor], given: Input) -> None:
 def stand_in(tensors: dict[str, Tensor], given: Input) -> None:
     """A file that holds something else."""
     data = given.one_of(STAND_INS)
-    path = written(
-        given,
-        given.random.choice(['.pt', '.safetensors', '.bin', '']),
-        data + given.random.randbytes(given.random.randrange(3)),
-    )
+    data += given.random.randbytes(given.random.randrange(3))
+    path = written(given, given.pick('.pt', '.safetensors', '.bin', ''), data)
     built(path, read_weights(path))
     require(False, 'something else was accepted as weights')
 
@@ -132,18 +127,12 @@ def stand_in(tensors: dict[str, Tensor], given: Input) -> None:
 def code(tensors: dict[str, Tensor], given: Input) -> None:
     """Pickles and archives that run something where they are read freely."""
     mark = str(given.mark)
-    calls = [
-        (os.system, f'touch {mark}'),
-        (exec, f'open({mark!r}, "w")'),
-        (open, mark, 'w'),
-        (Path.touch, given.mark),
-    ]
-    calls += [(torch.save, torch.ones(1), mark), (np.save, mark, 1), (eval, f'open({mark!r}, "w")')]
+    calls: list[Any] = [(os.system, f'touch {mark}'), (open, mark, 'w'), (Path.touch, given.mark)]
+    calls += [(call, f'open({mark!r}, "w")') for call in (exec, eval)]
+    calls += [(torch.save, torch.ones(1), mark), (np.save, mark, 1)]
     payload = Code(*given.random.choice(calls))
-    content = given.random.choice(
-        [payload, {**tensors, 'x': payload}, {'state_dict': tensors, 'args': payload}]
-    )
-    path = given.folder / ('w' + given.random.choice(['.pt', '.bin', '.safetensors', '.pth']))
+    content = given.pick(payload, {**tensors, 'x': payload}, {'state_dict': tensors, 'args': payload})
+    path = given.folder / ('w' + given.pick('.pt', '.bin', '.safetensors', '.pth'))
     way = given.one_of({'pickle': 0, 'torch': 1, 'legacy torch': 2, 'archive': 3, 'hidden archive': 4})
     if way == 0:
         path.write_bytes(pickle.dumps(content, protocol=given.random.randrange(2, 5)))
@@ -152,21 +141,16 @@ def code(tensors: dict[str, Tensor], given: Input) -> None:
     else:
         torch.jit.script(Setting(mark)).save(path)
         if way == 4:  # the code in a file that looks like another one
-            rewrite(
-                path,
-                lambda name: name.replace(
-                    'code/__torch__', given.random.choice(['CODE/__torch__', 'Code/__torch__'])
-                ),
-            )
+            hide_code(path, given.pick('CODE', 'Code'))
         given.mark.unlink(missing_ok=True)
     built(path, read_weights(path))
     require(False, 'a file with code was accepted')
 
 
-def rewrite(path: Path, rename: Any) -> None:
-    """A zip file with other names, and an innocent file of code beside them."""
+def hide_code(path: Path, folder: str) -> None:
+    """Name the folder of an archive's code otherwise, and put an innocent file where it was."""
     with zipfile.ZipFile(path) as old:
-        files = {rename(name): old.read(name) for name in old.namelist()}
+        files = {name.replace('/code/', f'/{folder}/'): old.read(name) for name in old.namelist()}
     files['w/code/__torch__/innocent.py'] = b'# gelu(\n'
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as new:
         for name, data in files.items():
@@ -183,12 +167,10 @@ def built(path: Path, found: dict[str, Tensor]) -> None:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    return (
-        one.dtype == other.dtype
-        and one.shape == other.shape
-        and bytes(one.cpu().contiguous().flatten().view(torch.uint8).numpy())
-        == bytes(other.contiguous().flatten().view(torch.uint8).numpy())
-    )
+    """Whether two tensors are one, bit by bit."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    return torch.equal(*(tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other)))
 
 
 def one_nan(value: Tensor) -> Tensor:

@@ -183,6 +183,8 @@ def test_checksum(tmp_path):
             weights.read_weights(path, wrong)
     with pytest.raises(ValueError, match='SHA-256'):
         CLIPSurgeryViT(ARCH, path, 'clip', checksum='0' * 64)
+    with pytest.raises(ValueError, match=r'checksum must be the hexadecimal SHA-256 of .*, got 3'):
+        CLIPSurgeryViT(ARCH, path, 'clip', checksum=3)
 
 
 def altered(**changes: Tensor | None) -> dict[str, Tensor]:
@@ -454,3 +456,17 @@ def test_an_archive_that_runs_code_when_it_is_loaded_is_refused(tmp_path):
     assert not (tmp_path / 'written').exists()
     torch.jit.load(tmp_path / 'evil.pt')
     assert (tmp_path / 'written').exists(), 'the archive of this test does run code'
+
+
+def test_code_is_found_whatever_the_case_of_its_name(tmp_path):
+    written, evil = tmp_path / 'written', tmp_path / 'evil.pt'
+    torch.jit.script(RunsWhenLoaded(str(written))).save(tmp_path / 'plain.pt')
+    with zipfile.ZipFile(tmp_path / 'plain.pt') as plain, zipfile.ZipFile(evil, 'w') as other:
+        for name in plain.namelist():
+            other.writestr(name.replace('/code/', '/CODE/'), plain.read(name))
+        other.writestr('plain/code/innocent.py', b'')
+    with pytest.raises(ValueError, match=r'evil\.pt runs code while it is loaded'):
+        weights.read_weights(evil)
+    assert not written.exists()
+    torch.jit.load(evil)
+    assert written.exists(), 'the archive of this test does run code'

@@ -413,6 +413,21 @@ def test_the_tokenizers_merges_are_found_in_the_folder(tmp_path, monkeypatch):
     assert build_text_tower(source).token_embedding.weight.shape == (518, 16)
 
 
+@pytest.mark.parametrize('data', [b'', gzip.compress(b'#version: 0.2\n')], ids=['empty', 'a head alone'])
+def test_a_file_without_merges_is_refused(data, tmp_path):
+    (tmp_path / 'merges.txt.gz').write_bytes(data)
+    with pytest.raises(ValueError, match='it holds no merges'):
+        Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'merges.txt.gz')))))
+
+
+@pytest.mark.parametrize('path', [0.5, [], 'a' * 5000], ids=['number', 'list', 'long'])
+def test_a_path_of_merges_that_is_none_is_refused(path, tmp_path):
+    folder = write_folder(tmp_path / 'model', tiny.changed(PLAIN, **text_settings(path)), weights=None)
+    torch.save(tiny.tensors(tiny.changed(PLAIN, **text_settings('x'))), folder / 'model.pth')
+    with pytest.raises((ValueError, FileNotFoundError), match=r'does not exist|longer than the system takes'):
+        Tokenizer(resolve(folder))
+
+
 def test_long_texts_are_cut_to_the_context(tmp_path):
     merges = write_merges(tmp_path / 'merges.txt.gz')
     tokenizer = Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(merges)))))
@@ -550,6 +565,28 @@ def test_a_tower_that_is_larger_than_its_file_is_not_built(part):
         build_text_tower(source)
 
 
+@pytest.mark.parametrize('field', ['vocab_size', 'context_length'])
+def test_a_size_of_another_type_is_refused(field):
+    source = resolve(
+        tiny.changed(tiny.SMALL, text_cfg={field: [3]}), tiny.weights_file(tiny.SMALL), quick_gelu=False
+    )
+    with pytest.raises(ValueError, match='cannot build this tower'):
+        build_text_tower(source)
+
+
 def test_missing_merges(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'merges file .*no\.gz. of .* does not exist'):
         Tokenizer(resolve(tiny.changed(PLAIN, **text_settings(str(tmp_path / 'no.gz')))))
+
+
+@pytest.mark.parametrize('pretrained', [3, {}, True, b'openai'], ids=['number', 'dict', 'switch', 'bytes'])
+def test_pretrained_of_another_type_is_refused(pretrained):
+    with pytest.raises(ValueError, match='pretrained must be a tag, a file or a folder, got'):
+        resolve('ViT-B-16', pretrained)
+
+
+@pytest.mark.parametrize('place', ['arch', 'pretrained'])
+def test_the_home_of_nobody_is_named(place):
+    given = {'arch': PLAIN, 'pretrained': None} | {place: '~nobody-there/model'}
+    with pytest.raises(ValueError, match='names the home of a user who is not known'):
+        resolve(**given)

@@ -460,7 +460,7 @@ def test_words_that_one_template_alone_cuts_to_the_same_are_told_apart(arch):
 def test_a_word_that_is_nothing_to_the_tower(arch):
     """A control character, which the tokenizer takes out."""
     with pytest.raises(ValueError, match=r"cannot tell .* from ''"):
-        tiny.text_encoder(arch)(['\x07'])
+        tiny.text_encoder(arch).embed_words(['\x07', ''])
 
 
 def test_one_word_in_two_classes_is_allowed(arch):

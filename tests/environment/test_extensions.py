@@ -137,3 +137,8 @@ def test_a_row_that_is_no_surgery_is_refused_where_it_is_used(tmp_path):
     import_file(own_files.write(tmp_path / 'mine.py', text))
     with pytest.raises(ValueError, match="the row 'mine' of SURGERIES is of type int; make it a Surgery"):
         Surgery.read('mine')
+
+
+def test_a_home_of_nobody_is_named():
+    with pytest.raises(ValueError, match='names the home of a user who is not known'):
+        import_file('~nobody-there/mine.py')

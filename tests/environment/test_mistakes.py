@@ -104,3 +104,10 @@ def test_bugs_show_their_traceback(error):
 )
 def test_what_ends_other_runs_too(error, all_of_them):
     assert mistakes.concerns_all(error) is all_of_them
+
+
+def test_a_long_sentence_is_shortened_in_its_middle():
+    said = mistakes.sentence(ValueError(f'got {"a" * 9000}; give less'))
+    assert len(said) < 1600
+    assert said.startswith('got aaa')
+    assert said.endswith('aaa; give less')

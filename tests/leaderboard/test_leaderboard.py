@@ -340,12 +340,13 @@ def test_a_text_without_a_known_block(text, message):
         lambda result: {'mIoU': 50},
         lambda result: [result],
         lambda result: {**result, 'metrics': 'none'},
+        lambda result: {**result, 'protocol': 3},
         lambda result: {**result, 'metrics': {'mIoU': float('nan')}},
         lambda result: {**result, 'metrics': {'mIoU': 50.0, 'aAcc': '50'}},
         lambda result: {**result, 'cell': {**result['cell'], 'data_set': []}},
         lambda result: {**result, 'cell': {'method': 'clip', 'data_set': 'voc21'}},
     ],
-    ids=['no cell', 'list', 'text', 'nan', 'text for a number', 'list for a name', 'no protocol'],
+    ids=['no cell', 'list', 'text', 'number', 'nan', 'text for a number', 'list for a name', 'no protocol'],
 )
 def test_a_file_that_is_no_result_is_named(board, tmp_path, capsys, change):
     assert board(*GRID) == 0

@@ -115,10 +115,7 @@ def read_split(path: Path) -> list[str]:
         raise FileNotFoundError(
             f'the split {path} does not exist: give a file with one name of an image a line'
         )
-    text = read_text(path)
-    if '\0' in text:
-        raise ValueError(f'the split {path} holds null characters, as UTF-16 does: save it as UTF-8')
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise ValueError(f'the split {path} lists no image: give a file with one name of an image a line')
     other = next((name for name in names if len(name.split()) > 1 or name.endswith('.jpg')), None)
