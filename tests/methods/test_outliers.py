@@ -31,10 +31,13 @@ def test_a_planted_outlier_has_the_largest_score():
 
 
 @pytest.mark.slow
-@given(seed=st.integers(0, 2**31), neighbours=st.integers(1, 12), percent=st.integers(0, 50))
+@given(seed=st.integers(0, 2**31), neighbours=st.integers(2, 11), percent=st.integers(0, 50))
 @settings(max_examples=25, deadline=None)
 def test_local_outliers_equal_the_formula(seed, neighbours, percent):
-    """Whole percents, so that no quantile lies within a rounding step of a score."""
+    """Where scores and quantiles lie a rounding step apart or more: whole percents, some of the neighbours.
+
+    Two tokens that are each other's nearest (k = 1) or that have all others as neighbours (12) may tie.
+    """
     share = percent / 100
     x = tokens(2, 13, 4, seed=seed)
     found = local_outliers(x, neighbours, share)
