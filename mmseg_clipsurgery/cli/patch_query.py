@@ -32,7 +32,8 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
 
 def tell(result: 'PatchAttention') -> str:
-    return f'patch at {result.xy}: {result.weights.sum():.0%} of its attention goes to patches'
+    share = f'{result.weights.sum():.0%}'
+    return f'patch at {result.xy}: {share} of its attention goes to patches, the rest to the class token'
 
 
 TASK = Task('patch-query', 'Draw what one patch looks at.', add_options, prepare, tell)

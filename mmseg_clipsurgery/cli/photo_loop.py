@@ -161,7 +161,8 @@ def report(outcome: Outcome, out: Path, skipped: Sequence[Path]) -> None:
     reasons = ', '.join(f'{count} {why}' for why, count in outcome.again.items() if count)
     again = f' ({reasons}: answered again)' if reasons else ''
     before = f', {outcome.skipped} were answered already' if outcome.skipped else ''
-    print(f'{outcome.answered} answered in {out}{again}{before}')
+    photos = 'photo' if outcome.answered == 1 else 'photos'
+    print(f'{outcome.answered} {photos} answered, results in {out}{again}{before}')
     if skipped:
         first = ', '.join(map(str, skipped[:NAMED])) + (', ...' if len(skipped) > NAMED else '')
         print(f'skipped, no photos by their names ({len(skipped)}): {first}', file=sys.stderr)

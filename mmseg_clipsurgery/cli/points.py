@@ -65,7 +65,7 @@ def tell(result: 'Points | PromptedMask') -> str:
 
     if isinstance(result, PromptedMask):
         return f'mask of {result.mask.mean():.0%} of the photo, its own score {result.score:.2f}'
-    return f'{int(result.labels.sum())} positive points of {len(result.labels)}'
+    return f'{int(result.labels.sum())} of {len(result.labels)} points are positive'
 
 
 TASK = Task('points', 'Find points of a target for SAM.', add_options, prepare, tell, always_json=True)

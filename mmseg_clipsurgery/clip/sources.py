@@ -153,5 +153,6 @@ def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Pat
     except Exception as error:  # urllib's, the hub's and open_clip's own errors alike
         raise FileNotFoundError(
             f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '
-            f'({reason(error)}); check the network, or give a file as pretrained'
+            f'({reason(error)}); check the network, give a file (pretrained, --weights), or use the '
+            "embedded model 'scenes', which needs none"
         ) from None

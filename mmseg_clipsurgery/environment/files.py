@@ -97,4 +97,6 @@ def reason(error: BaseException) -> str:
     elif 'weights_only' in text:
         text = 'it does not hold tensors alone'
     line = (text or type(error).__name__).splitlines()[0]
-    return line if len(line) <= LONGEST else f'{line[:LONGEST]}...'
+    line = line.split('. Please')[0]  # advice of the hub's
+    start = line[:LONGEST]
+    return line if line == start else f'{start.rpartition(" ")[0] or start} ...'

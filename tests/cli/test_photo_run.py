@@ -76,7 +76,7 @@ def test_every_task_on_a_folder(ask, folder, tmp_path, capsys, task):
     assert (record['height'], record['width'], record['task']) == (40, 52, task)
     assert record['surgery'] == 'clip_surgery'
     captured = capsys.readouterr()
-    assert f'3 answered in {tmp_path / "out"}' in captured.out
+    assert f'3 photos answered, results in {tmp_path / "out"}' in captured.out
     assert '3/3 images' in captured.err
 
 
@@ -150,7 +150,7 @@ def test_one_photo_is_told(ask, folder, capsys):
     expected = {
         'segment': '%',
         'heatmaps': 'cat, dog, grass',
-        'points': 'positive points of',
+        'points': 'points are positive',
         'recognise': 'is there: ',
         'explain-text': 'cosine ',
         'patch-query': 'of its attention goes to patches',
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_named_at_the_end(ask, folder, tmp_path, c
     os.symlink(tmp_path / 'nowhere.jpg', folder / 'dangling.jpg')
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 3
     captured = capsys.readouterr()
-    assert '3 answered' in captured.out
+    assert '3 photos answered' in captured.out
     last = captured.err.splitlines()[-3:]
     assert [line.split()[2].rpartition('/')[2] for line in last] == ['broken.jpg', 'cut.jpg', 'dangling.jpg']
     assert {'a_heatmaps.png', 'b_heatmaps.png', 'below/c_heatmaps.png'} <= written(tmp_path / 'out')
@@ -193,9 +193,11 @@ def test_a_run_goes_on_where_it_was(ask, folder, tmp_path, capsys):
     photos.save(folder / 'd.jpg', photos.photo(40, 52, 9))
     capsys.readouterr()
     assert ask(*words) == 0
-    assert '4 answered' in capsys.readouterr().out  # three were not whole, one is new
+    assert '4 photos answered' in capsys.readouterr().out  # three were not whole, one is new
     assert ask(*words) == 0
-    assert '0 answered in ' + str(out) + ', 4 were answered already' in capsys.readouterr().out
+    assert (
+        '0 photos answered, results in ' + str(out) + ', 4 were answered already' in capsys.readouterr().out
+    )
     after = {name: (out / name).stat().st_mtime_ns for name in written(out)}
     same = {name for name in before if name.endswith('_segment.png') and before[name] == after[name]}
     assert same == set()
@@ -205,7 +207,7 @@ def test_a_run_goes_on_where_it_was(ask, folder, tmp_path, capsys):
         name: time for name, time in times.items() if 'settings' not in name
     }
     assert ask(*words, '--overwrite') == 0
-    assert '4 answered' in capsys.readouterr().out.splitlines()[-1]
+    assert '4 photos answered' in capsys.readouterr().out.splitlines()[-1]
     assert (out / 'a_segment.png').stat().st_mtime_ns > times['a_segment.png']
 
 
@@ -568,7 +570,7 @@ def test_strips_and_names_of_every_kind_are_answered(ask, tmp_path, capsys):
     photos.save(folder / f'{"猫" * 80}.png', photos.photo())
     photos.save(folder / 'plain.png', photos.photo())
     os.rename(os.fsencode(folder / 'plain.png'), os.fsencode(folder) + b'/\xff\xfe.png')
-    for expected in ('5 answered', '0 answered'):
+    for expected in ('5 photos answered', '0 photos answered'):
         assert ask('segment', folder, *TASKS['segment'], '--json') == 0
         assert expected in capsys.readouterr().out
     records = [json.loads(path.read_bytes()) for path in (tmp_path / 'out').glob('*_segment.json')]
@@ -595,7 +597,7 @@ def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch
     monkeypatch.setattr(module + where, lambda *given: next(calls)(*given))
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 3
     captured = capsys.readouterr()
-    assert '2 answered' in captured.out
+    assert '2 photos answered' in captured.out
     assert 'not answered: ' in captured.err.splitlines()[-1]
     assert 'a.jpg: ' in captured.err.splitlines()[-1]
 

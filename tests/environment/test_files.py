@@ -111,4 +111,6 @@ def test_the_reason_is_one_line():
 
 
 def test_a_long_reason_is_shortened():
-    assert reason(ValueError('known: ' + 'a, ' * 1000)) == ('known: ' + 'a, ' * 1000)[:300] + '...'
+    assert reason(ValueError('known: ' + 'a, ' * 1000)) == 'known: ' + 'a, ' * 97 + '...'
+    assert reason(ValueError('a' * 1000)) == 'a' * 300 + ' ...'
+    assert reason(ValueError('Not found. Please check your connection.')) == 'Not found'
