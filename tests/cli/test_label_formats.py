@@ -97,7 +97,7 @@ def test_a_format_can_be_added_to_a_run_that_is_done(ask, tmp_path, capsys):
     pytest.importorskip('pycocotools')
     assert ask(*WORDS) == 0
     assert ask(*WORDS, '--format', 'coco') == 0
-    assert '0 answered' in capsys.readouterr().out.splitlines()[-1]
+    assert '0 photos answered' in capsys.readouterr().out.splitlines()[-1]
     assert set(files(tmp_path / 'out')) == {'a_labels.png', 'b_labels.png', 'below/c_labels.png', 'coco.json'}
 
 

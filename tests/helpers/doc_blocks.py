@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +41,8 @@ def blocks_of(page: Path) -> list[DocBlock]:
 def run_block(block: DocBlock, folder: Path, environment: dict[str, str]) -> None:
     """Save a block, or run it in a folder; raises AssertionError with what it printed where it fails.
 
-    Commands are the lines that begin with `$`, each `python ...`; `tools/` is the checkout's. They run in forks.
+    Commands are the lines that begin with `$`, each `python ...`; `tools/` is the checkout's. They run in forks,
+    explainers in new processes.
     """
     if block.file is not None:
         (folder / block.file).write_text(block.text, encoding='utf-8')
@@ -50,8 +53,22 @@ def run_block(block: DocBlock, folder: Path, environment: dict[str, str]) -> Non
         assert lines, f'line {block.line}: no command'
         commands = [words_of(line) for line in lines]
     for words in commands:
-        done = forked.run(words, folder, environment)
+        # Where gradients were taken before, those of a fork fail: PyTorch's threads for them are gone.
+        afresh = any('explainer' in word for word in words)
+        done = (started if afresh else forked.run)(words, folder, environment)
         assert done.returncode == 0, f'line {block.line}: {shlex.join(words)[:200]}\n{done.stdout}'
+
+
+def started(words: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As `forked.run`, in a new process."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def words_of(line: str) -> list[str]:
