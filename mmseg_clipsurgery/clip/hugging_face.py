@@ -23,6 +23,9 @@ CONFIG_NAME = 'config.json'
 STATISTICS_NAME = 'preprocessor_config.json'
 SHARDS_SUFFIX = '.index.json'
 ACTIVATIONS = {'quick_gelu': True, 'gelu': False}
+USUAL_RATIO = (
+    4.0  # of an MLP's width to its tower's: older releases of open_clip know no other in a text tower
+)
 OPENAI_VOCABULARY = 49408  # tokens of CLIP's own tokenizer, which open_clip brings
 MARKS = ('vision_model.', 'text_model.')
 OUTSIDE = {  # names that stand outside the blocks, per tower
@@ -135,8 +138,10 @@ def model_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         'width': text.get('hidden_size', 512),
         'heads': text.get('num_attention_heads', 8),
         'layers': text.get('num_hidden_layers', 12),
-        'mlp_ratio': text.get('intermediate_size', 2048) / text.get('hidden_size', 512),
     }
+    ratio = text.get('intermediate_size', 2048) / text.get('hidden_size', 512)
+    if ratio != USUAL_RATIO:
+        text_config['mlp_ratio'] = ratio
     if vocabulary != OPENAI_VOCABULARY:
         text_config['hf_tokenizer_name'] = str(path.parent)
     return {

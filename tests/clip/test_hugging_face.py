@@ -23,7 +23,13 @@ def theirs(request, tmp_path_factory):
     torch.manual_seed(3)
     config = transformers.CLIPConfig(
         vision_config=dict(TOWER, image_size=32, patch_size=8, hidden_act=request.param),
-        text_config=dict(TOWER, vocab_size=49408, max_position_embeddings=20, hidden_act=request.param),
+        text_config=dict(
+            TOWER,
+            intermediate_size=64,
+            vocab_size=49408,
+            max_position_embeddings=20,
+            hidden_act=request.param,
+        ),
         projection_dim=12,
     )
     model = transformers.CLIPModel(config).eval()
@@ -107,6 +113,9 @@ def test_a_config_states_what_open_clip_needs():
     found = model_config(config(projection_dim=512), Path('m/config.json'))
     assert found['quick_gelu'] is True
     vision, text = found['vision_cfg'], found['text_cfg']
+    assert 'mlp_ratio' not in text
+    narrow = config(text_config={'hidden_size': 16, 'intermediate_size': 40})
+    assert model_config(narrow, Path('m/config.json'))['text_cfg']['mlp_ratio'] == 2.5
     assert (vision['layers'], vision['width'], vision['head_width'], vision['mlp_ratio']) == (12, 768, 64, 4)
     assert (text['context_length'], text['heads'], text['width'], text['vocab_size']) == (77, 8, 512, 49408)
 

@@ -93,6 +93,8 @@ def test_a_tower_is_built_by_the_class_of_its_family(name):
 
 def test_a_family_of_ones_own_builds_what_it_recognises(monkeypatch):
     """A row of the table, and towers that were refused are read."""
+    if not hasattr(open_clip.CLIPVisionCfg, 'pool_type'):
+        pytest.skip('this open_clip knows no other pooling')
 
     class AverageViT(CLIPSurgeryViT):
         title = 'a ViT with average pooling'
