@@ -82,7 +82,7 @@ def test_cut_texts_are_as_good_as_long_ones(count, seed, batch_tokens):
     assert encoder.cuts_text
     ids = random_ids(count, seed)
     with torch.no_grad():
-        golden.assert_close(encoder.encode_tokens(ids), own_small_clip().encode_text(ids), 1e-6)
+        golden.assert_close(encoder.encode_tokens(ids), own_small_clip().encode_text(ids), 5e-6)
 
 
 def test_batches_are_sorted_by_length_and_bounded(monkeypatch):
