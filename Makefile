@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-# The tests that are not marked slow: about a minute.
+# The tests that are not marked slow: a minute and a half on two cores.
 test-fast: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
 
