@@ -169,7 +169,6 @@ class SurgeryModel:
             ValueError: an unknown explainer, one that the tower does not fit, or one beside a form.
         """
         row = self._explainer(explainer, form)
-
         others = Vocabulary.read(among)
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[HeatMaps]:

@@ -24,26 +24,9 @@ def grad_cam(
     softmax_scale: float | None = None,
     before_norm: bool = False,
     one_head: bool = False,
+    signed: bool = False,
 ) -> Tensor:
     """Grad-CAM, at the cost of a backward pass through the last block's keys and values for each text.
-
-    Args:
-        walk, text, softmax_scale, before_norm, one_head: as for `signed_grad_cam`.
-
-    Returns:
-        "b t h w", not negative.
-    """
-    return signed_grad_cam(walk, text, softmax_scale, before_norm, one_head).relu()
-
-
-def signed_grad_cam(
-    walk: Walk,
-    text: Tensor,
-    softmax_scale: float | None = None,
-    before_norm: bool = False,
-    one_head: bool = False,
-) -> Tensor:
-    """Grad-CAM before its relu.
 
     Args:
         walk: of the images.
@@ -51,9 +34,10 @@ def signed_grad_cam(
         softmax_scale: the score is the softmax over the texts of so many times the cosines; None: the cosine.
         before_norm: u is the tokens before LN1, w the mean over all tokens.
         one_head: see `walk.class_read`.
+        signed: leave out the relu.
 
     Returns:
-        "b t h w".
+        "b t h w", not negative unless `signed`.
     """
     maps = []
     with gradients():
@@ -63,4 +47,5 @@ def signed_grad_cam(
         for (slopes,) in score_gradients(scores, [activations]):
             weights = (slopes if before_norm else slopes[:, :, PATCHES]).mean(dim=2)
             maps.append(torch.einsum('bnd,tbd->btn', activations.detach(), weights))
-    return on_grid(torch.cat(maps, dim=1), walk.grid)
+    found = on_grid(torch.cat(maps, dim=1), walk.grid)
+    return found if signed else found.relu()

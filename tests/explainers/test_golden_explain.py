@@ -10,7 +10,7 @@ from functools import cache, partial
 import golden
 import golden_newest
 from mmseg_clipsurgery.explainers.attention_maps import attention, rollout
-from mmseg_clipsurgery.explainers.grad_cam import grad_cam, signed_grad_cam
+from mmseg_clipsurgery.explainers.grad_cam import grad_cam
 from mmseg_clipsurgery.explainers.grad_eclip import grad_eclip, grad_eclip_blocks
 from mmseg_clipsurgery.explainers.legrad import legrad_layers
 from mmseg_clipsurgery.explainers.relevance import relevance
@@ -41,8 +41,8 @@ def inputs(name: str):
 VARIANTS = {
     'chefer_from6': {'maps': partial(relevance, blocks=6)},
     'rollout_last': {'map': partial(rollout, blocks=1)},
-    'gradcam_library_cosine': {'signed': signed_grad_cam},
-    'gradcam_library_softmax': {'signed': partial(signed_grad_cam, softmax_scale=20.0)},
+    'gradcam_library_cosine': {'signed': partial(grad_cam, signed=True)},
+    'gradcam_library_softmax': {'signed': partial(grad_cam, softmax_scale=20.0, signed=True)},
     'legrad': {'layers': partial(legrad_layers, blocks=2)},
     'legrad_all': {'layers': legrad_layers},
     **{
