@@ -1,10 +1,6 @@
 """Classes in the files of other tools and data sets: what is common is read, all else is refused with its line.
 
-    text lines      aeroplane · sofa, couch · background: sky, wall · house: "building, edifice"      see `vocabulary`
-                    0 background · 1: aeroplane · 1, aeroplane · 1. aeroplane · aeroplane, 1      numbered from 0 or 1
-                    - aeroplane · * aeroplane · 'aeroplane', · n02690373 airliner · /m/0cmf2,Airplane
-                    aeroplane:128,0,0::                                     CVAT's label map
-    YAML            names: [cat, dog] · names: over lines that are indented or begin with -
+    text lines      aeroplane · sofa, couch · 0 background · - aeroplane · names: [cat, dog]       see `word_lines`
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
                     {"fish": ["A fish has scales.", "a fish"]}, prompts a class as in CuPL's files, repeated ones once
                     {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
@@ -18,32 +14,11 @@ import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from operator import itemgetter
 from typing import Any
 
-Classes = list[tuple[str, list[str]]]  # (name, its words)
-Lines = list[tuple[int, str]]  # (number of the line, from 1; its text)
+from .word_lines import IDENTIFIER, Classes, check_run, parse_lines
 
-# What stands around the words of each line in other forms of a list; `rest` is the words.
-NUMBERED = re.compile(r'(?P<number>\d+)(?:[.)]\s+|\s*[:,=]\s*|\s+)(?P<rest>\S.*)')
-NUMBERED_BEHIND = re.compile(r'(?P<rest>\S.*?)(?:\s*[:,=]\s*|\s+)(?P<number>\d+)')
-WRAPPINGS = (
-    re.compile(r'[-*•·–]\s+(?P<rest>\S.*)'),
-    re.compile(r'(?:/[mg]/\w+|n\d{8})[\s,:]+(?P<rest>\S.*)'),  # ids of Open Images and of WordNet
-    re.compile(r'(?P<rest>[^:]+):(?:\d+,\d+,\d+)?:[^:]*:[^:]*'),
-    re.compile(r"""(?P<quote>['"])(?P<rest>[^'",]+)(?P=quote),?"""),
-)
-QUOTED = re.compile(r'(?:^|(?<=[,:]))\s*"([^",]+(?:,[^",]+)+)"\s*(?=,|$)')  # one word that holds commas
-IDENTIFIER = re.compile(r'/[mg]/\w+|n\d{8}')
-YAML_LIST = re.compile(r'(?:names|classes|labels)\s*:\s*(?:\[(?P<items>[^][]*)\])?')
-SCALAR = re.compile(r"""(?P<head>(?:-\s+|\d+\s*:\s*)?)(?P<quote>['"]?)(?P<text>.*)(?P=quote)""")
-# Marks of another form: JSON, YAML, XML, code, tables, colours, comments behind a word, a part of a numbered list.
-FOREIGN = re.compile(
-    r'[\[\]{}<>="|;\\\t]|^---|^[-*•·–]\s|^(?:names|classes|labels):$|\s#|//|\d+[\s,]+\d+|^\d+\s*[:=]|^\d+[.)]\s'
-    r"|^__\w+__$|^\(?'.*'\)?,?$"  # LabelMe's __ignore__; words in quotes, tuples of Python
-)
-HEADERS = ('name', 'names', 'class', 'classes', 'label', 'labels', 'category', 'categories')
 # Keys whose value are the classes, in the order in which they are looked for.
 HOLDERS = (
     'categories',
@@ -82,78 +57,7 @@ def parse_words(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
     ]
     if lines and table_of(text, lines[0][1].strip()):
         return from_table(text)
-    lines = unwrapped(yaml_list(lines))
-    if lines and len(lines[0][1].split(',')) > 2 and len(lines) == 1 and ':' not in lines[0][1]:
-        raise refusal(*lines[0], 'is one class with synonyms, the only one of the file')
-    return [from_line(number, line, place) for place, (number, line) in enumerate(lines)]
-
-
-def yaml_list(lines: Lines) -> Lines:
-    """The lines of a YAML file's list of names, each without what is around it; all lines where there is none."""
-    for place, (number, line) in enumerate(lines):
-        found = YAML_LIST.fullmatch(line)
-        if found and found['items']:
-            return [(number, scalar(item)) for item in found['items'].split(',') if item.strip()]
-        below = list(takewhile(lambda one: one[1][0] in ' \t-', lines[place + 1 :]))
-        if found and below:
-            return [(number, scalar(line)) for number, line in below]
-    return [(number, line.strip()) for number, line in lines]
-
-
-def scalar(text: str) -> str:
-    """A value of YAML without the quotes around it; what stands before it (`- `, `0: `) stays."""
-    found = SCALAR.fullmatch(text.strip())
-    assert found is not None
-    return found['head'] + found['text'].replace("''", "'" if found['quote'] == "'" else "''")
-
-
-def unwrapped(lines: Lines) -> Lines:
-    """Lines without numbers, bullets, quotes or identifiers, where every line has them."""
-    for form in (NUMBERED, *WRAPPINGS, NUMBERED_BEHIND):
-        found = [form.fullmatch(line) for _, line in lines]
-        matches = [match for match in found if match]
-        if not lines or len(matches) < len(lines):
-            continue
-        rests = [match['rest'] for match in matches]
-        numbers = [int(match['number']) for match in matches] if 'number' in form.groupindex else []
-        if form is NUMBERED_BEHIND and (len({*rests}) < max(2, len(rests)) or not is_run(numbers)):
-            continue  # 'gate 1', 'gate 2' and 'route 66', 'boeing 747' are words
-        check_run(numbers, [number for number, _ in lines])
-        lines = [(number, rest) for (number, _), rest in zip(lines, rests, strict=True)]
-    return lines
-
-
-def from_line(number: int, line: str, place: int) -> tuple[str, list[str]]:
-    """One class of a text file: `name: word, word` or `word, word`, whose first word is the name.
-
-    A word that holds commas stands in double quotes: `house: "building, edifice"`.
-    """
-    if FOREIGN.search(QUOTED.sub('', line)):
-        raise refusal(number, line)
-    if place == 0 and line.lower() in HEADERS:
-        raise refusal(number, line, 'looks like the header of a table')
-    name, colon, words = line.rstrip(', ').partition(':')
-    protected = QUOTED.sub(lambda quoted: quoted[1].replace(',', '\0'), words if colon else name)
-    synonyms = [' '.join(word.replace('\0', ',').split()) for word in protected.split(',')]
-    name = ' '.join(name.split()) if colon else synonyms[0]
-    if not all(synonyms):
-        raise refusal(number, line, 'has an empty word')
-    if has_letter(name) and not all(map(has_letter, synonyms)):
-        raise refusal(number, line, 'has a word without letters')
-    return name, synonyms
-
-
-def has_letter(word: str) -> bool:
-    """Whether a word has a letter of any script, or another sign that is no ASCII."""
-    return any(sign.isalpha() or ord(sign) > 127 for sign in word)
-
-
-def refusal(number: int, line: str, why: str = 'is no class') -> ValueError:
-    """The sentence about a line that can't be read."""
-    return ValueError(
-        f'line {number}, {line.strip()[:60]!r}, {why}: write one class a line, synonyms behind commas, or give a JSON '
-        'list'
-    )
+    return parse_lines(lines)
 
 
 def from_json(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
@@ -252,19 +156,3 @@ def from_table(text: str) -> Classes:
         check_run([int(row[number]) for row in rows])
     words = [[word.strip() for word in re.split('[;,]', row[name]) if word.strip()] for row in rows]
     return [(synonyms[0], list(dict.fromkeys(synonyms))) for synonyms in words]
-
-
-def is_run(numbers: Sequence[int]) -> bool:
-    """Whether numbers run from 0 or 1 in steps of 1."""
-    return list(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
-
-
-def check_run(numbers: Sequence[int], lines: Sequence[int] = ()) -> None:
-    """Refuse numbers of classes that do not run from 0 or 1 in steps of 1."""
-    for place, number in enumerate(numbers):
-        if number != numbers[0] + place or numbers[0] not in (0, 1):
-            where = f'line {lines[place]}: ' if lines else ''
-            raise ValueError(
-                f'{where}the number {number} is out of order: numbers of classes run from 0 or 1 without gaps; '
-                'write one class a line, in label order, without numbers'
-            )

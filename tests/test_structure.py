@@ -28,7 +28,7 @@ class Layer(NamedTuple):
 
 LAYERS = [
     Layer({'version', 'resources', 'environment'}, set()),
-    Layer({'vocabulary', 'word_files'}, set()),
+    Layer({'vocabulary', 'word_files', 'word_lines'}, set()),
     Layer(
         {
             'surgery_constants',

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from mmseg_clipsurgery import word_files
+from mmseg_clipsurgery import word_files, word_lines
 from mmseg_clipsurgery.vocabulary import Vocabulary, read_templates, resource_names
 
 import pytest
@@ -323,7 +323,7 @@ def test_background_is_class_zero_by_its_name(spec, background):
     assert Vocabulary.read(spec).has_background is background
 
 
-HEADERS = {*word_files.HEADERS, *word_files.NAME_COLUMNS}  # in the first line they make a table of a file
+HEADERS = {*word_lines.HEADERS, *word_files.NAME_COLUMNS}  # in the first line they make a table of a file
 WORD = st.text(st.characters(categories=['L']), min_size=1, max_size=8).filter(
     lambda word: word.lower() not in HEADERS
 )

@@ -15,7 +15,7 @@ is kept in memory and in a disk cache (`text_cache`) under a key of everything i
 """
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from .checkpoints import listed
 from .sources import resolve
 from .text_cache import disk_cache
 from .tokenizer import Tokenizer
+from .twins import alike, cannot_tell, refuse_twins, shortened
 
 logger = logging.getLogger('mmseg_clipsurgery')
 
@@ -272,39 +273,3 @@ class OpenCLIPTextEncoder(nn.Module):
         if projection is None:
             return pooled
         return projection(pooled) if callable(projection) else pooled @ projection
-
-
-def alike(
-    words: Sequence[str], groups: Sequence[int] | None, marks: Iterable[Hashable]
-) -> Iterator[list[str]]:
-    """Pairs of other words, of different groups, that have the same mark; each word with the first of its mark.
-
-    Args:
-        words, groups: as `OpenCLIPTextEncoder.embed_words`.
-        marks: one of each word.
-    """
-    seen: dict[Hashable, int] = {}
-    for index, mark in enumerate(marks):
-        other = seen.setdefault(mark, index)
-        if words[other] != words[index] and (groups is None or groups[other] != groups[index]):
-            yield [words[other], words[index]]
-
-
-def refuse_twins(words: Sequence[str], groups: Sequence[int] | None, embeddings: Tensor) -> None:
-    """Refuse different words with exactly the same embedding "q c". Raises ValueError."""
-    rows = (row.tobytes() for row in embeddings.cpu().numpy())
-    for pair in alike(words, groups, rows):
-        raise ValueError(cannot_tell(pair, 'embeddings are the same'))
-
-
-def cannot_tell(pair: Sequence[str], why: str) -> str:
-    """The sentence about two words that would tie."""
-    return (
-        f'the text tower cannot tell {shortened(pair[0])!r} from {shortened(pair[1])!r}: their {why}; make them one '
-        'class, or write one in other words'
-    )
-
-
-def shortened(text: str, most: int = 60) -> str:
-    """A text for a message."""
-    return text if len(text) <= most else f'{text[:most]}...'
