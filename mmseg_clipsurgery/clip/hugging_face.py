@@ -27,6 +27,10 @@ USUAL_RATIO = (
     4.0  # of an MLP's width to its tower's: older releases of open_clip know no other in a text tower
 )
 OPENAI_VOCABULARY = 49408  # tokens of CLIP's own tokenizer, which open_clip brings
+FIXED = {
+    'layer_norm_eps': 1e-5,
+    'num_channels': 3,
+}  # what open_clip's towers have, and no config of theirs says
 MARKS = ('vision_model.', 'text_model.')
 OUTSIDE = {  # names that stand outside the blocks, per tower
     'vision_model.embeddings.class_embedding': 'visual.class_embedding',
@@ -128,7 +132,7 @@ def model_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     width, heads = vision.get('hidden_size', 768), vision.get('num_attention_heads', 12)
     vocabulary = text.get('vocab_size', OPENAI_VOCABULARY)
     ends = text.get('eos_token_id', 2)
-    if vocabulary != OPENAI_VOCABULARY and ends not in (2, vocabulary - 1):
+    if ends not in (2, vocabulary - 1):
         raise ValueError(
             f'{path}: a text is pooled at its largest id, so eos_token_id must be {vocabulary - 1}, got {ends}'
         )
@@ -163,14 +167,25 @@ def parts_of(config: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]
     """A tower's part of a config, older files' `*_config_dict` under it.
 
     Raises:
-        ValueError: it is no mapping, or a size in it is no whole number above 0.
+        ValueError: it is no mapping, a size is no whole number above 0, or open_clip's towers do not have a setting.
     """
-    part = {**(config.get(f'{name}_dict') or {}), **(config.get(name) or {})}
+    given = [config.get(f'{name}_dict') or {}, config.get(name) or {}]
+    if not all(isinstance(one, Mapping) for one in given):
+        raise ValueError(f'{path}: {name} must hold names and values, got {config.get(name)!r}')
+    part = {**given[0], **given[1]}
     for size, value in part.items():
         if size.endswith(('_size', 'num_hidden_layers', 'num_attention_heads')) and (
             not isinstance(value, int) or isinstance(value, bool) or value < 1
         ):
             raise ValueError(f'{path}: {name}.{size} must be a whole number above 0, got {value!r}')
+    for setting, only in FIXED.items():
+        if part.get(setting, only) != only:
+            raise ValueError(
+                f"{path}: {name}.{setting} is {part[setting]!r}, and open_clip's towers have {only}: not read here"
+            )
+    width, heads = part.get('hidden_size', 0), part.get('num_attention_heads', 1)
+    if width % heads:
+        raise ValueError(f'{path}: {name}.hidden_size must be a multiple of its {heads} heads, got {width}')
     return part
 
 

@@ -100,8 +100,22 @@ def config(**changes) -> dict:
         (config(vision_config={'hidden_act': 'silu'}), r"hidden_act .* got \['quick_gelu', 'silu'\]"),
         (config(vision_config={'patch_size': '8'}), "vision_config.patch_size must be a whole number .* '8'"),
         (config(text_config={'vocab_size': 600, 'eos_token_id': 7}), 'eos_token_id must be 599, got 7'),
+        (config(text_config={'eos_token_id': 7}), 'eos_token_id must be 49407, got 7'),
+        (
+            config(vision_config={'layer_norm_eps': 1e-6}),
+            'vision_config.layer_norm_eps is 1e-06, and open_clip',
+        ),
+        (config(vision_config={'num_channels': 4}), 'vision_config.num_channels is 4'),
+        (
+            config(text_config={'hidden_size': 20, 'num_attention_heads': 3}),
+            'a multiple of its 3 heads, got 20',
+        ),
+        (config(vision_config=[1]), 'vision_config must hold names and values, got .1.'),
     ],
-    ids=['other model', 'activation', 'size', 'end of text'],
+    ids=[
+        *('other model', 'activation', 'size', 'end of text', 'end of OpenAI text'),
+        *('norms', 'channels', 'heads', 'no mapping'),
+    ],
 )
 def test_configs_of_other_models_are_refused(content, message):
     with pytest.raises(ValueError, match=message):
