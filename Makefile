@@ -13,7 +13,7 @@ TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=
 # Each process begins with its half of the tests, so that files' fixtures are made once, and takes over from the other.
 PARALLEL := -n $(JOBS) --dist worksteal
 
-.PHONY: demo test test-fast test-openmmlab test-open-clip-versions doctor lint format wheel clean distclean
+.PHONY: demo test test-fast test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
@@ -33,6 +33,11 @@ test-openmmlab: $(VENV_OPENMMLAB)/installed
 test-open-clip-versions: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python tools/check_open_clip_versions.py $(PYTEST_ARGS)
 
+# The docs site, in build/docs: blocks of the notebook are run, a warning is an error.
+docs: $(VENV)/docs-installed
+	$(VENV)/bin/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
+	@echo 'open build/docs/index.html'
+
 doctor: $(VENV)/installed
 	$(VENV)/bin/python -m mmseg_clipsurgery doctor
 
@@ -50,6 +55,10 @@ wheel: $(VENV)/installed
 
 $(VENV)/installed: $(INSTALL_INPUTS)
 	$(call create,$(VENV),onedl)
+	touch $@
+
+$(VENV)/docs-installed: $(VENV)/installed requirements/docs.txt
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements/docs.txt
 	touch $@
 
 $(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/helpers/openmmlab/stand_in.py

@@ -113,9 +113,11 @@ class TextExplanation(Result):
         return stack([self.title(maps.width), maps, self.chart(min(maps.width, 700))])
 
     def title(self, width: int) -> Image.Image:
+        """The sentence, as wide as a picture."""
         return text_strip([f'“{self.sentence}”'], width, title_size(min(width, 960)))
 
     def chart(self, width: int) -> Image.Image:
+        """A bar for each word: what it does for the match."""
         size = title_size(width)
         note = text_strip([WHAT_BARS_SHOW[self.method], f'match (cosine): {self.match:.4f}'], width, size - 2)
         return stack([bars(self.words, self.relevance.tolist(), width, size, '{:+.4f}'), note])
