@@ -1,4 +1,4 @@
-"""The wheel holds configs and tools as `mmseg_clipsurgery/.mim/{configs,tools}` (OpenMMLab's way).
+"""The wheel holds `mmseg_clipsurgery/.mim/{configs,tools,model-index.yml}` (OpenMMLab's way).
 
 The package is described in pyproject.toml. An editable installation uses the folders of the checkout instead (see
 mmseg_clipsurgery/resources/__init__.py).
@@ -23,6 +23,8 @@ class BuildWithConfigs(build_py):
             return
         target = Path(self.build_lib) / 'mmseg_clipsurgery' / '.mim'
         shutil.rmtree(target, ignore_errors=True)  # what an earlier build left in the build folder
+        target.mkdir(parents=True)
+        shutil.copy(ROOT / 'model-index.yml', target)
         for name in SHIPPED:
             shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
 
