@@ -1,4 +1,4 @@
-"""The docs site: Markdown by MyST, docstrings by autodoc, commands' own help. `make docs` builds it; warnings are errors."""
+"""The docs site: Markdown by MyST, docstrings by autodoc, commands' own help; `make docs`, warnings are errors."""
 
 import os
 import re
@@ -7,7 +7,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE / '_extensions')]
-os.environ['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'  # its own python
+os.environ['PATH'] = (
+    f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}'  # its own python
+)
 os.environ['PYTHONPATH'] = str(HERE.parent)
 os.environ['COLUMNS'] = '100'  # of the commands' help
 

@@ -3,10 +3,10 @@
 import json
 
 import doc_blocks
-import yaml
 from mmseg_clipsurgery.surgery import SURGERIES
 
 import pytest
+import yaml
 
 INDEX = yaml.safe_load((doc_blocks.ROOT / 'model-index.yml').read_text())['Import']
 METHODS = {path.rpartition('/')[2].removesuffix('.yml'): doc_blocks.ROOT / path for path in INDEX}
