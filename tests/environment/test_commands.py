@@ -4,23 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from environments import ROOT
 from mmseg_clipsurgery.environment import commands
 
 import pytest
-
-READY = 'import mmseg_clipsurgery, sys; print("torchvision" in sys.modules)'
-
-
-def python(*command: str, **options) -> list[str]:
-    """Lines that a new process prints."""
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env=environment, check=False, **options
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -59,13 +48,25 @@ def test_a_process_of_tests_is_no_command():
     assert not commands.running_command()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('command', [['-c', READY], ['-']], ids=['code', 'standard input'])
-def test_elsewhere_the_import_makes_all_ready(command):
-    assert python(*command, input=READY) == ['True']
+@pytest.mark.parametrize(
+    ('name', 'file', 'expected'),
+    [
+        ('__main__', None, False),
+        ('__main__', '<stdin>', False),
+        ('__main__', 'mmseg-clipsurgery', True),
+        ('__mp_main__', 'mmseg-clipsurgery', False),
+    ],
+    ids=['python -c', 'standard input', 'console script', 'its worker, started afresh'],
+)
+def test_a_command_is_known_by_its_main_module(name, file, expected, monkeypatch):
+    main = ModuleType(name)
+    if file is not None:
+        main.__file__ = file
+    monkeypatch.setitem(sys.modules, '__main__', main)
+    assert commands.running_command() is expected
 
 
-WORKER = """
+SCRIPT = """
 import multiprocessing, sys
 
 def ready(_):
@@ -74,33 +75,23 @@ def ready(_):
 
 if __name__ == '__main__':
     import mmseg_clipsurgery
-    print('torchvision' in sys.modules)
+    print('torch' in sys.modules)
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         print(pool.map(ready, [0]))
+    from mmseg_clipsurgery import SURGERIES, Surgery, config, load
+    print(callable(load))
 """
 
 
 @pytest.mark.slow
-def test_a_worker_of_a_command_that_is_started_afresh_is_ready(tmp_path):
-    script = tmp_path / 'mmseg-clipsurgery.py'  # a command by its name: nothing is loaded in the parent
-    script.write_text(WORKER)
-    assert python(str(script)) == ['False', '[True]']
-
-
-LAZY = """
-import sys
-import mmseg_clipsurgery
-before = 'torch' in sys.modules
-from mmseg_clipsurgery import SURGERIES, Surgery, config, load
-print(before, callable(load), 'mmseg' in sys.modules)
-"""
-
-
-@pytest.mark.slow
-def test_public_names_are_there_in_a_command(tmp_path):
-    script = tmp_path / 'mmseg-clipsurgery.py'
-    script.write_text(LAZY)
-    assert python(str(script))[0].startswith('False True')
+def test_a_command_loads_when_it_is_asked_and_its_worker_at_once(tmp_path):
+    script = tmp_path / 'mmseg-clipsurgery.py'  # a command by its name
+    script.write_text(SCRIPT)
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ['False', '[True]', 'True']
 
 
 def test_an_unknown_name_is_an_attribute_error():
