@@ -93,7 +93,11 @@ def test_what_killed_writers_left_is_removed_when_it_is_old(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([new.name, other.name, 'a.txt'])
 
 
-@pytest.mark.parametrize('content', [b'{', b'\xff', b'[1]', b'3', b'', b'[' * 100_000], ids=str)
+@pytest.mark.parametrize(
+    'content',
+    [b'{', b'\xff', b'[1]', b'3', b'', b'[' * 100_000],
+    ids=['half', 'binary', 'list', 'number', 'empty', 'deep'],
+)
 def test_other_files_are_no_json_object(content, tmp_path):
     (tmp_path / 'a.json').write_bytes(content)
     with pytest.raises(ValueError, match=r'a\.json (is not a readable JSON file|holds a)'):

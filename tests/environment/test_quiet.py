@@ -43,13 +43,6 @@ def python(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.mmseg
-def test_importing_the_package_prints_nothing():
-    done = python('-c', 'import mmseg_clipsurgery')
-    assert (done.stdout, done.stderr) == ('', '')
-
-
-@pytest.mark.slow
-@pytest.mark.mmseg
 def test_the_demo_prints_its_own_lines_alone(tmp_path):
     done = python('tools/demo.py', '--scenes', '1', '--work-dir', str(tmp_path))
     assert done.stderr == ''
