@@ -76,6 +76,7 @@ DOORS = {
 WITHOUT_MMSEG = [
     'environment.progress',
     'evaluation.metrics.average_precision',
+    'evaluation.metrics.confusion',
     'evaluation.saved_predictions',
     'datasets.base_datasets',
     'datasets.mask_check',
