@@ -5,12 +5,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import forked
 import golden_newest
 import mini_voc
 import tiny
 from mmseg_clipsurgery.evaluation import evaluate
 from mmseg_clipsurgery.evaluation.variants import combined
-from mmseg_clipsurgery.leaderboard.processes import evaluate_in_processes
+from mmseg_clipsurgery.leaderboard import processes
 
 import numpy as np
 import pytest
@@ -88,8 +89,9 @@ def test_a_batch_gives_the_labels_of_its_images(cfgs, one_pass, tmp_path):
             assert (labels == batch[image]).mean() > 0.998, (name, image)  # equal scores may fall either way
 
 
-def test_two_processes_give_what_one_gives(cfgs, one_pass, tmp_path):
-    there = evaluate_in_processes(combined(cfgs), tmp_path / 'two', 2, preflight=False)
+def test_two_processes_give_what_one_gives(cfgs, one_pass, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, 'run_to_end', forked.launched)
+    there = processes.evaluate_in_processes(combined(cfgs), tmp_path / 'two', 2, preflight=False)
     assert list(there) == list(METHODS)
     for name, here in one_pass[0].items():
         assert there[name]['protocol']['processes'] == 2

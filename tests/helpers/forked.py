@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -43,6 +45,31 @@ def run_together(
             file.seek(0)
         printed = [file.read().decode(errors='replace') for file in files]
         return [subprocess.CompletedProcess(words, *end) for end in zip(codes, printed, strict=True)]
+
+
+def launched(command: Sequence[str], output: TextIO) -> int:
+    """In place of `leaderboard.processes.run_to_end`: the processes that torchrun would start, as forks.
+
+    Args:
+        command: Python, torchrun's words, the last of which is the number of processes, and those of the tool.
+        output: what they print.
+
+    Returns:
+        The largest exit code.
+    """
+    count, tool = next(
+        (int(word.partition('=')[2]), list(command[place + 1 :]))
+        for place, word in enumerate(command)
+        if word.startswith('--nproc_per_node=')
+    )
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port), 'WORLD_SIZE': str(count)}
+    each = [{**shared, 'RANK': str(rank), 'LOCAL_RANK': str(rank)} for rank in range(count)]
+    done = run_together(tool, Path.cwd(), each)
+    output.writelines(one.stdout for one in done)
+    return max(one.returncode for one in done)
 
 
 def _fork(words: list[str], folder: Path, environment: Mapping[str, str], output: int) -> int:

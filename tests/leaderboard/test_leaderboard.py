@@ -5,12 +5,14 @@ import json
 import re
 from pathlib import Path
 
+import forked
 import mini_datasets
 import own_files
 import tiny
 from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard import charts, pages, suites, tables
+from mmseg_clipsurgery.leaderboard import processes as own_processes
 from mmseg_clipsurgery.leaderboard.cells import Cell
 
 import pytest
@@ -380,6 +382,7 @@ def tiny_clip(tmp_path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize('processes', [0, 2])
 def test_real_runs(tmp_path, tiny_clip, monkeypatch, processes):
+    monkeypatch.setattr(own_processes, 'run_to_end', forked.launched)
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
     root = mini_datasets.make('scenes', tmp_path / 'data')
     arguments = ['--data-sets', 'scenes', '--data-root', f'scenes={root}', '--out', str(tmp_path / 'results')]
@@ -432,6 +435,7 @@ def test_a_surgery_that_raises_does_not_take_its_group_along(tmp_path, tiny_clip
 
 @pytest.mark.slow
 def test_failed_processes_say_why(tmp_path, tiny_clip, monkeypatch, capsys):
+    monkeypatch.setattr(own_processes, 'run_to_end', forked.launched)
     monkeypatch.setenv('MMSEG_CLIPSURGERY_CACHE', str(tmp_path / 'cache'))
     arguments = [
         '--data-sets',

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import forked
 import mini_datasets
 import own_files
 import tiny
@@ -11,6 +12,7 @@ from mmseg_clipsurgery.cli import leaderboard
 from mmseg_clipsurgery.environment.extensions import import_file
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard import charts, passes, suites, tables
+from mmseg_clipsurgery.leaderboard import processes as own_processes
 from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
 from mmseg_clipsurgery.leaderboard.keys import settings_key
 from mmseg_clipsurgery.leaderboard.own_data_sets import read_data_sets
@@ -324,7 +326,14 @@ def test_an_evaluator_without_miou_is_named(data, tmp_path, monkeypatch, capsys)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('processes', [0, 1])
-def test_real_runs(method, data, tmp_path, processes):
+def test_real_runs(method, data, tmp_path, processes, monkeypatch):
+    commands = []
+
+    def launched(command, output):
+        commands.append(command)
+        return forked.launched(command, output)
+
+    monkeypatch.setattr(own_processes, 'run_to_end', launched)
     towers = dict(arch=ARCH, pretrained=str(tiny.weights_file(ARCH)))
     options = [f'model.{tower}.{key}={value!r}'.replace(' ', '') for tower in ('backbone', 'text_encoder')
                for key, value in [('pretrained', towers['pretrained'])]]  # fmt: skip
@@ -335,6 +344,8 @@ def test_real_runs(method, data, tmp_path, processes):
     arguments += ['--out', str(tmp_path / 'out'), '--work-dir', str(tmp_path / 'work')]
     arguments += ['--processes', str(processes), '--cfg-options', *options]
     assert leaderboard.main(arguments) == 0
+    assert len(commands) == processes
+    assert all(str(method) in command for command in commands)  # the processes import it, too
     result = json.loads((tmp_path / 'out/my_data/mine.json').read_text())
     assert result['images'] == 2
     assert result['cell']['own_data_set'] == {'title': 'My data'}
