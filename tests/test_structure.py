@@ -78,7 +78,6 @@ WITHOUT_MMSEG = [
     'environment.progress',
     'evaluation.metrics.average_precision',
     'evaluation.saved_predictions',
-    'faithfulness.run',
     'datasets.base_datasets',
     'datasets.mask_check',
     'cli.convert',
