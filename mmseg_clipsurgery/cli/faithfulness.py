@@ -7,9 +7,9 @@
     python tools/faithfulness.py --page docs/faithfulness.md --check    does the text agree with the results?
 
 Any config whose data set has masks and words will do; images are drawn by the seed and cropped to what CLIP sees. Maps
-of noise and of the image's centre are rows of every table. What is in OUT/CONFIG.json under the same settings is not
-run again; OUT/CONFIG.md has its tables. A test that fails is named and the others go on; the exit code is then 1. See
-docs/faithfulness.md.
+of noise and of the image's centre are rows of every table. What is in OUT/CONFIG/results.json under the same settings
+is not run again; tables.md beside it has the tables. A test that fails is named and the others go on; the exit code is
+then 1. See docs/faithfulness.md.
 """
 
 import argparse
@@ -74,13 +74,13 @@ def act(arguments: argparse.Namespace) -> list[str]:
     import_files(arguments.imports)
     name = Path(arguments.config).stem
     failed = [] if arguments.check else run(arguments, name)
-    result_file = arguments.out / f'{name}.json'
+    result_file = arguments.out / name / faithfulness.RESULTS
     if failed and not result_file.is_file():
         return failed
     result = faithfulness.read_result(result_file)
     tables = faithfulness_tables.tables_of(result)
     if not arguments.check:
-        faithfulness_tables.write_tables(arguments.out / f'{name}.md', result, tables)
+        faithfulness_tables.write_tables(result_file.with_name('tables.md'), result, tables)
     if arguments.page:
         faithfulness_tables.write_page(arguments.page, tables, arguments.check)
     return failed

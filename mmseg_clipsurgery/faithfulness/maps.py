@@ -42,24 +42,42 @@ def class_maps(
     """
     queries = clip.queries
     text = queries.embeddings if texts is None else torch.cat([queries.embeddings, texts])
-    more = len(text) - len(queries.embeddings)
-    total = len(labels) + more
-    place = torch.full((clip.vocabulary.num_classes,), total, device=text.device)  # of classes without a map
-    place[list(labels)] = torch.arange(len(labels), device=text.device)
-    place = torch.cat([place[queries.class_of], torch.arange(len(labels), total, device=text.device)])
+    total = len(labels) + len(text) - len(queries.embeddings)
+    place = places(clip, labels, total)
     found: dict[str, Tensor] = {}
     for comparing in (True, False):
         rows = {name: row for name, row in explainers.items() if compares_words(row) == comparing}
         kept = place >= 0 if comparing else place < total
-        empty = queries.empty if len(queries.embeddings) == 1 else None
-        maps = explain_together(rows, tower or clip.tower, image[None], text[kept], empty) if rows else {}
+        maps = (
+            explain_together(rows, tower or clip.tower, image[None], text[kept], queries.empty)
+            if rows
+            else {}
+        )
         for name, by_text in maps.items():
             by_class = class_maximum(by_text[0].movedim(0, -1), place[kept], total + 1)
-            found[name] = by_class[..., :total].movedim(-1, 0)
-    for name, values in found.items():
-        if not values.isfinite().all():
-            raise ValueError(f'the explainer {name} gives maps with NaN or infinity; check it')
+            found[name] = finite(name, by_class[..., :total].movedim(-1, 0))
     return {name: found[name] for name in explainers}
+
+
+def places(clip: JudgedCLIP, labels: Sequence[int], total: int) -> Tensor:
+    """Which map each text belongs to, "q+t": the words of the wanted classes, then the further texts.
+
+    Args:
+        clip: whose words.
+        labels: the wanted classes.
+        total: number of maps; also the place of words that are not wanted.
+    """
+    device = clip.queries.class_of.device
+    of_class = torch.full((clip.vocabulary.num_classes,), total, device=device)
+    of_class[list(labels)] = torch.arange(len(labels), device=device)
+    return torch.cat([of_class[clip.queries.class_of], torch.arange(len(labels), total, device=device)])
+
+
+def finite(name: str, maps: Tensor) -> Tensor:
+    """The maps of an explainer. Raises ValueError where one holds NaN or infinity."""
+    if not maps.isfinite().all():
+        raise ValueError(f'the explainer {name} gives maps with NaN or infinity; check it')
+    return maps
 
 
 def compares_words(explainer: Explainer) -> bool:

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from ..clip.checkpoints import own_logit_scale
 from ..environment.extensions import digest_of
 from ..environment.files import decoding, read_json
-from ..environment.mistakes import concerns_all
+from ..environment.mistakes import concerns_all, sentence
 from ..evaluation import calibration_data as data
 from ..evaluation.preflight import ignore_index_of
 from ..evaluation.results import write_results
@@ -29,6 +29,8 @@ from ..faithfulness.subjects import JudgedCLIP, Settings, Subject, draw_subjects
 from ..vocabulary import Vocabulary
 from .faithfulness_tables import tables_of
 from .keys import key_of
+
+RESULTS = 'results.json'  # in a folder of its config's name
 
 
 def run_suite(
@@ -46,7 +48,7 @@ def run_suite(
 
     Args:
         cfg: whose model, words and data set.
-        name: of the result, OUT/NAME.json.
+        name: of the config; the result is OUT/NAME/results.json.
         explainers: names of `EXPLAINERS`; the floors are added.
         tests: names of `TESTS`.
         settings: seed and steps.
@@ -66,7 +68,7 @@ def run_suite(
     if strange := [test for test in tests if test not in TESTS]:
         raise ValueError(f'unknown test {strange[0]!r}; choose of {", ".join(TESTS)}')
     stated = {'config': name, **key_of(cfg).stated(), **settings._asdict(), 'images': images}
-    path = out / f'{name}.json'
+    path = out / name / RESULTS
     record = record_of(path, stated)
     missing = {test: wanted for test in tests if (wanted := missing_rows(record, rows, test))}
     if not missing:
@@ -79,13 +81,12 @@ def run_suite(
     failed = []
     for test, wanted in missing.items():
         try:
-            found = run_test(test, clip, wanted, subjects, settings)
+            add(record, wanted, test, run_test(test, clip, wanted, subjects, settings))
         except ValueError as error:
             if debug or concerns_all(error):
                 raise
-            failed.append(f'{test}: {error}')
+            failed.append(f'{test}: {sentence(error)}')
             continue
-        add(record, wanted, test, found)
         write_results(path, record)
         print(f'{test}: {len(wanted)} explainers on {len(subjects)} images', flush=True)
     return failed

@@ -30,12 +30,12 @@ def test_an_own_explainer_on_the_scenes(tmp_path, capsys):
             [*given, '--out', str(tmp_path / 'out'), '--page', str(page), '--device', 'cpu']
         )
     assert code == 0, capsys.readouterr().err
-    record = json.loads((tmp_path / 'out/scenes.json').read_text())
+    record = json.loads((tmp_path / 'out/scenes/results.json').read_text())
     row = record['explainers']['colours']
     assert (row['title'], row['reads_text'], len(row['source'])) == ('bright patches', False, 64)
     assert row['tests']['prompts']['absent rho'] == {'mean': 1.0, 'error': 0.0, 'count': 3}
     assert '| bright patches |' in page.read_text()
-    assert '# scenes: 3 images, seed 0, 12 steps' in (tmp_path / 'out/scenes.md').read_text()
+    assert '# scenes: 3 images, seed 0, 12 steps' in (tmp_path / 'out/scenes/tables.md').read_text()
 
 
 MISTAKES = {

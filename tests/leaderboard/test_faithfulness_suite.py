@@ -23,7 +23,7 @@ def test_the_committed_page_agrees_with_the_committed_results():
 
 
 def test_the_committed_result_has_every_test_of_every_usual_explainer():
-    record = faithfulness.read_result(ROOT / 'results/faithfulness/scenes.json')
+    record = faithfulness.read_result(ROOT / 'results/faithfulness/scenes/results.json')
     assert set(record['explainers']) == {'random', 'centre', *command.USUAL}
     assert all(set(row['tests']) == set(TESTS) for row in record['explainers'].values())
     assert record['subjects'] == record['run']['images']
@@ -43,7 +43,7 @@ def suite(tmp_path, monkeypatch):
     def call(explainers=('clip', 'attention'), tests=('prompts', 'mosaic'), settings=settings):
         given = [cfg, 'tiny', explainers, tests, settings, 5, tmp_path, 'cpu']
         failed = faithfulness.run_suite(*given)
-        return failed, json.loads((tmp_path / 'tiny.json').read_text())
+        return failed, json.loads((tmp_path / 'tiny/results.json').read_text())
 
     return call
 
@@ -123,7 +123,10 @@ def test_the_columns_of_the_cascade_are_its_stages():
 
 
 def test_a_page_that_differs_is_an_error(tmp_path, capsys):
-    (tmp_path / 'scenes.json').write_text(json.dumps(result(mosaic={'energy': SUMMARY, 'pointing': SUMMARY})))
+    (tmp_path / 'scenes').mkdir()
+    (tmp_path / 'scenes/results.json').write_text(
+        json.dumps(result(mosaic={'energy': SUMMARY, 'pointing': SUMMARY}))
+    )
     page = tmp_path / 'page.md'
     page.write_text('<!-- table: mosaic -->\n<!-- end table -->\n')
     arguments = ['--out', str(tmp_path), '--page', str(page)]
