@@ -23,7 +23,7 @@ from ..environment.stack import require_mmseg
 from .common import add_config_options, add_debug_option, add_import_option, folder, path
 from .explain import BASELINES
 
-TESTS = ('deletion', 'prompts', 'randomisation', 'mosaic')
+TESTS = ('deletion', 'prompts', 'randomisation', 'one_stage', 'mosaic')
 USUAL = ('clip', 'clip_surgery', 'clip_surgery:released', 'gem', *BASELINES)
 
 

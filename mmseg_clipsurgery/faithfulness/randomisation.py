@@ -1,14 +1,16 @@
 """Weight randomisation: does the map change as the weights are drawn anew, from the output down?
 
-    stage by stage: each tensor from a normal with its own mean and standard deviation, the stages before stay drawn
-    rho, SSIM    of the map with that of the trained weights, after every stage
-    floor        rho of two maps whose weights were drawn independently
+    each tensor is drawn from a normal with its own mean and standard deviation
+    randomisation    stage after stage, those before stay drawn (the cascade)
+    one_stage        each stage alone, all others stay trained
+    rho, SSIM        of the map with that of the trained weights
+    floor            rho of two maps whose weights were drawn independently
 
 A map that stays as it was does not read the weights. About 0 is to be expected, not 0: positions and image edges stay
 until the last stage, which is what the floor shows. Text embeddings stay those of the trained model.
 
-Source: Adebayo et al., Sanity checks for saliency maps (arXiv 1810.03292), the cascading randomisation; ranks are those
-of the signed map.
+Source: Adebayo et al., Sanity checks for saliency maps (arXiv 1810.03292), cascading and independent randomisation;
+ranks are those of the signed map.
 """
 
 import copy
@@ -48,6 +50,28 @@ def randomisation(
                 drawn.append(class_maps(clip, explainers, subject.image, [subject.label], tower=tower))
             for name in explainers:
                 yield name, stage_figures(stage, before[name][0], drawn[0][name][0], drawn[1][name][0])
+
+
+def one_stage(
+    clip: JudgedCLIP, explainers: Mapping[str, Explainer], subjects: Sequence[Subject], settings: Settings
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each stage alone, for every subject and explainer.
+
+    Args:
+        clip, explainers, subjects, settings: as for `randomisation`; the draws are the cascade's first.
+
+    Yields:
+        Of each subject, stage and explainer: the explainer's name, and 'STAGE rho' and 'STAGE SSIM'.
+    """
+    for number, subject in enumerate(subjects):
+        before = class_maps(clip, explainers, subject.image, [subject.label])
+        for stage in clip.tower.stages:
+            tower = copy.deepcopy(clip.tower)
+            redraw(tower.stages[stage], f'{settings.seed} {number} {stage} 0')
+            maps = class_maps(clip, explainers, subject.image, [subject.label], tower=tower)
+            for name, (drawn,) in maps.items():
+                (trained,) = before[name]
+                yield name, {f'{stage} rho': spearman(trained, drawn), f'{stage} SSIM': ssim(trained, drawn)}
 
 
 def stage_figures(stage: str, before: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:

@@ -10,7 +10,7 @@ from ..explainers.explainer import Explainer, check_explainer
 from .deletion import deletion
 from .mosaic import mosaic
 from .prompts import prompts
-from .randomisation import randomisation
+from .randomisation import one_stage, randomisation
 from .subjects import JudgedCLIP, Settings, Subject
 
 Test: TypeAlias = (
@@ -22,6 +22,7 @@ TESTS: dict[str, Test] = {
     'deletion': deletion,
     'prompts': prompts,
     'randomisation': randomisation,
+    'one_stage': one_stage,
     'mosaic': mosaic,
 }
 

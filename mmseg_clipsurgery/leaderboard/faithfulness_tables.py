@@ -66,11 +66,13 @@ def table(result: Mapping[str, Any], test: str) -> str:
 
 
 def stage_columns(rows: Mapping[str, Any], test: str) -> list[Column]:
-    """Columns of the cascade: rho after every stage, then the last stage's floor and SSIM."""
+    """Columns of random weights: rho of every stage; of the cascade the last stage's floor and SSIM too."""
     figures = next(iter(rows.values()))['tests'][test]
     stages = [figure.removesuffix(' rho') for figure in figures if figure.endswith(' rho')]
     columns = [correlation(stage, f'{stage} rho') for stage in stages]
     last = stages[-1]
+    if f'{last} floor' not in figures:
+        return columns
     return [*columns, correlation('floor', f'{last} floor'), correlation('SSIM', f'{last} SSIM')]
 
 

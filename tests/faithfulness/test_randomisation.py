@@ -5,7 +5,7 @@ import tiny
 from mmseg_clipsurgery.explainers.explainer import Explainer
 from mmseg_clipsurgery.explainers.table import EXPLAINERS
 from mmseg_clipsurgery.faithfulness.floors import FLOORS
-from mmseg_clipsurgery.faithfulness.randomisation import randomisation, redraw
+from mmseg_clipsurgery.faithfulness.randomisation import one_stage, randomisation, redraw
 from mmseg_clipsurgery.faithfulness.subjects import Settings
 
 import pytest
@@ -86,6 +86,20 @@ def test_maps_that_read_no_weights_stay_as_they_are(found, name):
 @pytest.mark.parametrize('name', ['clip', 'legrad'])
 def test_maps_that_read_them_change_at_once(found, name):
     assert all(found[name][f'{stage} rho'] < 0.95 for stage in STAGES)
+
+
+@pytest.mark.slow
+def test_a_stage_alone_changes_what_reads_it(found):
+    """And leaves alone what does not."""
+    rows = {'attention': EXPLAINERS['attention'], 'random': FLOORS['random']}
+    alone: dict[str, dict] = {name: {} for name in rows}
+    for name, one in one_stage(judged.clip(), rows, judged.subjects()[:1], Settings()):
+        alone[name] |= one
+    assert all(value == pytest.approx(1) for value in alone['random'].values())
+    assert alone['attention']['output rho'] == pytest.approx(1)
+    changed = [alone['attention'][f'{stage} rho'] for stage in STAGES[1:]]
+    assert all(rho < 0.99 for rho in changed)
+    assert changed[0] != pytest.approx(changed[1])
 
 
 @pytest.mark.slow

@@ -120,6 +120,9 @@ def test_the_columns_of_the_cascade_are_its_stages():
     stages = {f'{stage} {kind}': SUMMARY for stage in ('pool', 'input') for kind in ('rho', 'SSIM', 'floor')}
     head = faithfulness_tables.table(result(randomisation=stages), 'randomisation').splitlines()[0]
     assert head == '| explainer | pool | input | floor | SSIM |'
+    alone = {figure: SUMMARY for figure in stages if 'floor' not in figure}
+    head = faithfulness_tables.table(result(one_stage=alone), 'one_stage').splitlines()[0]
+    assert head == '| explainer | pool | input |'
 
 
 def test_a_page_that_differs_is_an_error(tmp_path, capsys):
