@@ -5,9 +5,12 @@ import tiny
 from mmseg_clipsurgery.explainers.table import EXPLAINERS
 from mmseg_clipsurgery.faithfulness.floors import FLOORS
 from mmseg_clipsurgery.faithfulness.run import TESTS, run_test, summary
-from mmseg_clipsurgery.faithfulness.subjects import Settings
+from mmseg_clipsurgery.faithfulness.subjects import JudgedCLIP, Settings, Subject
+from mmseg_clipsurgery.structures import TextQueries
+from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import pytest
+import torch
 
 SETTINGS = Settings(seed=3, steps=4)
 
@@ -27,6 +30,27 @@ def test_explainers_do_not_meet_and_figures_come_again(test):
     alone = run_test(test, judged.clip(), {'clip': rows['clip']}, subjects, SETTINGS)
     assert alone['clip'] == every['clip']
     assert every['clip'] != every['random']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('test', ['deletion', 'prompts', 'one_stage'])
+def test_surgeries_and_floors_work_on_a_resnet(test):
+    tower = tiny.resnet('clip')
+
+    def embed(words):
+        return judged.normalize(tiny.images(len(words), tower.config['embed_dim'], seed=len(words)))
+
+    vocabulary = Vocabulary.of([('a', ['a']), ('b', ['b'])])
+    clip = JudgedCLIP(tower, vocabulary, TextQueries(embed('ab'), torch.tensor([0, 1])), embed, 100.0)
+    inside = torch.zeros(clip.size, dtype=torch.bool)
+    inside[:20] = True
+    image = tiny.images(1, 3, *clip.size)[0]
+    subject = Subject(image, inside, torch.ones_like(inside), 1, frozenset({0, 1}))
+    rows = {**FLOORS, 'clip_surgery': EXPLAINERS['clip_surgery']}
+    found = run_test(test, clip, rows, [subject], Settings(0, 2))
+    assert list(found) == list(rows)
+    assert len({len(figures) for figures in found.values()}) == 1
+    assert found['clip_surgery'] != found['random'] != found['centre']
 
 
 REFUSED = {
