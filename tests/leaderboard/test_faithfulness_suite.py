@@ -5,11 +5,11 @@ from pathlib import Path
 
 import judged
 from mmseg_clipsurgery.cli import faithfulness as command
+from mmseg_clipsurgery.evaluation.audit import config_of
 from mmseg_clipsurgery.explainers.table import EXPLAINERS
 from mmseg_clipsurgery.faithfulness.run import TESTS
 from mmseg_clipsurgery.faithfulness.subjects import Settings
 from mmseg_clipsurgery.leaderboard import faithfulness, faithfulness_tables
-from mmseg_clipsurgery.leaderboard.explainability import run_config
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_the_command_offers_the_tests_that_there_are():
 def suite(tmp_path, monkeypatch):
     """Run on the tiny CLIP and its subjects; (what failed, the record)."""
     monkeypatch.setattr(faithfulness, 'ready', lambda *given: (judged.clip(), judged.subjects()))
-    cfg, settings = run_config('clip', 'cosine', 'scenes'), Settings(0, 2)
+    cfg, settings = config_of('scenes'), Settings(0, 2)
 
     def call(explainers=('clip', 'attention'), tests=('prompts', 'mosaic'), settings=settings):
         given = [cfg, 'tiny', explainers, tests, settings, 5, tmp_path, 'cpu']
