@@ -1,4 +1,4 @@
-"""The variants of explainers that `docs/explain.md` measures: `benchmarks/explainer_variants.py` and its results."""
+"""The variants of explainers that `docs/explain.md` measures: `results/variants/explainer_variants.py` and its results."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from mmseg_clipsurgery.similarity import normalize
 
 import pytest
 
-FILE = doc_blocks.ROOT / 'benchmarks' / 'explainer_variants.py'
+FILE = doc_blocks.ROOT / 'results' / 'variants' / 'explainer_variants.py'
 RESULTS = doc_blocks.ROOT / 'results' / 'variants' / 'scenes' / 'results.json'
 TOWER = tiny.changed(tiny.SMALL, vision_cfg={'layers': 6})  # CLIP Surgery reads six blocks
 OWN = {  # variant -> the row that it stands beside
@@ -48,7 +48,7 @@ def test_each_variant_is_another_map_than_the_row_it_stands_beside():
 def test_the_page_has_the_command_and_the_figures_of_the_results():
     page = (doc_blocks.ROOT / 'docs' / 'explain.md').read_text(encoding='utf-8')
     record = json.loads(RESULTS.read_text(encoding='utf-8'))
-    command = page.split('--import benchmarks/explainer_variants.py')[1].split('```')[0]
+    command = page.split('--import results/variants/explainer_variants.py')[1].split('```')[0]
     named = command.split('--explainers')[1].replace('\\', ' ').split()
     assert set(record['explainers']) == {'random', 'centre', *named}
     assert set(OWN) <= set(named)
