@@ -1,7 +1,7 @@
 """Explainers as released codes have them, beside the package's own: what their traps cost.
 
-    python tools/faithfulness.py --import results/variants/explainer_variants.py --tests prompts --images 200 --explainers \\
-        grad_eclip grad_eclip_one_head grad_eclip_projected ... --out results/variants
+    python tools/faithfulness.py --import results/variants/explainer_variants.py --tests prompts --images 100 \\
+        --explainers grad_eclip grad_eclip_one_head grad_eclip_projected ... --out results/variants
 
 `docs/explain.md` has the whole command, and what came out.
 """

@@ -1,4 +1,4 @@
-"""The variants of explainers that `docs/explain.md` measures: `results/variants/explainer_variants.py` and its results."""
+"""The variants of explainers that `docs/explain.md` measures (`results/variants`), and their results."""
 
 import json
 import re
