@@ -57,6 +57,7 @@ LAYERS = [
     Layer({'guides'}, TORCH),
     Layer({'models', 'datasets'}, TORCH | MMSEG | {'PIL'}),
     Layer({'evaluation'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'faithfulness'}, TORCH),
     Layer({'api'}, TORCH | {'PIL'}),
     Layer({'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
     Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG | {'PIL'}),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..affinities import AFFINITIES
 from ..attention import Projections, plain_attention
@@ -71,6 +71,12 @@ class CLIPSurgeryResNet(ImageTower):
     def sharpens(self, surgery: Surgery) -> bool:
         """Whether the patches are read by the sharpened form."""
         return self.variant == 'paper' and surgery.last_blocks > 0
+
+    @property
+    def stages(self) -> dict[str, list[nn.Parameter]]:
+        """'pool', then the layers from the last to the first, then 'input'; batch statistics belong to none."""
+        layers = {f'layer {n}': [f'layer{n}.'] for n in range(4, 0, -1)}
+        return self.staged({'pool': ['attnpool.'], **layers})
 
     def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
         return -(-size[0] // 2) // 16, -(-size[1] // 2) // 16

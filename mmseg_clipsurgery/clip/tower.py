@@ -106,6 +106,23 @@ class ImageTower(nn.Module):
         """Whether its image embedding is a class token that attention blocks carry along, as explainers need."""
         return False
 
+    @property
+    def stages(self) -> dict[str, list[nn.Parameter]]:
+        """Its weights from the output down, each in one stage; a family that does not tell them apart has one."""
+        return self.staged({})
+
+    def staged(self, prefixes: Mapping[str, Sequence[str]]) -> dict[str, list[nn.Parameter]]:
+        """Weights by stages, those of no stage in a last one, 'input'.
+
+        Args:
+            prefixes: stage -> how the names of its weights in `visual` begin.
+        """
+        found: dict[str, list[nn.Parameter]] = {stage: [] for stage in (*prefixes, 'input')}
+        for name, weight in self.visual.named_parameters():
+            stages = (stage for stage, starts in prefixes.items() if name.startswith(tuple(starts)))
+            found[next(stages, 'input')].append(weight)
+        return found
+
     def read_group(
         self,
         images: Tensor,

@@ -55,6 +55,12 @@ class CLIPSurgeryViT(ImageTower):
         """Its blocks in the form of `new_path.Block`."""
         return [TransformerBlock(block, self.heads) for block in self.visual.transformer.resblocks]
 
+    @property
+    def stages(self) -> dict[str, list[nn.Parameter]]:
+        """'output', then the blocks from the last to the first, then 'input': patches, class token, positions."""
+        blocks = {f'block {n}': [f'transformer.resblocks.{n - 1}.'] for n in range(self.depth, 0, -1)}
+        return self.staged({'output': ['ln_post', 'proj'], **blocks})
+
     def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // self.patch, size[1] // self.patch
 

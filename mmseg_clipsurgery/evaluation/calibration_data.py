@@ -1,4 +1,4 @@
-"""Labelled images of a config's data set, another split than the one it is evaluated on, as its pipeline loads them."""
+"""Labelled images of a config's data set, as its pipeline loads them: of another split, or of the evaluated one."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from ..models.padding import unpadded
 from ..vocabulary import Vocabulary
 from . import registration  # noqa: F401
 from .configs import segmentor_config
-from .preflight import ignore_index_of
+from .preflight import check_classes, ignore_index_of
 
 
 def build_split(cfg: Config, split: str) -> Any:
@@ -43,6 +43,22 @@ def build_split(cfg: Config, split: str) -> Any:
         raise FileNotFoundError(f'the split file {split} of {source["type"]} does not exist') from None
 
 
+def build_own_split(cfg: Config) -> Any:
+    """The data set that a config is evaluated on, its truth loaded.
+
+    Raises:
+        ValueError: its classes are not the vocabulary's.
+        FileNotFoundError: its files are not there.
+    """
+    source = cfg.test_dataloader.dataset
+    for part in dataset_configs(source):
+        check_folders(part)
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    dataset = DATASETS.build(source)
+    check_classes(cfg, dataset)
+    return dataset
+
+
 def check_split(cfg: Config, split: str) -> None:
     """Refuse the split that the config is evaluated on. Raises ValueError."""
     for source in dataset_configs(cfg.test_dataloader.dataset):
@@ -64,6 +80,11 @@ def chosen(count: int, wanted: int | None, seed: int) -> list[int]:
     if wanted is None or wanted >= count:
         return list(range(count))
     return sorted(random.Random(seed).sample(range(count), wanted))
+
+
+def shuffled(count: int, seed: int) -> list[int]:
+    """Places of all images in an order drawn by a seed."""
+    return random.Random(seed).sample(range(count), count)
 
 
 def build_segmentor(cfg: Config, device: str) -> Any:

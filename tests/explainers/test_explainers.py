@@ -287,6 +287,13 @@ ERRORS = {
 }
 
 
+def test_gradients_are_refused_under_compile(monkeypatch):
+    monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)
+    with pytest.raises(ValueError, match=r'gradients are not taken under torch\.compile'):
+        explain('legrad')
+    assert explain('attention').shape == (1, 3, 3, 3)
+
+
 @pytest.mark.parametrize(('action', 'message'), ERRORS.values(), ids=ERRORS.keys())
 def test_errors(action, message):
     with pytest.raises(ValueError, match=message):
