@@ -66,6 +66,7 @@ DOORS = {
     'environment.torchvision_shim': {'torch'},
     'datasets.converters.ade20k_847': {'cv2'},
     'datasets.converters.context': {'scipy'},
+    'datasets.converters.coco_things': {'pycocotools'},
     'guides.weights': {'huggingface_hub'},
     'leaderboard.charts': {'matplotlib'},
     'api.opencv': {'cv2'},

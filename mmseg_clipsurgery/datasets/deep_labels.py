@@ -1,4 +1,4 @@
-"""Data sets with 16-bit masks, whose labels go beyond 255: ADE20K-847 and PASCAL Context-459.
+"""Data sets with 16-bit masks, whose labels go beyond 255: ADE20K-847, PASCAL Context-459 and ImageNet-S.
 
 Class names are those of the shipped vocabularies. `loading.LoadDeepAnnotations` loads the masks.
 """
@@ -65,3 +65,31 @@ class PascalContext459Dataset(DeepLabelDataset):
 
     def __init__(self, ann_file: str, **kwargs: Any) -> None:
         super().__init__(ann_file=ann_file, **kwargs)
+
+
+class ImageNetSDataset(DeepLabelDataset):
+    """ImageNet-S: label 0 is all else, then its classes; a folder for each class."""
+
+    def __init__(self, img_suffix: str = '.JPEG', **kwargs: Any) -> None:
+        super().__init__(img_suffix=img_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class ImageNetS50Dataset(ImageNetSDataset):
+    """ImageNet-S with 50 classes: labels 0 to 50."""
+
+    METAINFO: ClassVar[dict[str, Any]] = deep_metainfo('imagenet_s50')
+
+
+@DATASETS.register_module()
+class ImageNetS300Dataset(ImageNetSDataset):
+    """ImageNet-S with 300 classes: labels 0 to 300."""
+
+    METAINFO: ClassVar[dict[str, Any]] = deep_metainfo('imagenet_s300')
+
+
+@DATASETS.register_module()
+class ImageNetS919Dataset(ImageNetSDataset):
+    """ImageNet-S with all its classes: labels 0 to 919."""
+
+    METAINFO: ClassVar[dict[str, Any]] = deep_metainfo('imagenet_s919')

@@ -8,6 +8,8 @@
     PASCAL Context     0 background, classes 1..59        all 459 classes; moved down already
     ADE20K-847         0..846, 65535                      the object numbers of the full ADE20K; ADE20K's 150 classes
     Context-459        0..458, 65535                      counted from 1
+    ImageNet-S         0 all else, classes from 1, 65535  its published colours, R + 256 G, ignored as 1000
+    COCO's things      0 background, things 1..80         things counted from 0
 
 A label outside a data set's own encoding tells that another one was used. Where all labels are legal, there is a sign
 at most: the last class never occurs, and every label fits another encoding that does not have that class.
@@ -45,8 +47,8 @@ class KnownDataSet:
     Attributes:
         title: its name in prose.
         images: the counts that the evaluated split may have.
-        masks: how to get its masks.
-        last: the highest label of a class in its masks.
+        masks: how to get its masks; '': it has none.
+        last: the highest label of a class in its masks; -1: it has no masks.
         mistaken: the encodings that its masks are found in by mistake.
         ignores: whether its masks may hold pixels that are not evaluated; False: each pixel is of a class.
     """
@@ -54,7 +56,7 @@ class KnownDataSet:
     title: str
     images: tuple[int, ...]
     masks: str
-    last: int
+    last: int = -1
     mistaken: tuple[Encoding, ...] = ()
     ignores: bool = True
 
@@ -67,6 +69,8 @@ def labels(last: int, *more: int, without: Iterable[int] = ()) -> frozenset[int]
 CONVERT_COCO = 'make them with python -m mmseg_clipsurgery convert coco'
 CONVERT_CITYSCAPES = 'make train ids with python -m mmseg_clipsurgery convert cityscapes'
 CONVERT_CONTEXT = 'make them with python -m mmseg_clipsurgery convert context'
+CONVERT_COCO_THINGS = 'make them with python -m mmseg_clipsurgery convert coco-things'
+CONVERT_IMAGENET_S = 'make them with python -m mmseg_clipsurgery convert imagenet-s'
 CONVERT_ADE20K_847 = 'make them with python -m mmseg_clipsurgery convert ade20k-847'
 NOT_REDUCED = 'take the masks as published, or set reduce_zero_label=False in the data set'
 
@@ -80,6 +84,9 @@ STUFF_IDS = Encoding(
 )
 STUFF_TRAIN_IDS = Encoding("COCO-Stuff's train ids", labels(170, IGNORED_8_BIT), CONVERT_COCO)
 THINGS_FROM_0 = Encoding('things counted from 0, without background', labels(79, IGNORED_8_BIT), CONVERT_COCO)
+THINGS_COUNTED_FROM_0 = Encoding(
+    'things counted from 0, without background', labels(79, IGNORED_8_BIT), CONVERT_COCO_THINGS
+)
 CITYSCAPES_IDS = Encoding('label ids, not train ids', labels(33, IGNORED_8_BIT), CONVERT_CITYSCAPES)
 CONTEXT_ALL = Encoding('all 459 classes of PASCAL Context', labels(459), CONVERT_CONTEXT)
 CONTEXT_FROM_1 = Encoding('classes counted from 1', labels(459), CONVERT_CONTEXT)
@@ -89,6 +96,14 @@ ADE20K_OBJECTS = Encoding('the object numbers of the full ADE20K', labels(3200),
 def moved_down(classes: int, remedy: str = NOT_REDUCED) -> Encoding:
     """Masks without their label 0, whose classes start there."""
     return Encoding('classes counted from 0 already, 255 ignored', labels(classes - 1, IGNORED_8_BIT), remedy)
+
+
+def imagenet_s(classes: int, images: int) -> KnownDataSet:
+    """ImageNet-S with this many classes, whose validation split has this many images."""
+    published = Encoding('class numbers, ignored as 1000', labels(classes, 1000), CONVERT_IMAGENET_S)
+    return KnownDataSet(
+        f'ImageNet-S-{classes} validation', (images,), CONVERT_IMAGENET_S, classes, (published,)
+    )
 
 
 PALETTE_MASKS = 'take SegmentationClass of the devkit as it is'
@@ -124,6 +139,13 @@ KNOWN = {
     'PascalContext459Dataset': KnownDataSet(
         'PASCAL Context val', (5104, 5105), CONVERT_CONTEXT, 458, (CONTEXT_FROM_1,)
     ),
+    'COCOThingsDataset': KnownDataSet(
+        'COCO val2017', (5000,), CONVERT_COCO_THINGS, COCO_THINGS, (THINGS_COUNTED_FROM_0,), ignores=False
+    ),
+    'ImageNetS50Dataset': imagenet_s(50, 752),
+    'ImageNetS300Dataset': imagenet_s(300, 4097),
+    'ImageNetS919Dataset': imagenet_s(919, 12419),
+    'NUSWideDataset': KnownDataSet('NUS-WIDE test', (107859,), ''),
 }
 
 

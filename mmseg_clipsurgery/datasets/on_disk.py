@@ -18,6 +18,11 @@ from .mask_check import Pair
 from .mask_encodings import KNOWN
 from .mask_labels import MaskEncoding
 
+LISTS = {
+    'NUSWideDataset': 'make it with python -m mmseg_clipsurgery convert nus-wide',
+    'OpenImagesPointsDataset': 'make it with python -m mmseg_clipsurgery convert openimages',
+}  # data sets whose split file is made by a converter
+
 
 def check_folders(source: Mapping[str, Any]) -> None:
     """Data root, folders and split file of one data set's config; addresses of other storage are not looked at.
@@ -39,8 +44,9 @@ def check_folders(source: Mapping[str, Any]) -> None:
             )
     split = source.get('ann_file')
     if split and not os.path.exists(os.path.join(root, split)):
+        made = f'{LISTS[str(source.get("type"))]}, or ' if source.get('type') in LISTS else ''
         raise FileNotFoundError(
-            f'the split file {os.path.join(root, split)} does not exist: is {root} the right --data-root?'
+            f'the split file {os.path.join(root, split)} does not exist: {made}is {root} the right --data-root?'
         )
 
 

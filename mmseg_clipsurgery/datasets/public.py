@@ -1,4 +1,4 @@
-"""Public data sets with 8-bit masks that MMSeg lacks: VOC without background, COCO-Object.
+"""Public data sets with 8-bit masks that MMSeg lacks: VOC without background, COCO-Object, COCO's things.
 
 Names, order and colours are those of MMSeg's own data sets. The protocol is that of the training-free methods since
 SCLIP (arXiv 2312.01597): VOC20 ignores label 0; COCO-Object has COCO's things, and all else is background.
@@ -35,3 +35,10 @@ class COCOObjectDataset(BaseSegDataset):
 
     def __init__(self, seg_map_suffix: str = '_instanceTrainIds.png', **kwargs: Any) -> None:
         super().__init__(seg_map_suffix=seg_map_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class COCOThingsDataset(BaseSegDataset):
+    """COCO 2017 by its instances: background and the 80 things, labels 0 to 80; the names are those of COCO-Object."""
+
+    METAINFO: ClassVar[dict[str, Any]] = COCOObjectDataset.METAINFO

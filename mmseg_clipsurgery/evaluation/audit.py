@@ -14,7 +14,7 @@ from ..datasets.mask_check import check_files, check_listed_once
 from ..datasets.mask_labels import judge
 from ..datasets.on_disk import all_pairs, build_dataset, check_folders, count_notes
 from . import registration  # noqa: F401
-from .configs import read_config
+from .configs import read_config, set_data_root
 from .preflight import check_classes, ignore_index_of
 
 
@@ -31,10 +31,10 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
     """
     start = time.perf_counter()
     init_default_scope(cfg.get('default_scope') or 'mmseg')
+    if data_root:
+        set_data_root(cfg, data_root)
     source = cfg.test_dataloader.dataset
     for dataset_config in dataset_configs(source):
-        if data_root:
-            dataset_config['data_root'] = data_root
         check_folders(dataset_config)
     dataset = build_dataset(source)
     check_classes(cfg, dataset)
@@ -48,7 +48,8 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
         raise ValueError('; '.join(problems))
     masks = sum(pair.mask is not None for pair in pairs)
     seconds = time.perf_counter() - start
-    return f'{len(pairs)} images and {masks} masks are right ({seconds:.1f} s)'
+    beside = f' and {masks} masks' if masks else ''
+    return f'{len(pairs)} images{beside} are right ({seconds:.1f} s)'
 
 
 def config_of(name: str) -> Config:

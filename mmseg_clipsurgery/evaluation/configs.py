@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from ..datasets.base_datasets import dataset_configs
 from ..environment.paths import user_path
 from ..inference.calibration_files import calibrated
 from ..resources import config as shipped_config
@@ -113,6 +114,16 @@ def segmentor_config(cfg: Config) -> Any:
     """The config of the segmentor, within that of test-time augmentation where there is one; None without a model."""
     model = cfg.get('model')
     return model.get('module', model) if model else None
+
+
+def set_data_root(cfg: Config, folder: str | Path) -> None:
+    """Read the test data from another folder, and with it the words, where the config has both in one folder."""
+    text = (segmentor_config(cfg) or {}).get('text_encoder') or {}
+    for source in dataset_configs(cfg.test_dataloader.dataset):
+        words, old = text.get('vocabulary'), source.get('data_root')
+        if isinstance(words, str) and old and Path(words).is_relative_to(old):
+            text['vocabulary'] = str(Path(folder, Path(words).relative_to(old)))
+        source['data_root'] = str(folder)
 
 
 def config_path(name: str) -> str:

@@ -11,6 +11,7 @@ from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
 from ..environment.paths import folder_to_write, user_path
+from .configs import set_data_root
 from .keywords import check_keywords
 from .pipelines import check_pipeline
 from .preflight import evaluators
@@ -54,8 +55,7 @@ def prepare(
             f'the checkpoint {cfg.load_from} does not exist: leave it out for pretrained weights'
         )
     if data_root is not None:
-        for source in dataset_configs(cfg.test_dataloader.dataset):
-            source.data_root = str(user_path(data_root))
+        set_data_root(cfg, user_path(data_root))
     check_keywords(cfg)
     for source in dataset_configs(cfg.test_dataloader.dataset):
         check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))

@@ -3,6 +3,8 @@
     resources/protocols.json     protocols   settings of a test run by default, and where a data set asks for others
                             data_sets   titles, words, the shipped config (and its tower where that is the embedded
                                         one), the depth of their masks
+                            more_data_sets  those of explanation and recognition alone, which no leaderboard of
+                                        segmentation has: the same, and what their truth is where it is no mask
                             methods     the surgery, the protocol whose settings its authors use, the towers that it is
                                         for where not every tower will do, and parts of the model's config that are
                                         its own, by default and for data sets: constants, feedback, head, guide
@@ -36,6 +38,14 @@ REMEDIES = {
     'methods': 'or give the file that adds it with --import',
     'data_sets': 'or the config file of a data set of your own, such as ./my_data.py',
 }
+TRUTHS = {
+    'points': ('LoadPoints', 'gt_points'),
+    'classes': (None, 'gt_classes'),
+}  # loader, and what it is packed as
+META_KEYS = (
+    *('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip'),
+    *('flip_direction', 'reduce_zero_label'),
+)  # what MMSeg packs of an image by default
 LONG_SIDE = 2048  # pixels, of MMSeg's test pipelines: the long side a resize by the short side may reach
 
 
@@ -98,14 +108,19 @@ def entry(kind: str, name: str) -> Mapping[str, Any]:
     return known[name]
 
 
+def facts_of(data_set: str) -> Mapping[str, Any]:
+    """What is said of a data set of any task. Raises ValueError as `entry`."""
+    return table()['more_data_sets'].get(data_set) or entry('data_sets', data_set)
+
+
 def protocol_of(method: str, data_set: str) -> str:
     """The protocol of a method on a data set, unless another is asked for: the data set's own wins."""
-    return entry('data_sets', data_set).get('protocol') or entry('methods', method)['protocol']
+    return facts_of(data_set).get('protocol') or entry('methods', method)['protocol']
 
 
 def protocol_settings(protocol: str, data_set: str) -> dict[str, Any]:
     """Settings of a protocol for a data set, in the words of the table."""
-    entry('data_sets', data_set)
+    facts_of(data_set)
     stated = entry('protocols', protocol)
     inherited = protocol_settings(stated['like'], data_set) if 'like' in stated else {}
     return {**inherited, **stated['default'], **stated.get(data_set, {})}
@@ -129,7 +144,7 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
     Args:
         method: one of the methods; its surgery is set in the backbone, as a dict that fields can be merged into, and
             what else is its own (`method_settings`) beside it.
-        data_set: one of the data sets.
+        data_set: one of the data sets, of any task.
         protocol: one of the protocols; None: that of `protocol_of`.
 
     Returns:
@@ -140,9 +155,9 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
         ValueError: an unknown name.
     """
     found = protocol_settings(protocol or protocol_of(method, data_set), data_set)
-    facts, own = entry('data_sets', data_set), method_settings(method, data_set)
-    loader = dict(type='LoadDeepAnnotations' if facts.get('deep_labels') else 'LoadAnnotations')
-    pipelines = test_pipelines(found['resize'], loader)
+    facts, own = facts_of(data_set), method_settings(method, data_set)
+    masks = 'LoadDeepAnnotations' if facts.get('deep_labels') else 'LoadAnnotations'
+    pipelines = test_pipelines(found['resize'], *TRUTHS.get(facts.get('truth'), (masks, None)))
     split = {'ann_file': facts['split']} if 'split' in facts else {}
     return dict(
         model=dict(
@@ -168,7 +183,7 @@ def words(data_set: str, kind: str) -> Any:
             'plain' (ClearCLIP's: no synonyms), 'proxyclip' (ProxyCLIP's), 'synonyms' (all names of a class, where a
             data set has several) or 'names' (the literal class names).
     """
-    given = entry('data_sets', data_set)['words']
+    given = facts_of(data_set)['words']
     if kind == 'names' and kind not in given:
         return list(class_names(given['leaderboard']))
     return given.get(kind, given['leaderboard'])
@@ -191,21 +206,33 @@ def test_cfg(found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def test_pipelines(resize: Mapping[str, int] | None, loader: Mapping[str, str]) -> dict[str, list]:
+def map_settings(data_set: str) -> dict[str, Any]:
+    """As `settings`, for maps to be judged: CLIP Surgery with feature surgery, by the paper's own protocol."""
+    found = settings('clip_surgery', data_set, protocol='clip_surgery_paper')
+    found['model']['decode_head'] = dict(similarity='released')
+    found['model']['test_cfg']['maps'] = True
+    return found
+
+
+def test_pipelines(
+    resize: Mapping[str, int] | None, loader: str | None, packed: str | None
+) -> dict[str, list]:
     """`test_pipeline` and `tta_pipeline`; annotations are loaded after the resize and keep their size.
 
     Args:
         resize: None; `short_side`: to this many pixels unless the long side would exceed `LONG_SIDE`; or `square`:
             to this many pixels each way, by Pillow, whose bicubic filter is the one of the published code.
-        loader: the transform that loads annotations.
+        loader: name of the transform that loads annotations; None: there is nothing to load.
+        packed: what is packed of an image beside what MMSeg packs.
     """
     steps = [] if resize is None else [resize_step(resize)]
     flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0, direction='horizontal')]
     load, pack = dict(type='LoadImageFromFile'), dict(type='PackSegInputs')
-    augment = dict(
-        type='TestTimeAug', transforms=[*([step] for step in steps), flips, [dict(loader)], [dict(pack)]]
-    )
-    return dict(test_pipeline=[load, *steps, dict(loader), pack], tta_pipeline=[dict(load), augment])
+    pack |= {} if packed is None else dict(meta_keys=(*META_KEYS, packed))
+    loads = [] if loader is None else [dict(type=loader)]
+    behind = [[dict(step)] for step in (*loads, pack)]
+    augment = dict(type='TestTimeAug', transforms=[*([step] for step in steps), flips, *behind])
+    return dict(test_pipeline=[load, *steps, *loads, pack], tta_pipeline=[dict(load), augment])
 
 
 def resize_step(resize: Mapping[str, int]) -> dict[str, Any]:

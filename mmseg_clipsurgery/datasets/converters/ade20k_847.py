@@ -11,13 +11,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ...environment.files import decoding
-from ...inference.image_formats import open_image
 from ...resources import RESOURCES
 from ...vocabulary import read_lines
 from ..mask_encodings import IGNORED_16_BIT
 from .jobs import Content, Job, files
-from .relabelling import pixels
+from .relabelling import check_same_size, pixels, stated_size
 
 LONGEST_SHORT_SIDE = 512  # pixels
 QUALITY = (('quality', 95),)  # of JPEG
@@ -80,9 +78,7 @@ def smaller_mask(path: Path, image: Path, labels: np.ndarray) -> Callable[[], Im
             raise ValueError(
                 f'{path} has {channels} channels and a mask of the full ADE20K has 3: is it the published file?'
             )
-        own, other = stated_size(path), stated_size(image)
-        if own != other:
-            raise ValueError(f'{path} is {own} and its image {other} (width x height): get both anew')
+        own = check_same_size(path, image)
         red, green = colours[..., 0].astype(np.int64), colours[..., 1]
         found = labels[red // 10 * 256 + green]
         size = evaluated_size(own)
@@ -91,12 +87,6 @@ def smaller_mask(path: Path, image: Path, labels: np.ndarray) -> Callable[[], Im
         return Image.fromarray(found)
 
     return made
-
-
-def stated_size(path: Path) -> tuple[int, int]:
-    """(width, height) that the head of an image file states. Raises ValueError where it is no image."""
-    with decoding(path, 'image'), open_image(path) as image:
-        return image.size
 
 
 def evaluated_size(size: tuple[int, int]) -> tuple[int, int]:

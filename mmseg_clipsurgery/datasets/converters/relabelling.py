@@ -66,3 +66,17 @@ def relabel(labels: np.ndarray, table: Mapping[int, int], path: Path) -> np.ndar
     lookup = np.zeros(max(table) + 1, np.uint16 if max(table.values()) > 255 else np.uint8)
     lookup[list(table)] = list(table.values())
     return lookup[labels]
+
+
+def stated_size(path: Path) -> tuple[int, int]:
+    """(width, height) that the head of an image file states. Raises ValueError where it is no image."""
+    with decoding(path, 'image'), open_image(path) as image:
+        return image.size
+
+
+def check_same_size(mask: Path, image: Path) -> tuple[int, int]:
+    """(width, height) of a mask as published. Raises ValueError where its image has another size."""
+    own, other = stated_size(mask), stated_size(image)
+    if own != other:
+        raise ValueError(f'{mask} is {own} and its image {other} (width x height): get both anew')
+    return own

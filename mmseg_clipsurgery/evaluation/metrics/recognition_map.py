@@ -1,4 +1,6 @@
-"""mAP of multi-label recognition; any segmentation data set serves, its labels read from the masks."""
+"""mAP of multi-label recognition; any segmentation data set serves, its labels read from the masks, and any that lists
+the classes of an image (`gt_classes`) in their place.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,7 +52,7 @@ class RecognitionMAP(BaseMetric):
 
         Args:
             data_batch: not used.
-            data_samples: of each image `class_scores` "k" and `gt_sem_seg` "1 h w".
+            data_samples: of each image `class_scores` "k", and `gt_classes`, indices, or `gt_sem_seg` "1 h w".
 
         Raises:
             ValueError: no scores, another number of classes than the data set's, or a label that is no class.
@@ -66,7 +68,8 @@ class RecognitionMAP(BaseMetric):
                     'set model.text_encoder.vocabulary to that of the data set'
                 )
             try:
-                present = classes_present(sample['gt_sem_seg']['data'], len(scores), self.ignore_index)
+                truth = sample['gt_classes'] if 'gt_classes' in sample else sample['gt_sem_seg']['data']
+                present = classes_present(torch.as_tensor(truth), len(scores), self.ignore_index)
             except ValueError as error:
                 raise ValueError(f'{name}: {error}') from None
             self.results.append((scores, present))
