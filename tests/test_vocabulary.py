@@ -101,6 +101,8 @@ WORDS = {
     'coco_object_proxyclip': {'background': [word for word in BACKGROUND if word not in FURNISHED]},
     'ade20k_847': {},
     'context459_names': {},
+    **{f'imagenet_s{classes}': {} for classes in (50, 300, 919)},
+    'nus_wide': {},
 }
 
 # Vocabulary -> data set, number of classes, number of queries, background or not.
@@ -128,6 +130,10 @@ DATA_SETS = {
     'ade20k_847_proxyclip': ('ADE20K847Dataset', 847, 847, False),
     'voc21_proxyclip': ('PascalVOCDataset', 21, 46, True),
     'coco_object_proxyclip': ('COCOObjectDataset', 81, 97, True),
+    'imagenet_s50': ('ImageNetS50Dataset', 51, 51, True),
+    'imagenet_s300': ('ImageNetS300Dataset', 301, 301, True),
+    'imagenet_s919': ('ImageNetS919Dataset', 920, 920, True),
+    'nus_wide': ('NUSWideDataset', 81, 81, False),
 }
 LISTED = [*WORDS, 'context459', 'ade20k_847_synonyms', 'ade20k_847_proxyclip']
 

@@ -38,10 +38,12 @@ REMEDIES = {
     'methods': 'or give the file that adds it with --import',
     'data_sets': 'or the config file of a data set of your own, such as ./my_data.py',
 }
-TRUTHS = {
+TRUTHS: dict[str, tuple[str | None, str | None]] = {
+    'masks': ('LoadAnnotations', None),
+    'deep_masks': ('LoadDeepAnnotations', None),
     'points': ('LoadPoints', 'gt_points'),
     'classes': (None, 'gt_classes'),
-}  # loader, and what it is packed as
+}  # what an image's truth is -> what loads it, and what is packed beside what MMSeg packs
 META_KEYS = (
     *('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip'),
     *('flip_direction', 'reduce_zero_label'),
@@ -156,8 +158,8 @@ def settings(method: str, data_set: str, protocol: str | None = None) -> dict[st
     """
     found = protocol_settings(protocol or protocol_of(method, data_set), data_set)
     facts, own = facts_of(data_set), method_settings(method, data_set)
-    masks = 'LoadDeepAnnotations' if facts.get('deep_labels') else 'LoadAnnotations'
-    pipelines = test_pipelines(found['resize'], *TRUTHS.get(facts.get('truth'), (masks, None)))
+    truth = facts.get('truth') or ('deep_masks' if facts.get('deep_labels') else 'masks')
+    pipelines = test_pipelines(found['resize'], *TRUTHS[truth])
     split = {'ann_file': facts['split']} if 'split' in facts else {}
     return dict(
         model=dict(
@@ -206,9 +208,9 @@ def test_cfg(found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def map_settings(data_set: str) -> dict[str, Any]:
+def map_settings(data_set: str, protocol: str = 'clip_surgery_paper') -> dict[str, Any]:
     """As `settings`, for maps to be judged: CLIP Surgery with feature surgery, by the paper's own protocol."""
-    found = settings('clip_surgery', data_set, protocol='clip_surgery_paper')
+    found = settings('clip_surgery', data_set, protocol)
     found['model']['decode_head'] = dict(similarity='released')
     found['model']['test_cfg']['maps'] = True
     return found
@@ -227,8 +229,10 @@ def test_pipelines(
     """
     steps = [] if resize is None else [resize_step(resize)]
     flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0, direction='horizontal')]
-    load, pack = dict(type='LoadImageFromFile'), dict(type='PackSegInputs')
-    pack |= {} if packed is None else dict(meta_keys=(*META_KEYS, packed))
+    load: dict[str, Any] = dict(type='LoadImageFromFile')
+    pack: dict[str, Any] = dict(type='PackSegInputs')
+    if packed is not None:
+        pack['meta_keys'] = (*META_KEYS, packed)
     loads = [] if loader is None else [dict(type=loader)]
     behind = [[dict(step)] for step in (*loads, pack)]
     augment = dict(type='TestTimeAug', transforms=[*([step] for step in steps), flips, *behind])

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import mini_datasets
 import tiny
+from mmseg_clipsurgery.cli import convert
 from mmseg_clipsurgery.evaluation import evaluate
+from mmseg_clipsurgery.evaluation.configs import set_data_root
 from mmseg_clipsurgery.protocols.settings import entry, table
-from mmseg_clipsurgery.resources import config
+from mmseg_clipsurgery.resources import config, config_folder
 
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ def mini_config(path: str, root: Path) -> Config:
     cfg.model.text_encoder.update(tower, templates='bare', text_cache=False)
     cfg.model.data_preprocessor = None
     cfg.test_dataloader.update(num_workers=0, batch_size=2)
-    cfg.test_dataloader.dataset.data_root = str(root)
+    set_data_root(cfg, root)
     return cfg
 
 
@@ -49,6 +51,26 @@ def test_config_runs(name, tmp_path):
     # Classes that the miniature shows have an accuracy: its encoding was read as it should be.
     shown = {row['class'] for row in results['per_class'] if row['Acc'] is not None}
     assert shown == expected_classes(CONFIGS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('kind', 'name', 'figure', 'expected'),
+    [
+        ('explain', 'context59', 'pairs', {4}),  # images and classes in their masks
+        ('explain', 'coco_things', 'pairs', {2}),
+        ('explain', 'imagenet_s50', 'pairs', {2}),
+        ('recognise', 'nus_wide', 'mAP', {50, 75, 100}),  # of two concepts, each in one of two images
+    ],
+)
+def test_configs_of_explanation_and_recognition_run(kind, name, figure, expected, tmp_path):
+    root = mini_datasets.make(name, tmp_path / 'data')
+    if name in mini_datasets.CONVERT:
+        assert convert.main([*mini_datasets.CONVERT[name], str(root)]) == 0
+    cfg = mini_config(str(config_folder() / kind / f'clipsurgery_{name}.py'), root)
+    results = evaluate(cfg, work_dir=tmp_path, quiet=True)
+    assert results['images'] == 2
+    assert results['metrics'][figure] in expected
 
 
 def expected_classes(data_set: str) -> set[str]:
