@@ -29,8 +29,11 @@ class TextQueries(NamedTuple):
         class_of: "q", int64, the class index of each query.
         empty: "1 c", the empty string through the same templates, L2-normalised, where a one-word vocabulary
             needs it (single-text form); else None.
+        asked: "a", int64, places of the queries whose logits and maps are wanted, in order; None: all. What weighs
+            queries against each other weighs all of them.
     """
 
     embeddings: Tensor
     class_of: Tensor
     empty: Tensor | None = None
+    asked: Tensor | None = None

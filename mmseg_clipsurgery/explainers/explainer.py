@@ -83,15 +83,17 @@ def explain_together(
     text: Tensor,
     empty: Tensor | None = None,
     guide: Tensor | None = None,
+    asked: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Maps of many explainers, which share CLIP's path over the images.
 
     Args:
         explainers: by names of the caller's.
         tower, images, text, empty, guide: as `Explainer.__call__`.
+        asked: "a", int64, places of the texts whose maps are wanted; None: all. Feature surgery compares all of them.
 
     Returns:
-        Name -> "b t h w".
+        Name -> "b t h w", or "b a h w".
     """
     for explainer in explainers.values():
         check_explainer(explainer, tower)
@@ -103,7 +105,16 @@ def explain_together(
     for position, walk in walks.items():
         rows = [row for row in explainers.values() if row.position == position]
         walk.read([row.surgery for row in rows if row.surgery is not None])
-    return {name: maps_of(row, walks[row.position], text) for name, row in explainers.items()}
+    return {name: maps_asked(row, walks[row.position], text, asked) for name, row in explainers.items()}
+
+
+def maps_asked(explainer: Explainer, walk: Walk, text: Tensor, asked: Tensor | None) -> Tensor:
+    """As `maps_of`, of the texts at these places "a" alone, whose maps alone are made unless texts are compared."""
+    if asked is None:
+        return maps_of(explainer, walk, text)
+    if explainer.similarity in (None, 'cosine'):
+        return maps_of(explainer, walk, text[asked])
+    return maps_of(explainer, walk, text)[:, asked]
 
 
 @torch.no_grad()

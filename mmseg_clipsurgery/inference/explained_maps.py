@@ -49,7 +49,9 @@ def explained_logits(
     def grids_of(batched: Tensor, of: list[int]) -> list[Tensor]:
         guide = None if reads is None else reads(batched)
         with runner.context(batched.device.type):
-            found = explain_together(explainers, tower, batched, queries.embeddings, queries.empty, guide)
+            found = explain_together(
+                explainers, tower, batched, queries.embeddings, queries.empty, guide, queries.asked
+            )
         return [maps.float() for maps in found.values()]
 
     if not explainers:

@@ -189,8 +189,15 @@ class Predictor:
             return torch.cat([chunk.clone() for _, chunk in chunks])
 
     def grid_logits(self, tokens: ImageTokens, queries: TextQueries, whole: Tensor | None) -> Tensor:
-        """Logits "b q gh gw" of windows' tokens; whole: class tokens "b c" in place of the windows' own."""
-        return self.similarity(tokens if whole is None else tokens._replace(cls_token=whole), queries)
+        """Logits "b q gh gw" of windows' tokens, of the queries that are asked for.
+
+        Args:
+            tokens: of windows.
+            queries: embedded words.
+            whole: class tokens "b c" in place of the windows' own.
+        """
+        logits = self.similarity(tokens if whole is None else tokens._replace(cls_token=whole), queries)
+        return logits if queries.asked is None else logits[:, queries.asked]
 
     def guide_features(self, windows: Tensor) -> Tensor | None:
         """The second tower's features "b c h w" of windows "b 3 H W"; None where the surgery reads none."""
@@ -263,9 +270,11 @@ class Predictor:
         return maps
 
     def post_process(self, queries: TextQueries) -> PostProcess:
-        """How logits of these queries become labels."""
-        settings = self.settings
-        return PostProcess(queries.class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
+        """How logits of these queries become labels; where some are asked for, of their classes, counted anew."""
+        settings, class_of = self.settings, queries.class_of
+        if queries.asked is not None:
+            class_of = class_of[queries.asked].unique(return_inverse=True)[1]
+        return PostProcess(class_of, settings.logit_scale, settings.prob_thd, settings.area_thd)
 
     def labels(self, scores: Tensor) -> Tensor:
         """Class scores "k H W" -> labels "1 H W"; one word: 1 where its similarity exceeds the threshold."""

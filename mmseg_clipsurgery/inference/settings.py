@@ -16,6 +16,8 @@ from ..refine import pamr
 from ..vocabulary import Vocabulary
 from .precision import PRECISIONS
 
+DEPICTED = 'depicted'  # the setting of `maps` under which an image's truth says which
+
 
 @dataclass(frozen=True)
 class InferenceSettings:
@@ -35,7 +37,8 @@ class InferenceSettings:
             made of the first reading's labels (ResCLIP's SFR, see `methods.same_label`); needs two words or more.
         scores: also return class scores "k H W" as `seg_logits`; labels alone never hold them for a whole image.
         maps: also return class similarities "k H W" before scale and softmax as `class_maps` (for heat maps and
-            explainability; `decode_head.similarity` says which similarity).
+            explainability; `decode_head.similarity` says which similarity). 'depicted': of the classes alone that an
+            image's truth holds, "n H W", and their indices as `map_classes`; then there are no labels and no scores.
         explainer: None, or a name of `explainers.table.EXPLAINERS`, such as 'legrad': `class_maps` are its maps of the
             whole image in place of similarities; for mode='whole' and maps=True. Labels stay as they are.
         calibration: where calibrated settings come from, dict(images=10, source=...), for results to say; the
@@ -60,7 +63,7 @@ class InferenceSettings:
     pamr: Mapping | None = None
     feedback: Mapping | None = None
     scores: bool = False
-    maps: bool = False
+    maps: bool | str = False
     explainer: str | None = None
     calibration: Mapping | None = None
     precision: str = 'fp32'
@@ -121,8 +124,12 @@ class InferenceSettings:
             raise ValueError(
                 f'test_cfg.pad_windows must be True, False or a number of pixels, got {self.pad_windows!r}'
             )
-        for name in ('scores', 'maps', 'compiled'):
+        for name in ('scores', 'compiled'):
             check_switch(f'test_cfg.{name}', getattr(self, name))
+        if self.maps != DEPICTED and not isinstance(self.maps, bool):
+            raise ValueError(f'test_cfg.maps must be True or False, or {DEPICTED!r}, got {self.maps!r}')
+        if self.scores and self.maps == DEPICTED:
+            raise ValueError(f'test_cfg.maps={DEPICTED!r} leaves no scores of all classes: set scores=False')
 
     def with_windows(self, patch: int) -> 'InferenceSettings':
         """The same with crop and stride as pairs, checked."""

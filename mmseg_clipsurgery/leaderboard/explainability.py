@@ -46,7 +46,7 @@ def run_suite(
 
     Args:
         methods: names of surgeries.
-        data_set: 'scenes' or 'voc'.
+        data_set: one of those with a config in `configs/explain`.
         out: folder of results.
         work_dir: folder of logs.
         data_root: in place of the config's.

@@ -23,10 +23,11 @@ from ..inference.explained_maps import check_explained
 from ..inference.one_pass import predict_together
 from ..inference.precision import TowerRunner, given
 from ..inference.predictor import Prediction, Predictor
-from ..inference.settings import InferenceSettings, check_feedback_words, check_thresholds
+from ..inference.settings import DEPICTED, InferenceSettings, check_feedback_words, check_thresholds
 from ..similarity import Similarity
 from ..visualization.palette import voc_palette
 from ..vocabulary import Vocabulary, read_templates
+from .depicted import asking_for, depicted_classes
 from .head import SurgeryHead
 from .padding import unpadded
 from .preprocessor import check_preprocessor, default_preprocessor, flipped_dims
@@ -229,8 +230,9 @@ class CLIPSurgerySegmentor(BaseSegmentor):
         Returns:
             The samples with `pred_sem_seg` "1 H W" (int64) and, with `test_cfg.scores`, `seg_logits` "k H W":
             class scores before thresholds; for one word "1 H W", its single-text similarity. With `test_cfg.maps`
-            also `class_maps` "k H W". With variants, a sample of each variant for each image, image by image; its
-            meta information says which: `variant`.
+            also `class_maps` "k H W"; where it is 'depicted' these alone, "n H W", and `map_classes`, n indices.
+            With variants, a sample of each variant for each image, image by image; its meta information says which:
+            `variant`.
         """
         data_samples = data_samples or [SegDataSample() for _ in inputs]
         metas = [sample.metainfo for sample in data_samples]
@@ -240,6 +242,9 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             for meta, image in zip(metas, images, strict=True)
         ]
         flips = [flipped_dims(meta) for meta in metas]
+        if self.settings.maps == DEPICTED:
+            alone = zip(images, data_samples, sizes, flips, strict=True)
+            return [made for parts in alone for made in self._depicted(*parts)]
         if self.variants:
             found = predict_together(self.predictors, images, self.text_encoder(), sizes, flips)
             return [
@@ -249,6 +254,24 @@ class CLIPSurgerySegmentor(BaseSegmentor):
             ]
         predictions = self.predictor.predict(images, self.text_encoder(), sizes, flips)
         return [fill(*parts) for parts in zip(data_samples, predictions, strict=True)]
+
+    def _depicted(
+        self, image: Tensor, sample: SegDataSample, size: tuple[int, ...], flip: tuple[int, ...]
+    ) -> list[SegDataSample]:
+        """The sample of one image, or those of its variants, with maps of the classes that its truth holds."""
+        classes = depicted_classes(sample, len(self.class_names))
+        predictors = self.predictors or {'': self.predictor}
+        maps: dict[str, Tensor | None] = {name: image.new_zeros(0, *size) for name in predictors}
+        if classes:
+            queries = asking_for(self.text_encoder(), classes)
+            found = predict_together(predictors, [image], queries, [size], [flip])
+            maps = {name: prediction.maps for name, (prediction,) in found.items()}
+        made = []
+        for name, own in maps.items():
+            one = copied(sample, name) if self.variants else sample
+            one.set_data({'class_maps': PixelData(data=own), 'map_classes': classes})
+            made.append(one)
+        return made
 
 
 def fill(sample: SegDataSample, prediction: Prediction) -> SegDataSample:

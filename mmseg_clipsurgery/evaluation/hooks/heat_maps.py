@@ -89,10 +89,14 @@ class HeatMapsHook(Hook):
         """The figure of one sample: photo, label map, heat maps, and keys of both kinds of colours.
 
         Raises:
-            ValueError: the model gives no `class_maps`.
+            ValueError: the model gives no `class_maps`, or those of depicted classes alone.
         """
         if 'class_maps' not in sample:
             raise ValueError('HeatMapsHook: the model gives no class_maps; set model.test_cfg.maps=True')
+        if 'map_classes' in sample:
+            raise ValueError(
+                'HeatMapsHook: the model gives maps of depicted classes alone; set model.test_cfg.maps=True'
+            )
         data = fileio.get(sample.img_path, backend_args=self._backend_args)
         pixels = mmcv.imfrombytes(data, channel_order='rgb')
         labels = sample.pred_sem_seg.data[0].cpu().numpy()

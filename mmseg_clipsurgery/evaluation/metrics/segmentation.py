@@ -101,6 +101,10 @@ class SegmentationMetric(IoUMetric):
                 or, where labels are on an accelerator, in an earlier one; the message names the image.
         """
         for sample in data_samples:
+            if 'pred_sem_seg' not in sample:
+                raise ValueError(
+                    'the model gives no labels: set model.test_cfg.maps to True or False, not to depicted'
+                )
             labels = sample['pred_sem_seg']['data'][0]
             if not self.format_only:
                 truth = sample['gt_sem_seg']['data'][0].to(labels.device)
