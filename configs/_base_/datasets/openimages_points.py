@@ -10,4 +10,4 @@ test_dataloader = dict(
         ann_file='points_validation.jsonl',
     ),
 )
-test_evaluator = dict(type='PointsMetric')
+test_evaluator = dict(type='PointExplainabilityMetric')
