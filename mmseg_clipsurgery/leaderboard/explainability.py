@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 from ..environment.files import atomic_write, decoding, read_json
 from ..environment.mistakes import sentence
-from ..evaluation.configs import read_config, set_data_root
+from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..explainers.table import EXPLAINERS, explainer_named
 from ..protocols.settings import method_settings
@@ -46,7 +46,7 @@ def run_suite(
 
     Args:
         methods: names of surgeries.
-        data_set: one of those with a config in `configs/explain`.
+        data_set: 'scenes' or 'voc'.
         out: folder of results.
         work_dir: folder of logs.
         data_root: in place of the config's.
@@ -124,7 +124,7 @@ def run_config(method: str, similarity: str, data_set: str, data_root: str | Non
     """
     cfg = read_config(config_folder() / 'explain' / f'clipsurgery_{data_set}.py')
     if data_root:
-        set_data_root(cfg, data_root)
+        cfg.test_dataloader.dataset.data_root = data_root
     if similarity == EXPLAINER:
         explainer_named(method)
         cfg.model.backbone.surgery, cfg.model.decode_head.similarity = 'clip', 'cosine'

@@ -2,12 +2,10 @@
 
 import json
 import re
-from pathlib import Path
 
-from mmseg_clipsurgery.cli.explain import BASELINES, DATA_SETS
+from mmseg_clipsurgery.cli.explain import BASELINES
 from mmseg_clipsurgery.explainers.table import EXPLAINERS
 from mmseg_clipsurgery.leaderboard import explainability
-from mmseg_clipsurgery.resources import config_folder
 
 import pytest
 
@@ -70,18 +68,6 @@ def test_a_run_of_an_explainer():
 
 def test_the_tool_runs_every_explainer_that_is_no_surgery():
     assert set(BASELINES) == {'rclip', *(name for name, row in EXPLAINERS.items() if row.surgery is None)}
-
-
-def test_the_tool_has_every_data_set_with_a_config():
-    configs = (config_folder() / 'explain').glob('clipsurgery_*.py')
-    assert {path.stem.removeprefix('clipsurgery_') for path in configs} == set(DATA_SETS)
-
-
-def test_another_data_root_holds_the_words_too():
-    cfg = explainability.run_config('clip', 'cosine', 'openimages_points', data_root='elsewhere')
-    assert cfg.test_dataloader.dataset.data_root == 'elsewhere'
-    words = Path(cfg.model.text_encoder.vocabulary)
-    assert words == Path('elsewhere/points_validation_classes.json')
 
 
 def test_an_unknown_method_is_an_error():
