@@ -17,4 +17,4 @@ _base_ = [
 ]
 from mmseg_clipsurgery.protocols.settings import map_settings  # noqa: E402
 
-globals().update(map_settings('openimages_points', protocol='gem'))
+globals().update(map_settings('openimages_points', protocol='gem', maps='depicted'))

@@ -62,6 +62,7 @@ def settings_key(cfg: Config) -> str:
     surgery = Surgery.read(backbone.surgery)
     vocabulary = Vocabulary.read(cfg.model.text_encoder.vocabulary)
     stated: dict[str, Any] = {part: cfg[part] for part in PARTS}
+    stated['model'] = without_words_place(cfg)
     stated['dataset'] = without_roots(cfg.test_dataloader.dataset)
     stated['words'] = None if vocabulary is None else asdict(vocabulary)
     stated['surgery'] = surgery.as_dict()
@@ -82,6 +83,17 @@ def explainer_sources(cfg: Config) -> list[str | None]:
     return (
         [] if name is None else [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])]
     )
+
+
+def without_words_place(cfg: Config) -> Any:
+    """The model of a config, where its words lie in the folder of the data without that folder."""
+    text = cfg.model.text_encoder
+    for leaf in dataset_configs(cfg.test_dataloader.dataset):
+        words, root = text.get('vocabulary'), leaf.get('data_root')
+        if isinstance(words, str) and root and PurePath(words).is_relative_to(root):
+            name = PurePath(words).relative_to(root).as_posix()
+            return {**cfg.model, 'text_encoder': {**text, 'vocabulary': name}}
+    return cfg.model
 
 
 def without_roots(source: Any) -> Any:
@@ -121,5 +133,12 @@ def file_lines(dataset: Any) -> Iterator[str]:
             info = base.get_data_info(index)
             for path in (info.get('img_path'), info.get('seg_map_path')):
                 if path:
-                    name = PurePath(os.path.relpath(path, base.data_root or os.curdir)).as_posix()
-                    yield f'{name} {os.path.getsize(path) if os.path.isfile(path) else "not there"}\n'
+                    yield file_line(path, base)
+        if len(base) and not base.get_data_info(0).get('seg_map_path'):
+            yield file_line(base.ann_file, base)  # which holds the truth
+
+
+def file_line(path: str, base: Any) -> str:
+    """Name below the data root of a data set, and size, of one file."""
+    name = PurePath(os.path.relpath(path, base.data_root or os.curdir)).as_posix()
+    return f'{name} {os.path.getsize(path) if os.path.isfile(path) else "not there"}\n'

@@ -208,11 +208,18 @@ def test_cfg(found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def map_settings(data_set: str, protocol: str = 'clip_surgery_paper') -> dict[str, Any]:
-    """As `settings`, for maps to be judged: CLIP Surgery with feature surgery, by the paper's own protocol."""
+def map_settings(
+    data_set: str, protocol: str = 'clip_surgery_paper', maps: bool | str = True
+) -> dict[str, Any]:
+    """As `settings`, for maps to be judged: CLIP Surgery with feature surgery, by the paper's own protocol.
+
+    Args:
+        data_set, protocol: as `settings`.
+        maps: True, or 'depicted' where there are too many classes for a map of each.
+    """
     found = settings('clip_surgery', data_set, protocol)
     found['model']['decode_head'] = dict(similarity='released')
-    found['model']['test_cfg']['maps'] = True
+    found['model']['test_cfg']['maps'] = maps
     return found
 
 

@@ -4,11 +4,15 @@ import json
 import shutil
 
 import mini_datasets
+from mmseg_clipsurgery.cli import convert
+from mmseg_clipsurgery.evaluation.configs import read_config, set_data_root
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
 from mmseg_clipsurgery.leaderboard.keys import Key, data_of, key_of
+from mmseg_clipsurgery.resources import config_folder
 
 import pytest
+from mmengine.config import Config
 
 pytestmark = pytest.mark.mmseg
 
@@ -57,6 +61,39 @@ def test_other_files_are_other_data(voc, change):
     before = data_in(voc)
     change(voc)
     assert data_in(voc) != before
+
+
+@pytest.fixture
+def points(tmp_path):
+    root = mini_datasets.make('openimages_points', tmp_path / 'points')
+    assert convert.main([*mini_datasets.CONVERT['openimages_points'], str(root)]) == 0
+    return root
+
+
+def points_in(root) -> Config:
+    cfg = read_config(config_folder() / 'explain/clipsurgery_openimages_points.py')
+    set_data_root(cfg, root)
+    return cfg
+
+
+def test_another_place_is_the_same_data_where_words_and_truth_lie_there(points, tmp_path):
+    moved = shutil.copytree(points, tmp_path / 'moved')
+    assert key_of(points_in(points)) == key_of(points_in(moved))
+    assert data_of(points_in(points))['images'] == 2
+
+
+@pytest.mark.parametrize(
+    ('name', 'part'), [('points_validation.jsonl', 'data'), ('points_validation_classes.json', 'settings')]
+)
+def test_another_truth_is_other_data_and_other_words_other_settings(points, name, part):
+    before, path = key_of(points_in(points)), points / name
+    path.write_text(path.read_text().replace('0.5', '0.25').replace('Tree', 'Bush'))
+    changed = {
+        field
+        for field in ('settings', 'data')
+        if getattr(key_of(points_in(points)), field) != getattr(before, field)
+    }
+    assert changed == {part}
 
 
 def test_data_that_is_not_there_is_none(tmp_path):
