@@ -67,7 +67,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     of_nus.add_argument('--present', action='store_true', help='leave out images that are not there')
 
     of_points = add_data_set(commands, 'openimages', openimages, 'folder with oidv7-*.csv')
-    of_points.add_argument('--split', default='validation', choices=('validation', 'test', 'train'))
+    of_points.add_argument('--split', default='validation', choices=('validation', 'test'))
     return parser.parse_args(argv)
 
 

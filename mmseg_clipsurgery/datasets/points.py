@@ -58,7 +58,8 @@ class OpenImagesPointsDataset(BaseSegDataset):
                 content = json.loads(line)
                 points = {int(index): answers for index, answers in content['points'].items()}
                 path = os.path.join(self.data_prefix['img_path'], content['image'])
-                right = bool(points) and 0 <= min(points) <= max(points) < count
+                pairs = {len(answers) for answers in points.values()} == {2}
+                right = pairs and 0 <= min(points) <= max(points) < count
             except (ValueError, KeyError, TypeError, AttributeError):
                 right = False
             if not right:

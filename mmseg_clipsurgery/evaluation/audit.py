@@ -13,9 +13,12 @@ from ..datasets.base_datasets import dataset_configs
 from ..datasets.mask_check import check_files, check_listed_once
 from ..datasets.mask_labels import judge
 from ..datasets.on_disk import all_pairs, build_dataset, check_folders, count_notes
+from ..resources import config_folder
 from . import registration  # noqa: F401
 from .configs import read_config, set_data_root
 from .preflight import check_classes, ignore_index_of
+
+TASKS = ('explain', 'recognise')  # folders of configs
 
 
 def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> str:
@@ -53,8 +56,9 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
 
 
 def config_of(name: str) -> Config:
-    """A config by file, by shipped name, or by what follows `clipsurgery_` in one."""
+    """A config by file, by shipped name, or by what follows `clipsurgery_` in one, also in a folder of a task."""
     try:
         return read_config(name)
     except ValueError:
-        return read_config(f'clipsurgery_{name}')
+        of_tasks = (config_folder() / task / f'clipsurgery_{name}.py' for task in ('.', *TASKS))
+        return read_config(next((path for path in of_tasks if path.is_file()), f'clipsurgery_{name}'))

@@ -32,7 +32,7 @@ def config_of(name: str) -> str:
 
 def checked(name: str, root, *options: str) -> int:
     """The exit code of `check-dataset` on a miniature."""
-    return check_dataset.main([config_of(name), '--data-root', str(root), *options])
+    return check_dataset.main([name, '--data-root', str(root), *options])
 
 
 def samples(name: str, root) -> list:
@@ -226,7 +226,16 @@ def test_a_wrong_file_of_points_is_told(tmp_path, capsys, old, new, message):
     assert re.search(message, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize('line', ['{}', 'x', '{"image": "a.jpg", "points": {"3": [[[0, 0]], []]}}'])
+@pytest.mark.parametrize(
+    'line',
+    [
+        pytest.param('{}', id='nothing'),
+        pytest.param('x', id='no JSON'),
+        pytest.param('{"image": "a.jpg", "points": {}}', id='no class'),
+        pytest.param('{"image": "a.jpg", "points": {"3": [[[0, 0]], []]}}', id='unknown class'),
+        pytest.param('{"image": "a.jpg", "points": {"0": [[[0, 0]]]}}', id='no list of those that say no'),
+    ],
+)
 def test_a_damaged_list_of_points_is_told(tmp_path, capsys, line):
     root = mini_datasets.make('openimages_points', tmp_path)
     converted('openimages_points', root)

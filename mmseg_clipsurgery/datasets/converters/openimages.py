@@ -33,7 +33,7 @@ def openimages_points(root: Path, split: str = 'validation') -> tuple[dict[str, 
 
     Args:
         root: folder with both CSV files.
-        split: 'validation', 'test' or 'train'.
+        split: 'validation' or 'test'.
 
     Returns:
         Name -> word of each class in the order of their ids, and a line of JSON for each image.
