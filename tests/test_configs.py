@@ -18,6 +18,7 @@ pytestmark = pytest.mark.mmseg
 
 FOLDER = Path(__file__).resolve().parents[1] / 'configs'
 CONFIGS = sorted(FOLDER.glob('*.py'))
+OF_TASKS = sorted(FOLDER.glob('*/clipsurgery_*.py'))
 LEADERBOARD = (
     'voc',
     'voc20',
@@ -109,6 +110,22 @@ def test_header_and_size(path):
     assert 'Expected mIoU' in header
     own = text.split('default_runtime.py')[1].splitlines()[2:]
     assert 0 < len(own) <= 10
+
+
+@pytest.mark.parametrize('path', OF_TASKS, ids=lambda path: f'{path.parent.name} {path.stem}')
+def test_configs_of_tasks(path):
+    """Those of explanation and recognition: header, words of the data set, an evaluator of the task."""
+    header = ast.get_docstring(ast.parse(path.read_text()))
+    task = path.parent.name
+    assert 'arXiv 2304.05653' in header
+    assert f'python tools/test.py configs/{task}/{path.name}' in header
+    found = Config.fromfile(path)
+    assert found.test_dataloader.dataset.pipeline == found.test_pipeline
+    assert (found.model.type == 'CLIPSurgeryRecogniser') is (task == 'recognise')
+    assert bool(found.model.test_cfg.get('maps')) is (task == 'explain')
+    assert ('Explainability' in found.test_evaluator.type) is (task == 'explain')
+    if 'classes' in (meta := DATASETS.get(found.test_dataloader.dataset.type).METAINFO):
+        assert Vocabulary.read(found.model.text_encoder.vocabulary).classes == tuple(meta['classes'])
 
 
 def test_no_config_names_a_machine_or_somebody_elses_base():

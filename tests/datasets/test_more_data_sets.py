@@ -42,7 +42,15 @@ def samples(name: str, root) -> list:
     return [item['data_samples'] for item in DATASETS.build(cfg.test_dataloader.dataset)]
 
 
-@pytest.fixture(params=mini_datasets.PUBLISHED)
+LIKE_ANOTHER = ('imagenet_s300', 'imagenet_s919')  # but for the number of classes
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in LIKE_ANOTHER else name
+        for name in mini_datasets.PUBLISHED
+    ]
+)
 def name(request) -> str:
     return request.param
 
