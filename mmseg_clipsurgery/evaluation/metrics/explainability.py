@@ -1,17 +1,17 @@
-"""How well similarity maps explain: mIoU of maps as masks and mSC, over pairs of an image and a class it holds.
+"""The panel of metrics of similarity maps in the test loop: means over pairs of an image and a class that it holds.
 
-For each image, each class c that its mask holds, and the map s of that class over the pixels that are not ignored:
+    AP, flat_AP, AUROC, IoU_mean, pointing, pointing_15, energy, energy_minmax     mean over pairs, see `map_panel`
+    mSC                   mean of SC over pairs                     AP_classes, mSC_classes: mean of the classes' means
+    IoU_50                the curve at t = 0.5
+    map_mIoU, threshold   the curve at the one t of the whole run that is best: tuned on what it is measured on
+    map_mIoU_heldout      the t that is best on one half of the images, measured on the other; both ways
 
-    s'  = (s - min s) / (max s - min s)                                     a flat map counts as 0 everywhere
-    SC  = mean of s' where the mask is c  -  mean of s' where it is not     a class that fills its image has no SC
-    IoU = |{s' >= t} and {mask is c}| / |{s' >= t} or {mask is c}|          for every t = 0, 0.01, ..., 1
-
-    mSC = 100 x mean SC over pairs;   mIoU = 100 x mean IoU over pairs at the t that makes it largest
+All in percent but `threshold`. Halves are images of even and of odd place in the data set.
 
 Source: CLIP Surgery (arXiv 2304.05653), explainability: similarity maps judged by mIoU and by the mean score contrast
 mSC. The authors did not release their evaluation. Not stated there, and chosen here: the threshold is searched once for
-the whole run, by the same procedure for every method; means are over pairs, not over classes; the background is no
-class with a map; scores are compared at the original size.
+the whole run, by the same procedure for every method; the background is no class with a map; maps are compared at the
+original size. An image that holds no class with a map adds nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,26 +24,26 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from ...environment.numbers import check_count
-from ...explain import unit_range
-from .distributed_sum import DistributedSum
+from .distributed_sum import DistributedSum, fixed_point, from_fixed_point
+from .map_panel import COLUMNS, CURVE, OF_PARTS, THRESHOLDS, WIDTH, pair_figures
 
-THRESHOLDS = 101  # 0, 0.01, ..., 1
+MEANS = {name: 'mSC' if name == 'SC' else name for name in OF_PARTS}  # column -> name of its mean over pairs
 
 
 @METRICS.register_module()
 class ExplainabilityMetric(BaseMetric):
-    """mIoU and mSC of class similarity maps; needs `test_cfg.maps=True` in the segmentor.
+    """The panel of class similarity maps; needs `test_cfg.maps=True` in the segmentor.
 
-    Constant memory, exact over processes. Results: `map_mIoU`, `threshold` (what it was found at, in [0, 1]), `mSC`,
-    `pairs`.
+    Constant memory; the same figures to the last digit however images are divided among processes. Results: the names
+    at the head of this file, and `pairs`. A figure that no pair has is NaN.
 
     Args:
         ignore_index: truth label of pixels that are left out.
         without: names of classes that have no map of their own.
         collect_device, prefix: as MMEngine's metrics.
 
-    After `evaluate`, on every process: `per_class`, dictionaries with `class`, `map_IoU` (percent, at the common
-    threshold), `SC` (percent) and `pairs`; None where a class does not occur.
+    After `evaluate`, on every process: `per_class`, dictionaries with `class`, `AP`, `map_IoU` (at the common
+    threshold), `SC` (all in percent) and `pairs`; None where a class does not occur.
     """
 
     def __init__(
@@ -65,24 +65,27 @@ class ExplainabilityMetric(BaseMetric):
         assert self.dataset_meta is not None
         return self.dataset_meta['classes']
 
+    @property
+    def _nothing(self) -> Tensor:
+        """Zeros for the figures of one image: "2 k c", of which an image fills the half that it belongs to."""
+        return torch.zeros(2, len(self._classes), WIDTH, dtype=torch.int64)
+
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Count a batch: `class_maps` "k H W" and `gt_sem_seg` "1 H W" of each sample.
 
         Raises:
-            ValueError: no maps, or maps that do not fit the mask or the classes; names the image.
+            ValueError: no maps, maps that do not fit the mask or the classes, or hold NaN; names the image.
         """
+        kept = [k for k, word in enumerate(self._classes) if word not in self.without]
         for sample in data_samples:
-            name = sample.get('img_path', 'an image without a name')
-            if 'class_maps' not in sample:
-                raise ValueError('the model gives no class_maps: set model.test_cfg.maps=True')
-            maps, truth = sample['class_maps']['data'], sample['gt_sem_seg']['data'][0]
-            if len(maps) != len(self._classes) or maps.shape[1:] != truth.shape:
+            maps, truth = maps_of(sample, len(self._classes)), sample['gt_sem_seg']['data'][0]
+            if maps.shape[1:] != truth.shape:
                 raise ValueError(
-                    f'{name}: maps {tuple(maps.shape)} do not fit {len(self._classes)} classes and the mask '
-                    f'{tuple(truth.shape)}; set model.text_encoder.vocabulary to that of the data set'
+                    f'{name_of(sample)}: maps {tuple(maps.shape)} do not fit the mask {tuple(truth.shape)}'
                 )
-            kept = [k for k, word in enumerate(self._classes) if word not in self.without]
-            self._sum.add(pair_counts(maps, truth.to(maps.device), self.ignore_index, kept))
+            counts = self._nothing
+            counts[self._sum.next_index % 2] = fixed_point(pair_counts(maps, truth, self.ignore_index, kept))
+            self._sum.add(counts)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Results over the `size` images of the data set, the same on every process.
@@ -90,45 +93,59 @@ class ExplainabilityMetric(BaseMetric):
         Raises:
             ValueError: no mask holds any class.
         """
-        counts = self._sum.total(size, torch.zeros(len(self._classes), THRESHOLDS + 3, dtype=torch.float64))
+        counts = self._sum.total(size, self._nothing)
         self._sum.reset()
         metrics = self.compute_metrics([counts])
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Metrics of sums of `pair_counts`.
+        """Metrics of sums of `pair_counts` in fixed point.
 
         Args:
-            results: one sum for each process, or for all of them together.
+            results: one sum "2 k c" for each process, or for all of them together.
 
         Raises:
             ValueError: no mask holds any class.
         """
-        counts = sum(results)
-        overlaps, contrast, contrasts, pairs = counts[:, :-3], counts[:, -3], counts[:, -2], counts[:, -1]
-        if not pairs.sum():
+        halves = from_fixed_point(sum(results))
+        if not halves[..., COLUMNS['pairs']].any():
             raise ValueError(
                 'no mask holds any of the classes, so there is nothing to explain; check the labels'
             )
-        curve = overlaps.sum(dim=0) / pairs.sum()
-        best = int(curve.argmax())
+        metrics = panel(halves)
+        best = round(metrics['threshold'] * (THRESHOLDS - 1))
         self.per_class = [
-            {
-                'class': name,
-                'map_IoU': percent(overlaps[k, best], pairs[k]),
-                'SC': percent(contrast[k], contrasts[k]),
-                'pairs': int(pairs[k]),
-            }
-            for k, name in enumerate(self._classes)
+            {'class': name, **class_row(counts, best)}
+            for name, counts in zip(self._classes, halves.sum(dim=0), strict=True)
         ]
-        metrics = {
-            'map_mIoU': percent(curve[best], 1),
-            'threshold': best / (THRESHOLDS - 1),
-            'mSC': percent(contrast.sum(), contrasts.sum()),
-            'pairs': int(pairs.sum()),
-        }
         print_log(', '.join(f'{key}: {value}' for key, value in metrics.items()), 'current')
-        return {key: float('nan') if value is None else float(value) for key, value in metrics.items()}
+        return metrics
+
+
+def maps_of(sample: Mapping[str, Any], classes: int) -> Tensor:
+    """The class maps "k H W" of a sample.
+
+    Raises:
+        ValueError: there are none, or of another number of classes, or they hold NaN or infinity.
+    """
+    if 'class_maps' not in sample:
+        raise ValueError('the model gives no class_maps: set model.test_cfg.maps=True')
+    maps = sample['class_maps']['data']
+    if len(maps) != classes:
+        raise ValueError(
+            f'{name_of(sample)}: {len(maps)} maps do not fit {classes} classes; set model.text_encoder.vocabulary to '
+            'that of the data set'
+        )
+    if not maps.isfinite().all():
+        raise ValueError(
+            f'{name_of(sample)}: a map holds NaN or infinity; check the weights and the precision'
+        )
+    return maps
+
+
+def name_of(sample: Mapping[str, Any]) -> str:
+    """The image of a sample, for messages."""
+    return str(sample.get('img_path', 'an image without a name'))
 
 
 def pair_counts(maps: Tensor, truth: Tensor, ignore_index: int, classes: Sequence[int]) -> Tensor:
@@ -140,42 +157,74 @@ def pair_counts(maps: Tensor, truth: Tensor, ignore_index: int, classes: Sequenc
         classes: those that have maps of their own.
 
     Returns:
-        "k (101 + 3)", float64: of each class present, IoU at each threshold, its contrast, whether it has one, and 1.
+        "k c", float64, on the CPU: `map_panel.pair_figures` of each class present, 0 for the others.
     """
-    counts = torch.zeros(len(maps), THRESHOLDS + 3, dtype=torch.float64, device=maps.device)
-    kept = truth != ignore_index
-    truth = truth[kept].long()
-    for k in classes:
-        inside = truth == k
-        area = int(inside.sum())
-        if not area:
-            continue
-        scaled = unit_range(maps[k][kept].double()[None])[0]
-        counts[k, :THRESHOLDS] = overlap_curve(scaled, inside)
-        counts[k, -1] = 1
-        if area < len(truth):
-            counts[k, -3] = scaled[inside].mean() - scaled[~inside].mean()
-            counts[k, -2] = 1
+    counts = torch.zeros(len(maps), WIDTH, dtype=torch.float64)
+    labels = truth.cpu().numpy()
+    kept = labels != ignore_index
+    present = set(truth[truth != ignore_index].unique().tolist())
+    for k in present.intersection(classes):
+        values = maps[k].float().cpu().numpy()
+        counts[k] = torch.from_numpy(pair_figures(values, labels == k, kept))
     return counts
 
 
-def overlap_curve(scaled: Tensor, inside: Tensor) -> Tensor:
-    """IoU of {scaled >= t} with a class at every threshold t.
+def panel(halves: Tensor) -> dict[str, float]:
+    """The metrics of a run.
 
     Args:
-        scaled: "p" in [0, 1], map of the pixels that count.
-        inside: "p" bool, which of them are of the class; at least one.
+        halves: "2 k c" float64, sums over the images of even and of odd place.
 
     Returns:
-        "101", in [0, 1].
+        Name -> percent, but `threshold` in [0, 1] and `pairs`; NaN for what no pair has.
     """
-    steps = THRESHOLDS - 1
-    level = (scaled * steps + 1e-9).floor().long().clamp_max(steps)  # the highest threshold a pixel reaches
-    reached = level.bincount(minlength=THRESHOLDS).flip(0).cumsum(0).flip(0)
-    hits = level[inside].bincount(minlength=THRESHOLDS).flip(0).cumsum(0).flip(0)
-    return hits.double() / (reached + inside.sum() - hits)
+    classes = halves.sum(dim=0)
+    total = classes.sum(dim=0)
+    parts, pairs = total[COLUMNS['parts']], total[COLUMNS['pairs']]
+    curve = total[CURVE] / pairs
+    best = int(curve.argmax())
+    means = {name: percent(total[COLUMNS[column]], parts) for column, name in MEANS.items()}
+    return {
+        **means,
+        'AP_classes': class_mean(classes, 'AP'),
+        'mSC_classes': class_mean(classes, 'SC'),
+        'IoU_50': percent(curve[THRESHOLDS // 2], 1),
+        'IoU_mean': percent(total[COLUMNS['IoU_mean']], pairs),
+        'map_mIoU': percent(curve[best], 1),
+        'threshold': best / (THRESHOLDS - 1),
+        'map_mIoU_heldout': held_out(halves),
+        'pairs': float(pairs),
+    }
 
 
-def percent(total: Tensor, count: Tensor | int) -> float | None:
-    """100 times total / count, rounded to four digits; None where the count is 0."""
-    return round(100 * float(total) / float(count), 4) if float(count) else None
+def held_out(halves: Tensor) -> float:
+    """Mean IoU over all pairs, each half at the threshold that is best on the other; NaN where a half has no pair."""
+    sums = halves.sum(dim=1)
+    pairs = sums[:, COLUMNS['pairs']]
+    if not pairs.all():
+        return float('nan')
+    best = sums[:, CURVE].argmax(dim=1).flip(0)
+    return percent(sums[:, CURVE].gather(1, best[:, None]).sum(), pairs.sum())
+
+
+def class_mean(classes: Tensor, column: str) -> float:
+    """Mean over the classes that occur of a class's mean over its pairs, in percent."""
+    found = classes[classes[:, COLUMNS['parts']] > 0]
+    return percent((found[:, COLUMNS[column]] / found[:, COLUMNS['parts']]).sum(), len(found))
+
+
+def class_row(counts: Tensor, best: int) -> dict[str, Any]:
+    """AP, IoU at a threshold, SC and number of pairs of a class from its sums "c"."""
+    parts, pairs = counts[COLUMNS['parts']], counts[COLUMNS['pairs']]
+    figures = {
+        'AP': percent(counts[COLUMNS['AP']], parts),
+        'map_IoU': percent(counts[best], pairs),
+        'SC': percent(counts[COLUMNS['SC']], parts),
+    }
+    stated = {name: None if value != value else value for name, value in figures.items()}
+    return {**stated, 'pairs': int(pairs)}
+
+
+def percent(total: Tensor | float, count: Tensor | float) -> float:
+    """100 times total / count, rounded to four digits; NaN where the count is 0."""
+    return round(100 * float(total) / float(count), 4) if float(count) else float('nan')
