@@ -3,7 +3,7 @@
     m'(y, x) >= 0.5: the class is predicted at the point; m' = (m - min m) / (max m - min m) over the image, flat: 0
 
     IoU       = TP / (TP + FP + FN), a class's points of all images together      point_mIoU: mean over classes
-    point_mIoU_both   mean of that and of TN / (TN + FP + FN), the background's; without the latter where it has no point
+    point_mIoU_both   mean of that and of the background's, TN / (TN + FP + FN), where the latter has a point
     point_AP  = AP of the points of one class in one image, mean over such pairs that have points of both kinds
     point_flat_AP     the share of positive points of such a pair: what a flat map gets
 

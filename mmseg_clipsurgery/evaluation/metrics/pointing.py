@@ -46,8 +46,10 @@ def is_near(inside: np.ndarray, rows: np.ndarray, columns: np.ndarray, tolerance
     Returns:
         "m" bool.
     """
-    height = len(inside)
-    across = row_distances(inside)
+    top, left = max(rows.min() - tolerance, 0), max(columns.min() - tolerance, 0)
+    inside = inside[top : rows.max() + tolerance, left : columns.max() + tolerance]  # all that can be near
+    rows, columns = rows - top, columns - left
+    height, across = len(inside), row_distances(inside)
     found = np.zeros(len(rows), dtype=bool)
     for step in range(1 - tolerance, tolerance):
         row = rows + step
