@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ..surgery import SURGERIES
 from .explainer import Explainer
 from .walk import Tower
 
@@ -51,5 +52,5 @@ def cost(explainer: Explainer, tower: Tower, texts: int = TEXTS) -> float:
     size = tower.config['vision_cfg']['image_size']
     height, width = (size, size) if isinstance(size, int) else size
     image, text = torch.zeros(1, 3, height, width), torch.eye(texts, tower.config['embed_dim'])
-    unit = operations(lambda: tower.read_many(image, {'it': tower.accepts('clip')}))
+    unit = operations(lambda: tower.read_many(image, {'it': SURGERIES['clip']}))
     return operations(lambda: explainer(tower, image, text)) / unit
