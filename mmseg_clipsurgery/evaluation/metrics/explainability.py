@@ -17,6 +17,7 @@ original size. An image that holds no class with a map adds nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -79,12 +80,10 @@ class ExplainabilityMetric(BaseMetric):
         kept = [k for k, word in enumerate(self._classes) if word not in self.without]
         for sample in data_samples:
             maps, truth = maps_of(sample, len(self._classes)), sample['gt_sem_seg']['data'][0]
-            if maps.shape[1:] != truth.shape:
-                raise ValueError(
-                    f'{name_of(sample)}: maps {tuple(maps.shape)} do not fit the mask {tuple(truth.shape)}'
-                )
+            found = pair_counts(maps, truth, self.ignore_index, kept, name_of(sample))
             counts = self._nothing
-            counts[self._sum.next_index % 2] = fixed_point(pair_counts(maps, truth, self.ignore_index, kept))
+            for k, figures in found.items():
+                counts[self._sum.next_index % 2, k] = fixed_point(torch.from_numpy(figures))
             self._sum.add(counts)
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -99,7 +98,7 @@ class ExplainabilityMetric(BaseMetric):
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Metrics of sums of `pair_counts` in fixed point.
+        """Metrics of sums of `map_panel.pair_figures` in fixed point.
 
         Args:
             results: one sum "2 k c" for each process, or for all of them together.
@@ -122,25 +121,25 @@ class ExplainabilityMetric(BaseMetric):
         return metrics
 
 
-def maps_of(sample: Mapping[str, Any], classes: int) -> Tensor:
-    """The class maps "k H W" of a sample.
+def maps_of(sample: Mapping[str, Any], classes: int) -> dict[int, Tensor]:
+    """The class maps of a sample: class index -> "H W", of all classes or of those in `map_classes`.
 
     Raises:
         ValueError: there are none, or of another number of classes, or they hold NaN or infinity.
     """
     if 'class_maps' not in sample:
         raise ValueError('the model gives no class_maps: set model.test_cfg.maps=True')
-    maps = sample['class_maps']['data']
-    if len(maps) != classes:
+    maps, drawn = sample['class_maps']['data'], sample.get('map_classes', range(classes))
+    if len(maps) != len(drawn):
         raise ValueError(
-            f'{name_of(sample)}: {len(maps)} maps do not fit {classes} classes; set model.text_encoder.vocabulary to '
-            'that of the data set'
+            f'{name_of(sample)}: {len(maps)} maps do not fit {len(drawn)} classes; set model.text_encoder.vocabulary '
+            'to that of the data set'
         )
     if not maps.isfinite().all():
         raise ValueError(
             f'{name_of(sample)}: a map holds NaN or infinity; check the weights and the precision'
         )
-    return maps
+    return dict(zip(drawn, maps, strict=True))
 
 
 def name_of(sample: Mapping[str, Any]) -> str:
@@ -148,24 +147,33 @@ def name_of(sample: Mapping[str, Any]) -> str:
     return str(sample.get('img_path', 'an image without a name'))
 
 
-def pair_counts(maps: Tensor, truth: Tensor, ignore_index: int, classes: Sequence[int]) -> Tensor:
-    """What one image adds.
+def pair_counts(
+    maps: Mapping[int, Tensor],
+    truth: Tensor,
+    ignore_index: int,
+    classes: Sequence[int],
+    name: str = 'an image',
+) -> dict[int, np.ndarray]:
+    """What one image adds: the figures of each class that it holds, "112" float64 each, see `map_panel`.
 
     Args:
-        maps: "k H W".
+        maps: class index -> "H W".
         truth: "H W", class indices or `ignore_index`.
+        ignore_index: truth label that is left out.
         classes: those that have maps of their own.
+        name: of the image, for messages.
 
-    Returns:
-        "k c", float64, on the CPU: `map_panel.pair_figures` of each class present, 0 for the others.
+    Raises:
+        ValueError: a class that the mask holds has no map, or one of another size.
     """
-    counts = torch.zeros(len(maps), WIDTH, dtype=torch.float64)
     labels = truth.cpu().numpy()
     kept = labels != ignore_index
-    present = set(truth[truth != ignore_index].unique().tolist())
-    for k in present.intersection(classes):
-        values = maps[k].float().cpu().numpy()
-        counts[k] = torch.from_numpy(pair_figures(values, labels == k, kept))
+    counts = {}
+    for k in set(truth[truth != ignore_index].unique().tolist()).intersection(classes):
+        shape = tuple(maps[k].shape) if k in maps else None
+        if shape != labels.shape:
+            raise ValueError(f'{name}: the map {shape} of class {k} does not fit the mask {labels.shape}')
+        counts[k] = pair_figures(maps[k].float().cpu().numpy(), labels == k, kept)
     return counts
 
 

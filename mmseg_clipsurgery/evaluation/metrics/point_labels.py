@@ -80,16 +80,13 @@ class PointExplainabilityMetric(BaseMetric):
                     f'{name_of(sample)}: no gt_points; take a data set whose samples carry points'
                 )
             counts = self._nothing
-            for k, (positives, negatives) in sample['gt_points'].items():
+            for k, points in sample['gt_points'].items():
                 if not 0 <= k < len(self._classes):
                     raise ValueError(
                         f'{name_of(sample)}: points of class {k}, of {len(self._classes)} classes'
                     )
-                if len(positives) and self._classes[k] not in self.without:
-                    values = maps[k].cpu().numpy()
-                    own, others = (
-                        values_at(values, points, name_of(sample)) for points in (positives, negatives)
-                    )
+                if len(points[0]) and self._classes[k] not in self.without:
+                    own, others = (values_at(maps, k, some, name_of(sample)) for some in points)
                     counts[k] = fixed_point(torch.from_numpy(point_figures(own, others)))
             self._sum.add(counts)
 
@@ -123,25 +120,29 @@ class PointExplainabilityMetric(BaseMetric):
         return metrics
 
 
-def values_at(values: np.ndarray, points: Any, name: str) -> np.ndarray:
-    """m' "n" at points of a map.
+def values_at(maps: Mapping[int, Tensor], k: int, points: Any, name: str) -> np.ndarray:
+    """m' "n" of a class at points.
 
     Args:
-        values: "H W", finite.
+        maps: class index -> "H W", finite.
+        k: the class.
         points: "n 2", whole (y, x).
         name: of the image.
 
     Raises:
-        ValueError: points of another form, or beside the image.
+        ValueError: the class has no map, or points of another form, or beside the image.
     """
-    places = np.asarray(points).reshape(-1, 2) if not len(points) else np.asarray(points)
-    if places.ndim != 2 or places.shape[1] != 2 or not (len(places) == 0 or places.dtype.kind in 'iu'):
+    if k not in maps:
+        raise ValueError(f'{name}: class {k} has points and no map')
+    values, places = maps[k].float().cpu().numpy(), np.asarray(points)
+    if len(places) == 0:
+        return np.zeros(0)
+    if places.ndim != 2 or places.shape[1] != 2 or places.dtype.kind not in 'iu':
         raise ValueError(f'{name}: points must be whole (y, x), "n 2", got {places.dtype} {places.shape}')
     if ((places < 0) | (places >= values.shape)).any():
         raise ValueError(
             f'{name}: a point lies beside the photo of {values.shape[0]} x {values.shape[1]} pixels'
         )
-    places = places.astype(np.int64)
     return unit_range(values.astype(np.float64))[places[:, 0], places[:, 1]]
 
 

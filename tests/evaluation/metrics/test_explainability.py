@@ -4,8 +4,7 @@ import math
 
 import shares
 from mmseg_clipsurgery.evaluation.metrics.distributed_sum import fixed_point, from_fixed_point
-from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric, pair_counts
-from mmseg_clipsurgery.evaluation.metrics.map_panel import COLUMNS, CURVE, OF_PARTS
+from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
 
 import pytest
 import torch
@@ -146,12 +145,20 @@ def test_a_single_image_has_no_other_half():
 
 
 def test_a_class_that_fills_its_image_has_overlaps_alone():
-    counts = pair_counts(torch.randn(3, 2, 2), torch.ones(2, 2).long(), 255, [1, 2])
-    assert counts[1, COLUMNS['pairs']] == counts[1, CURVE][0] == 1
-    assert not any(counts[1, COLUMNS[name]] for name in OF_PARTS)
     found = results(sample(torch.randn(3, 2, 2), torch.ones(2, 2).long()))
     assert all(math.isnan(found[name]) for name in ('AP', 'mSC', 'pointing', 'energy', 'AP_classes'))
-    assert found['pairs'] == 1
+    assert (found['pairs'], found['map_mIoU'], found['threshold']) == (1, 100, 0)
+    assert 0 < found['IoU_mean'] < 100
+
+
+def test_maps_of_the_classes_alone_that_the_mask_holds():
+    """`test_cfg.maps='depicted'` leaves the others out and says which there are."""
+    samples = random_samples(3)
+    drawn = [
+        dict(one, class_maps={'data': one['class_maps']['data'][[2, 1]]}, map_classes=[2, 1])
+        for one in samples
+    ]
+    assert results(*drawn) == results(*samples)
 
 
 def test_an_image_that_holds_no_class_adds_nothing():
@@ -188,7 +195,14 @@ def test_sums_do_not_depend_on_their_order():
             lambda one: one.update(class_maps={'data': torch.zeros(2, 5, 7)}), '0.png: 2 maps', id='classes'
         ),
         pytest.param(
-            lambda one: one.update(class_maps={'data': torch.zeros(3, 4, 7)}), 'do not fit', id='size'
+            lambda one: one.update(class_maps={'data': torch.zeros(3, 4, 7)}),
+            r'0.png: the map \(4, 7\) of class [12] does not fit the mask \(5, 7\)',
+            id='size',
+        ),
+        pytest.param(
+            lambda one: one.update(class_maps={'data': torch.zeros(1, 5, 7)}, map_classes=[1]),
+            '0.png: the map None of class 2 does not fit',
+            id='a class without a map',
         ),
         pytest.param(
             lambda one: one['class_maps']['data'].fill_(float('nan')), '0.png: a map holds NaN', id='NaN'

@@ -94,6 +94,12 @@ def test_tensors_of_points_will_do():
     assert results(sample([1.0] * 6 + [0.0] * 4, points))['point_mIoU'] == 100
 
 
+def test_maps_of_the_classes_alone_that_have_points():
+    given = sample([1.0] * 6 + [0.0] * 4, {1: (YES, NO)})
+    drawn = dict(given, class_maps={'data': given['class_maps']['data'][1:]}, map_classes=[1])
+    assert results(drawn) == results(given)
+
+
 def test_figures_do_not_depend_on_how_images_are_split(monkeypatch):
     rng = np.random.default_rng(0)
     samples = []
@@ -112,6 +118,7 @@ MISTAKES = {
     'below 0': (dict(gt_points={0: (row(-1), NONE)}), 'beside the photo'),
     'shares of the photo': (dict(gt_points={0: (np.array([[0.5, 0.5]]), NONE)}), 'whole .* got float64'),
     'three numbers': (dict(gt_points={0: (np.array([[1, 2, 3]]), NONE)}), r'"n 2", got int64 \(1, 3\)'),
+    'no map of the class': (dict(class_maps={'data': torch.zeros(1, 1, 9)}, map_classes=[1]), 'and no map'),
     'a class too many': (dict(gt_points={2: (YES, NO)}), 'points of class 2, of 2 classes'),
 }
 
