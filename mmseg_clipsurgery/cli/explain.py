@@ -89,11 +89,11 @@ def act(arguments: argparse.Namespace) -> list[str]:
         ImportError: MMSeg is not installed.
     """
     require_mmseg()
-    from ..leaderboard import explain_tables, explainability
+    from ..leaderboard import explain_pages, explainability
 
     import_files(arguments.imports)
     if arguments.check:
-        explain_tables.check(arguments.out, arguments.page)
+        explain_pages.check(arguments.out, arguments.page)
         return []
     failed: list[str] = []
     if not arguments.tables:
@@ -106,5 +106,5 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.debug,
             arguments.one_by_one,
         )
-    explain_tables.write_tables(arguments.out, arguments.page)
+    explain_pages.write_tables(arguments.out, arguments.page)
     return failed

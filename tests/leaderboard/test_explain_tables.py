@@ -5,7 +5,7 @@ import io
 import json
 
 import explained
-from mmseg_clipsurgery.leaderboard import charts, explain_tables
+from mmseg_clipsurgery.leaderboard import charts, explain_pages, explain_tables
 
 import pytest
 
@@ -29,7 +29,7 @@ def kept(folder, *results: dict):
 
 def test_the_highest_ap_stands_first_and_what_has_none_last(tmp_path):
     names = {'clip': 30.0, 'clip_surgery:released': 90.0, 'norms': None, 'legrad': 80.0}
-    found = explain_tables.read_results(kept(tmp_path, *(explained.result(*one) for one in names.items())))
+    found = explain_pages.read_results(kept(tmp_path, *(explained.result(*one) for one in names.items())))
     heads, *lines = rows(explain_tables.panel_table(found))
     assert heads[:4] == ['explainer', 'name', 'AP', 'AP, flat map']
     assert [line[:3] for line in lines] == [
@@ -104,7 +104,7 @@ def test_the_picture_has_a_point_for_each_cost_and_figure(tmp_path, monkeypatch)
     drawn = []
     monkeypatch.setattr(charts, 'draw_costs', lambda panels, path: drawn.append(panels))
     without = [explained.result('norms', None), explained.result('proxyclip', 50.0, cost=None)]
-    explain_tables.write_tables(kept(tmp_path, explained.result('legrad', 80.0), *without))
+    explain_pages.write_tables(kept(tmp_path, explained.result('legrad', 80.0), *without))
     assert drawn == [{'scenes': {'legrad': (1.25, 80.0)}}]
 
 
@@ -130,9 +130,9 @@ def test_a_damaged_result_is_named(content, tmp_path):
     path = tmp_path / 'clip.json'
     path.write_text(content)
     with pytest.raises(ValueError, match=r'clip\.json (is not a readable|holds a)'):
-        explain_tables.read_result(path)
+        explain_pages.read_result(path)
 
 
 def test_a_folder_without_results_is_an_error(tmp_path):
     with pytest.raises(ValueError, match='holds no result of an explainer: run'):
-        explain_tables.read_results(tmp_path)
+        explain_pages.read_results(tmp_path)

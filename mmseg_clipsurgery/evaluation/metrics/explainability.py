@@ -1,12 +1,6 @@
-"""The panel of metrics of similarity maps in the test loop: means over pairs of an image and a class that it holds.
+"""The panel of metrics of similarity maps in the test loop, over pairs of an image and a class that it holds.
 
-    AP, flat_AP, AUROC, IoU_mean, pointing, pointing_15, energy, energy_minmax     mean over pairs, see `map_panel`
-    mSC                   mean of SC over pairs                     AP_classes, mSC_classes: mean of the classes' means
-    IoU_50                the curve at t = 0.5
-    map_mIoU, threshold   the curve at the one t of the whole run that is best: tuned on what it is measured on
-    map_mIoU_heldout      the t that is best on one half of the images, measured on the other; both ways
-
-All in percent but `threshold`. Halves are images of even and of odd place in the data set.
+    image, class in its mask -> figures of the pair (`map_panel`) -> sums -> means (`panel_means`)
 
 Source: CLIP Surgery (arXiv 2304.05653), explainability: similarity maps judged by mIoU and by the mean score contrast
 mSC. The authors did not release their evaluation. Not stated there, and chosen here: the threshold is searched once for
@@ -19,24 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
 from ...environment.numbers import check_count
-from .distributed_sum import DistributedSum, fixed_point, from_fixed_point
-from .map_panel import COLUMNS, CURVE, OF_PARTS, THRESHOLDS, WIDTH, pair_figures
-
-MEANS = {name: 'mSC' if name == 'SC' else name for name in OF_PARTS}  # column -> name of its mean over pairs
+from .class_maps import ClassMapsMetric, maps_of, name_of
+from .distributed_sum import fixed_point, from_fixed_point
+from .map_panel import COLUMNS, THRESHOLDS, WIDTH, pair_figures
+from .panel_means import class_row, panel
 
 
 @METRICS.register_module()
-class ExplainabilityMetric(BaseMetric):
+class ExplainabilityMetric(ClassMapsMetric):
     """The panel of class similarity maps; needs `test_cfg.maps=True` in the segmentor.
 
-    Constant memory; the same figures to the last digit however images are divided among processes. Results: the names
-    at the head of this file, and `pairs`. A figure that no pair has is NaN.
+    Results: the names at the head of `panel_means`, and `pairs`.
 
     Args:
         ignore_index: truth label of pixels that are left out.
@@ -54,17 +46,9 @@ class ExplainabilityMetric(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(without, collect_device, prefix)
         check_count('ignore_index', ignore_index, least=-1)
         self.ignore_index = ignore_index
-        self.without = tuple(without)
-        self.per_class: list[dict[str, Any]] = []
-        self._sum = DistributedSum()
-
-    @property
-    def _classes(self) -> Sequence[str]:
-        assert self.dataset_meta is not None
-        return self.dataset_meta['classes']
 
     @property
     def _nothing(self) -> Tensor:
@@ -85,17 +69,6 @@ class ExplainabilityMetric(BaseMetric):
             for k, figures in found.items():
                 counts[self._sum.next_index % 2, k] = fixed_point(torch.from_numpy(figures))
             self._sum.add(counts)
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Results over the `size` images of the data set, the same on every process.
-
-        Raises:
-            ValueError: no mask holds any class.
-        """
-        counts = self._sum.total(size, self._nothing)
-        self._sum.reset()
-        metrics = self.compute_metrics([counts])
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Metrics of sums of `map_panel.pair_figures` in fixed point.
@@ -119,32 +92,6 @@ class ExplainabilityMetric(BaseMetric):
         ]
         print_log(', '.join(f'{key}: {value}' for key, value in metrics.items()), 'current')
         return metrics
-
-
-def maps_of(sample: Mapping[str, Any], classes: int) -> dict[int, Tensor]:
-    """The class maps of a sample: class index -> "H W", of all classes or of those in `map_classes`.
-
-    Raises:
-        ValueError: there are none, or of another number of classes, or they hold NaN or infinity.
-    """
-    if 'class_maps' not in sample:
-        raise ValueError('the model gives no class_maps: set model.test_cfg.maps=True')
-    maps, drawn = sample['class_maps']['data'], sample.get('map_classes', range(classes))
-    if len(maps) != len(drawn):
-        raise ValueError(
-            f'{name_of(sample)}: {len(maps)} maps do not fit {len(drawn)} classes; set model.text_encoder.vocabulary '
-            'to that of the data set'
-        )
-    if not maps.isfinite().all():
-        raise ValueError(
-            f'{name_of(sample)}: a map holds NaN or infinity; check the weights and the precision'
-        )
-    return dict(zip(drawn, maps, strict=True))
-
-
-def name_of(sample: Mapping[str, Any]) -> str:
-    """The image of a sample, for messages."""
-    return str(sample.get('img_path', 'an image without a name'))
 
 
 def pair_counts(
@@ -175,64 +122,3 @@ def pair_counts(
             raise ValueError(f'{name}: the map {shape} of class {k} does not fit the mask {labels.shape}')
         counts[k] = pair_figures(maps[k].float().cpu().numpy(), labels == k, kept)
     return counts
-
-
-def panel(halves: Tensor) -> dict[str, float]:
-    """The metrics of a run.
-
-    Args:
-        halves: "2 k c" float64, sums over the images of even and of odd place.
-
-    Returns:
-        Name -> percent, but `threshold` in [0, 1] and `pairs`; NaN for what no pair has.
-    """
-    classes = halves.sum(dim=0)
-    total = classes.sum(dim=0)
-    parts, pairs = total[COLUMNS['parts']], total[COLUMNS['pairs']]
-    curve = total[CURVE] / pairs
-    best = int(curve.argmax())
-    means = {name: percent(total[COLUMNS[column]], parts) for column, name in MEANS.items()}
-    return {
-        **means,
-        'AP_classes': class_mean(classes, 'AP'),
-        'mSC_classes': class_mean(classes, 'SC'),
-        'IoU_50': percent(curve[THRESHOLDS // 2], 1),
-        'IoU_mean': percent(total[COLUMNS['IoU_mean']], pairs),
-        'map_mIoU': percent(curve[best], 1),
-        'threshold': best / (THRESHOLDS - 1),
-        'map_mIoU_heldout': held_out(halves),
-        'pairs': float(pairs),
-    }
-
-
-def held_out(halves: Tensor) -> float:
-    """Mean IoU over all pairs, each half at the threshold that is best on the other; NaN where a half has no pair."""
-    sums = halves.sum(dim=1)
-    pairs = sums[:, COLUMNS['pairs']]
-    if not pairs.all():
-        return float('nan')
-    best = sums[:, CURVE].argmax(dim=1).flip(0)
-    return percent(sums[:, CURVE].gather(1, best[:, None]).sum(), pairs.sum())
-
-
-def class_mean(classes: Tensor, column: str) -> float:
-    """Mean over the classes that occur of a class's mean over its pairs, in percent."""
-    found = classes[classes[:, COLUMNS['parts']] > 0]
-    return percent((found[:, COLUMNS[column]] / found[:, COLUMNS['parts']]).sum(), len(found))
-
-
-def class_row(counts: Tensor, best: int) -> dict[str, Any]:
-    """AP, IoU at a threshold, SC and number of pairs of a class from its sums "c"."""
-    parts, pairs = counts[COLUMNS['parts']], counts[COLUMNS['pairs']]
-    figures = {
-        'AP': percent(counts[COLUMNS['AP']], parts),
-        'map_IoU': percent(counts[best], pairs),
-        'SC': percent(counts[COLUMNS['SC']], parts),
-    }
-    stated = {name: None if value != value else value for name, value in figures.items()}
-    return {**stated, 'pairs': int(pairs)}
-
-
-def percent(total: Tensor | float, count: Tensor | float) -> float:
-    """100 times total / count, rounded to four digits; NaN where the count is 0."""
-    return round(100 * float(total) / float(count), 4) if float(count) else float('nan')

@@ -18,26 +18,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from .distributed_sum import DistributedSum, fixed_point, from_fixed_point
-from .explainability import maps_of, name_of, percent
+from .class_maps import ClassMapsMetric, maps_of, name_of
+from .distributed_sum import fixed_point, from_fixed_point
 from .map_panel import unit_range
+from .panel_means import percent
 from .pixel_ranking import pixel_ranking
 
 COLUMNS = ('TP', 'FP', 'FN', 'TN', 'AP', 'flat_AP', 'both', 'pairs')
 
 
 @METRICS.register_module()
-class PointExplainabilityMetric(BaseMetric):
+class PointExplainabilityMetric(ClassMapsMetric):
     """Point mIoU and point AP of class similarity maps; needs `test_cfg.maps=True` in the segmentor.
 
     A sample's `gt_points` is a dict: class index -> (positives "n 2", negatives "m 2"), int64 (y, x) in pixels of the
-    original photo; a class that is left out has no points. Constant memory; the same figures however images are
-    divided among processes. Results: the names at the head of this file, `points`, and `pairs` of an image and a class.
+    original photo; a class that is left out has no points. Results: the names at the head of this file, `points`, and
+    `pairs` of an image and a class.
 
     Args:
         without: names of classes that have no map of their own.
@@ -53,15 +53,7 @@ class PointExplainabilityMetric(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix)
-        self.without = tuple(without)
-        self.per_class: list[dict[str, Any]] = []
-        self._sum = DistributedSum()
-
-    @property
-    def _classes(self) -> Sequence[str]:
-        assert self.dataset_meta is not None
-        return self.dataset_meta['classes']
+        super().__init__(without, collect_device, prefix)
 
     @property
     def _nothing(self) -> Tensor:
@@ -89,17 +81,6 @@ class PointExplainabilityMetric(BaseMetric):
                     own, others = (values_at(maps, k, some, name_of(sample)) for some in points)
                     counts[k] = fixed_point(torch.from_numpy(point_figures(own, others)))
             self._sum.add(counts)
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Results over the `size` images of the data set, the same on every process.
-
-        Raises:
-            ValueError: no image has a positive point of any class.
-        """
-        counts = self._sum.total(size, self._nothing)
-        self._sum.reset()
-        metrics = self.compute_metrics([counts])
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Metrics of sums of `point_figures` in fixed point, one for each process or for all of them together.
