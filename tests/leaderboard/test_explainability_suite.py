@@ -97,6 +97,7 @@ def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite
     assert again['metrics'] == shared['legrad']['metrics']
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeypatch):
     def broken(cfgs, folder, processes, imports):
         if 'clip' in cfgs:
