@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs='+',
         default=['scenes'],
         metavar='NAME',
-        help='of configs/explain; default: scenes',
+        help='of configs/explain, or a config file of your own; default: scenes',
     )
     parser.add_argument(
         '--explainers',

@@ -12,6 +12,7 @@ images (`passes`), at the end of which their results are kept.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,20 +24,17 @@ from mmseg.registry import MODELS
 from ..compatibility import reads_guide
 from ..environment.files import read_json
 from ..environment.mistakes import sentence
-from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..explainers.cost import cost
 from ..explainers.table import explainer_named
 from ..protocols.settings import entries, method_settings
-from ..resources import config_folder
 from .cells import shared_protocol
 from .completeness import images_note
+from .explain_data_sets import config_of, name_of
 from .explain_tables import leading
 from .keys import Key, data_of, settings_key
 from .passes import groups, outcomes, run_together
 from .suites import named_folders
-
-PREFIX = 'clipsurgery_'  # of the configs of data sets
 
 
 @dataclass(frozen=True)
@@ -83,57 +81,43 @@ class Run:
         )
 
 
-def data_sets() -> list[str]:
-    """Names of the data sets that explainers can be run on, by the shipped configs."""
-    found = (config_folder() / 'explain').glob(f'{PREFIX}*.py')
-    return sorted(path.stem.removeprefix(PREFIX) for path in found)
-
-
-def plan(explainers: Sequence[str], names: Sequence[str], roots: Sequence[str] = ()) -> list[Run]:
+def plan(explainers: Sequence[str], given: Sequence[str], roots: Sequence[str] = ()) -> list[Run]:
     """The runs of a grid, data set by data set.
 
     Args:
         explainers: names of `EXPLAINERS`.
-        names: of data sets.
+        given: names of data sets, or config files of the user's own.
         roots: folders of data sets, each 'NAME=DIR'.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError, FileNotFoundError: an unknown name, or a file that can't be used.
     """
-    folders = named_folders(roots, check_data_set)
+    configs = {name_of(one): config_of(one) for one in given}
+    folders = named_folders(roots, config_of)
     runs = []
-    for data_set in dict.fromkeys(names):
-        data = None
-        for place, explainer in enumerate(dict.fromkeys(explainers)):
-            cfg = run_config(explainer, data_set, folders.get(data_set))
-            data = data if place else data_of(cfg)
-            runs.append(Run(explainer, data_set, cfg, Key(settings_key(cfg), data)))
+    for data_set, cfg in configs.items():
+        if data_set in folders:
+            cfg.test_dataloader.dataset.data_root = folders[data_set]
+        data = data_of(cfg)
+        for explainer in dict.fromkeys(explainers):
+            own = run_config(explainer, data_set, cfg)
+            runs.append(Run(explainer, data_set, own, Key(settings_key(own), data)))
     return runs
 
 
-def run_config(explainer: str, data_set: str, data_root: str | None = None) -> Config:
-    """The config of one run.
+def run_config(explainer: str, data_set: str, cfg: Config) -> Config:
+    """The config of one run; `cfg`, that of the data set, is not changed.
 
     Raises:
-        ValueError: an unknown explainer or data set.
+        ValueError: an unknown explainer.
     """
-    check_data_set(data_set)
-    surgery = explainer_named(explainer).surgery
-    cfg = read_config(config_folder() / 'explain' / f'{PREFIX}{data_set}.py')
-    if data_root:
-        cfg.test_dataloader.dataset.data_root = data_root
-    cfg.model.backbone.surgery, cfg.model.decode_head.similarity = 'clip', 'cosine'
-    cfg.model.test_cfg.explainer = explainer
+    surgery, made = explainer_named(explainer).surgery, deepcopy(cfg)
+    made.model.backbone.surgery, made.model.decode_head.similarity = 'clip', 'cosine'
+    made.model.test_cfg.explainer = explainer
     method = explainer.partition(':')[0]
     if surgery is not None and reads_guide(surgery) and method in entries('methods'):
-        cfg.model.guide = method_settings(method, data_set)['guide']
-    return cfg
-
-
-def check_data_set(name: str) -> None:
-    """Refuse a data set without a config of maps. Raises ValueError."""
-    if name not in data_sets():
-        raise ValueError(f'unknown data set {name!r}; take one of: {", ".join(data_sets())}')
+        made.model.guide = method_settings(method, data_set)['guide']
+    return made
 
 
 def run_suite(

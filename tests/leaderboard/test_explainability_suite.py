@@ -2,30 +2,32 @@
 
 import json
 import re
+from copy import deepcopy
 from types import SimpleNamespace
 
 import explained
 from mmseg_clipsurgery.cli.explain import BASELINES, usual_explainers
 from mmseg_clipsurgery.explainers.table import EXPLAINERS, explainer_named
-from mmseg_clipsurgery.leaderboard import explainability
+from mmseg_clipsurgery.leaderboard import explain_data_sets, explainability
 
 import pytest
 
 pytestmark = pytest.mark.mmseg
+SCENES = explain_data_sets.config_of('scenes')
 NAMES = ['clip', 'clip_surgery:released', 'legrad', 'attention']
 
 
 @pytest.mark.parametrize('name', ['legrad', 'sclip:released'])
 def test_a_run_has_the_maps_of_its_explainer(name):
-    cfg = explainability.run_config(name, 'scenes')
+    cfg = explainability.run_config(name, 'scenes', SCENES)
     assert cfg.model.test_cfg.explainer == name
     assert cfg.model.test_cfg.maps
     assert cfg.test_evaluator == dict(type='ExplainabilityMetric')
 
 
 def test_a_surgery_that_reads_a_second_tower_has_one():
-    assert explainability.run_config('proxyclip', 'scenes').model.guide.type == 'DINOViT'
-    assert 'guide' not in explainability.run_config('legrad', 'scenes').model
+    assert explainability.run_config('proxyclip', 'scenes', SCENES).model.guide.type == 'DINOViT'
+    assert 'guide' not in explainability.run_config('legrad', 'scenes', SCENES).model
 
 
 def test_the_tool_runs_every_explainer_that_is_no_surgery():
@@ -39,6 +41,16 @@ def test_cells_are_the_grid_and_their_files_have_no_colon(tmp_path):
     assert planned[1].path(tmp_path) == tmp_path / 'scenes' / 'clip-released.json'
 
 
+def test_a_data_set_of_ones_own_is_a_config_file(tmp_path):
+    path = tmp_path / 'my_scenes.py'
+    path.write_text(
+        f"_base_ = '{explain_data_sets.shipped()['scenes']}'\ntest_dataloader = dict(batch_size=3)\n"
+    )
+    (run,) = explainability.plan(['rclip'], [str(path)])
+    assert str(run) == 'rclip on my_scenes'
+    assert run.cfg.test_dataloader.batch_size == 3
+
+
 @pytest.mark.parametrize(
     ('explainers', 'names', 'roots', 'message'),
     [
@@ -46,8 +58,12 @@ def test_cells_are_the_grid_and_their_files_have_no_colon(tmp_path):
         (['legrad'], ['scones'], [], "unknown data set 'scones'; take one of: .*scenes, voc"),
         (['legrad'], ['scenes'], ['data'], "got --data-root 'data'; write NAME=DIR"),
         (['legrad'], ['scenes'], ['scones=data'], "unknown data set 'scones'"),
+        (['legrad'], ['./voc.py'], [], r'\./voc\.py has the name of a shipped one, voc: rename'),
     ],
-    ids=['an explainer', 'a data set', 'a folder without a name', 'a folder of no data set'],
+    ids=[
+        *('an explainer', 'a data set', 'a folder without a name', 'a folder of no data set'),
+        'a name that is taken',
+    ],
 )
 def test_mistakes(explainers, names, roots, message):
     with pytest.raises(ValueError, match=message):
@@ -57,14 +73,9 @@ def test_mistakes(explainers, names, roots, message):
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
     """Run the suite on some scenes by four explainers; printed lines are those of `capsys`."""
-    configured = explainability.run_config
-
-    def few(*arguments):
-        cfg = configured(*arguments)
-        cfg.test_dataloader.dataset.indices = 3
-        return cfg
-
-    monkeypatch.setattr(explainability, 'run_config', few)
+    few = deepcopy(SCENES)
+    few.test_dataloader.dataset.indices = 3
+    monkeypatch.setattr(explainability, 'config_of', lambda name: few)
 
     def call(name: str, **options) -> list[str]:
         planned = explainability.plan(NAMES, ['scenes'])
