@@ -20,7 +20,7 @@ from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
-from .common import add_debug_option, add_import_option, folder, path
+from .common import add_config_options, add_debug_option, add_import_option, folder, path
 
 # The shipped rows of `EXPLAINERS` that are no surgery's; not imported, since --help must not import torch.
 BASELINES = (
@@ -71,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--one-by-one', action='store_true', help='no shared pass')
     parser.add_argument('--tables', action='store_true', help='run nothing, write the tables')
     parser.add_argument('--check', action='store_true', help='fail if tables differ from the results')
+    add_config_options(parser)
     add_import_option(parser)
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
@@ -89,6 +90,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
         ImportError: MMSeg is not installed.
     """
     require_mmseg()
+    from ..evaluation.configs import parse_options
     from ..leaderboard import explain_pages, explainability
 
     import_files(arguments.imports)
@@ -97,8 +99,14 @@ def act(arguments: argparse.Namespace) -> list[str]:
         return []
     failed: list[str] = []
     if not arguments.tables:
+        planned = explainability.plan(
+            arguments.explainers,
+            arguments.data_sets,
+            arguments.data_root,
+            parse_options(arguments.cfg_options),
+        )
         failed = explainability.run_suite(
-            explainability.plan(arguments.explainers, arguments.data_sets, arguments.data_root),
+            planned,
             arguments.out,
             arguments.work_dir,
             arguments.processes,

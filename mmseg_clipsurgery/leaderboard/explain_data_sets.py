@@ -4,7 +4,9 @@ scenes, voc, ...      configs/explain/clipsurgery_<name>.py
 ./my_data.py          a whole config: model with test_cfg.maps, data set, a metric of explanation; its name is `my_data`
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -29,8 +31,12 @@ def name_of(data_set: str) -> str:
     return name
 
 
-def config_of(data_set: str) -> Config:
+def config_of(data_set: str, options: Mapping[str, Any] | None = None) -> Config:
     """The config of a data set's maps: a shipped one's by its name, an own one's by its file.
+
+    Args:
+        data_set: a name or a file.
+        options: changes by dotted key.
 
     Raises:
         ValueError, FileNotFoundError: there is none, or it can't be read.
@@ -38,7 +44,7 @@ def config_of(data_set: str) -> Config:
     if not is_file_name(data_set) and data_set not in shipped():
         known = ', '.join(sorted(shipped()))
         raise ValueError(f'unknown data set {data_set!r}; take one of: {known}, or a config file of your own')
-    return read_config(data_set if is_file_name(data_set) else shipped()[data_set])
+    return read_config(data_set if is_file_name(data_set) else shipped()[data_set], options)
 
 
 def shipped() -> dict[str, Path]:

@@ -11,7 +11,7 @@ A file with the key of its cell today is done; any other is run again. Cells of 
 images (`passes`), at the end of which their results are kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -81,19 +81,25 @@ class Run:
         )
 
 
-def plan(explainers: Sequence[str], given: Sequence[str], roots: Sequence[str] = ()) -> list[Run]:
+def plan(
+    explainers: Sequence[str],
+    given: Sequence[str],
+    roots: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> list[Run]:
     """The runs of a grid, data set by data set.
 
     Args:
         explainers: names of `EXPLAINERS`.
         given: names of data sets, or config files of the user's own.
         roots: folders of data sets, each 'NAME=DIR'.
+        options: changes of every config, by dotted key.
 
     Raises:
         ValueError, FileNotFoundError: an unknown name, or a file that can't be used.
     """
-    configs = {name_of(one): config_of(one) for one in given}
-    folders = named_folders(roots, config_of)
+    configs = {name_of(one): config_of(one, options) for one in given}
+    folders = named_folders(roots, partial(check_asked, configs))
     runs = []
     for data_set, cfg in configs.items():
         if data_set in folders:
@@ -103,6 +109,14 @@ def plan(explainers: Sequence[str], given: Sequence[str], roots: Sequence[str] =
             own = run_config(explainer, data_set, cfg)
             runs.append(Run(explainer, data_set, own, Key(settings_key(own), data)))
     return runs
+
+
+def check_asked(names: Iterable[str], name: str) -> None:
+    """Refuse a folder for a data set that is not run. Raises ValueError."""
+    if name not in names:
+        raise ValueError(
+            f'got a folder for the data set {name!r}, which is not run; run are: {", ".join(names)}'
+        )
 
 
 def run_config(explainer: str, data_set: str, cfg: Config) -> Config:

@@ -46,9 +46,11 @@ def test_a_data_set_of_ones_own_is_a_config_file(tmp_path):
     path.write_text(
         f"_base_ = '{explain_data_sets.shipped()['scenes']}'\ntest_dataloader = dict(batch_size=3)\n"
     )
-    (run,) = explainability.plan(['rclip'], [str(path)])
+    options = {'test_dataloader.dataset.indices': 2}
+    (run,) = explainability.plan(['rclip'], [str(path)], ['my_scenes=elsewhere'], options)
     assert str(run) == 'rclip on my_scenes'
-    assert run.cfg.test_dataloader.batch_size == 3
+    loader = run.cfg.test_dataloader
+    assert (loader.batch_size, loader.dataset.indices, loader.dataset.data_root) == (3, 2, 'elsewhere')
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_data_set_of_ones_own_is_a_config_file(tmp_path):
         (['legrod'], ['scenes'], [], "unknown explainer 'legrod'"),
         (['legrad'], ['scones'], [], "unknown data set 'scones'; take one of: .*scenes, voc"),
         (['legrad'], ['scenes'], ['data'], "got --data-root 'data'; write NAME=DIR"),
-        (['legrad'], ['scenes'], ['scones=data'], "unknown data set 'scones'"),
+        (['legrad'], ['scenes'], ['scones=data'], "data set 'scones', which is not run; run are: scenes"),
         (['legrad'], ['./voc.py'], [], r'\./voc\.py has the name of a shipped one, voc: rename'),
     ],
     ids=[
@@ -75,7 +77,7 @@ def suite(tmp_path, monkeypatch):
     """Run the suite on some scenes by four explainers; printed lines are those of `capsys`."""
     few = deepcopy(SCENES)
     few.test_dataloader.dataset.indices = 3
-    monkeypatch.setattr(explainability, 'config_of', lambda name: few)
+    monkeypatch.setattr(explainability, 'config_of', lambda name, options=None: few)
 
     def call(name: str, **options) -> list[str]:
         planned = explainability.plan(NAMES, ['scenes'])
