@@ -111,19 +111,24 @@ def ap_table(by_data_set: Mapping[str, Results]) -> str:
 
 
 def published_table(results: Results) -> str:
-    """What was published, by whom, whether it can be compared, and our figure of the same explainer and data set."""
-    ours = {(result['run']['explainer'], result['run']['data_set']): result for result in results}
+    """What was published, by whom, whether it can be compared, and our figure of the same explainer, data and tower."""
+    ours = {
+        (result['run']['explainer'], result['run']['data_set'], tower_of(result)): result
+        for result in results
+    }
     lines = []
     for row in json.loads(PUBLISHED.read_text(encoding='utf-8'))['rows']:
-        own = ours.get((row['explainer'], row['data_set']), {'metrics': {}})
-        lines.append(
-            [
-                *(row['title'], row['data'], row['figure'], row['source'], row['comparable']),
-                *(str(row['published']), stated(own['metrics'].get(row['metric']), 2)),
-            ]
-        )
+        own = ours.get((row['explainer'], row['data_set'], row['tower']))
+        figure = '' if own is None else stated(own['metrics'].get(row['metric']), 2) + noted(own)
+        cells = row['title'], row['data'], row['figure'], row['source'], row['comparable'], row['published']
+        lines.append([*map(str, cells), figure])
     heads = ['explainer', 'data set, tower', 'figure', 'source', 'comparable']
     return markdown(heads, ['published', 'this project'], lines)
+
+
+def tower_of(result: Mapping[str, Any]) -> str:
+    """The tower of a result as ARCH:PRETRAINED."""
+    return f'{result["protocol"].get("arch")}:{result["protocol"].get("pretrained")}'
 
 
 def csv_table(results: Results) -> str:

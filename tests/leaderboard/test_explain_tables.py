@@ -82,15 +82,29 @@ def test_ap_over_data_sets():
     ]
 
 
-def test_our_figure_stands_beside_the_published_one():
-    own = explained.result('clip', data_set='context59')
+PUBLISHED_TOWER = {'arch': 'ViT-B-16', 'pretrained': 'openai'}
+
+
+def beside(**protocol) -> dict[tuple[str, str, str], str]:
+    """(explainer, figure, published) -> what stands beside, of a result of raw CLIP."""
+    own = explained.result('clip', data_set='context59', protocol=protocol)
     lines = rows(explain_tables.published_table([own]))[1:]
-    beside = {(line[0], line[2], line[5]): line[6] for line in lines}
-    assert beside['raw CLIP', 'map mIoU', '15.76'] == '60.50'
-    assert beside['raw CLIP', 'mSC', '-16.73'] == '-3.20'
-    assert beside['CLIP Surgery', 'map mIoU', '46.28'] == ''
-    assert beside['LeGrad', 'p-mIoU', '48.4'] == ''
     assert all(line[3] and line[4].startswith(('yes', 'in part', 'no')) for line in lines)
+    return {(line[0], line[2], line[5]): line[6] for line in lines}
+
+
+def test_our_figure_stands_beside_the_published_one():
+    found = beside(**PUBLISHED_TOWER)
+    assert found['raw CLIP', 'map mIoU', '15.76'] == '60.50'
+    assert found['raw CLIP', 'mSC', '-16.73'] == '-3.20'
+    assert found['CLIP Surgery', 'map mIoU', '46.28'] == ''
+    assert found['LeGrad', 'p-mIoU', '48.4'] == ''
+
+
+def test_a_figure_of_other_images_is_marked_there_and_one_of_another_tower_left_out():
+    part = beside(**PUBLISHED_TOWER, dataset='PascalVOCDataset', images=100)
+    assert part['raw CLIP', 'mSC', '-16.73'] == '-3.20 (100 of 1449 images)'
+    assert not any(beside(arch='ViT-L-14', pretrained='openai').values())
 
 
 def test_every_figure_has_a_line():
