@@ -31,7 +31,7 @@ from ..protocols.settings import entries, method_settings
 from .cells import shared_protocol
 from .completeness import images_note
 from .explain_data_sets import config_of, name_of
-from .explain_tables import leading
+from .explain_tables import leading, stated
 from .keys import Key, data_of, settings_key
 from .passes import groups, outcomes, run_together
 from .suites import named_folders
@@ -61,8 +61,8 @@ class Run:
     def is_done(self, folder: Path) -> bool:
         """Whether its result is there and of today's settings and data, which is printed."""
         try:
-            stated = read_json(self.path(folder))['run']
-            done = stated['explainer'] == self.explainer and self.key.agrees(stated)
+            kept = read_json(self.path(folder))['run']
+            done = kept['explainer'] == self.explainer and self.key.agrees(kept)
         except (OSError, ValueError, KeyError, TypeError):  # a damaged one is run again
             done = False
         if done:
@@ -70,15 +70,17 @@ class Run:
         return done
 
     def keep(self, folder: Path, results: Mapping[str, Any], passes: float | None) -> None:
-        """Write its result, and print its figure; passes: its cost."""
-        stated = dict(explainer=self.explainer, data_set=self.data_set, **self.key.stated())
-        written = {'run': stated, 'cost': passes, **results, 'protocol': shared_protocol(results)}
-        write_results(self.path(folder), written)
+        """Write its result, and print its figure; passes: its cost.
+
+        Raises:
+            ValueError: it has no figure that leads.
+        """
         lead, note = leading(results['metrics']), images_note(results)
-        print(
-            f'{self}: {lead} {results["metrics"][lead]:.2f}' + (f' ({note})' if note else ''),
-            flush=True,
-        )
+        known = dict(explainer=self.explainer, data_set=self.data_set, **self.key.stated())
+        written = {'run': known, 'cost': passes, **results, 'protocol': shared_protocol(results)}
+        write_results(self.path(folder), written)
+        figure = stated(results['metrics'][lead], 2) or 'of no pair'
+        print(f'{self}: {lead} {figure}' + (f' ({note})' if note else ''), flush=True)
 
 
 def plan(
@@ -164,11 +166,15 @@ def run_suite(
         run_some = partial(run_together, folder=work_dir / data_set, processes=processes, imports=imports)
         for group in groups({name: run.cfg for name, run in runs.items()}, one_by_one):
             for name, found in outcomes(group, run_some, debug):
-                if isinstance(found, Exception):
-                    failed.append(f'{runs[name]}: {sentence(found) or type(found).__name__}')
-                else:
+                try:
+                    if isinstance(found, Exception):
+                        raise found
                     tower = tower or MODELS.build(runs[name].cfg.model.backbone)
                     runs[name].keep(out, found, cost_on(tower, runs[name].explainer))
+                except Exception as error:  # as in `outcomes`: the others go on
+                    if debug:
+                        raise
+                    failed.append(f'{runs[name]}: {sentence(error) or type(error).__name__}')
     return failed
 
 

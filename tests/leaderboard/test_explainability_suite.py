@@ -110,18 +110,40 @@ def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite
     assert again['metrics'] == shared['legrad']['metrics']
 
 
-@pytest.mark.slow
-def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeypatch):
-    def broken(cfgs, folder, processes, imports):
-        if 'clip' in cfgs:
-            raise ValueError('no such\nmask')
-        return {name: explained.result(name) for name in cfgs}
+@pytest.fixture
+def pretended(suite, monkeypatch):
+    """The suite over results that are given by name, or made by `explained.result`."""
 
-    monkeypatch.setattr(explainability, 'run_together', broken)
+    def call(given: dict) -> list[str]:
+        def run(cfgs, folder, processes, imports):
+            for name in cfgs:
+                if isinstance(given.get(name), Exception):
+                    raise given[name]
+            return {name: given.get(name, explained.result(name)) for name in cfgs}
+
+        monkeypatch.setattr(explainability, 'run_together', run)
+        return suite('out')
+
     monkeypatch.setattr(explainability, 'cost_on', lambda tower, name: None)
     monkeypatch.setattr(explainability, 'MODELS', SimpleNamespace(build=lambda config: 'a tower'))
-    assert suite('out') == ['clip on scenes: no such mask']
-    assert len(list((tmp_path / 'out/scenes').iterdir())) == 3
+    return call
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_go_on(pretended, tmp_path):
+    other = explained.result('legrad', metrics={'mIoU': 50.0})
+    assert pretended({'clip': ValueError('no such\nmask'), 'legrad': other}) == [
+        'clip on scenes: no such mask',
+        'legrad on scenes: the evaluator gives mIoU and no AP: set test_evaluator to ExplainabilityMetric or '
+        'PointExplainabilityMetric',
+    ]
+    assert len(list((tmp_path / 'out/scenes').iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_a_run_whose_masks_all_fill_their_images_is_kept(pretended, capsys):
+    assert pretended({'clip': explained.result('clip', None)}) == []
+    assert 'clip on scenes: AP of no pair\n' in capsys.readouterr().out
 
 
 def test_a_second_tower_has_no_cost():
