@@ -9,6 +9,8 @@ needs a threshold, and no rising function of the values changes them. Bins in pl
 
 import numpy as np
 
+from .average_precision import precision_at
+
 
 def pixel_ranking(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
     """AP and AUROC of one map.
@@ -23,6 +25,5 @@ def pixel_ranking(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]
     own, others = np.sort(values[inside]), np.sort(values[~inside])
     below = np.searchsorted(others, own, side='left')
     not_above = np.searchsorted(others, own, side='right')
-    hits = len(own) - np.searchsorted(own, own, side='left')
-    precision = hits / (hits + len(others) - below)
-    return float(precision.mean()), float((below + not_above).mean() / 2 / len(others))
+    area = (below + not_above).mean() / 2 / len(others)
+    return float(precision_at(own, others).mean()), float(area)
