@@ -4,7 +4,7 @@ Paper: A Closer Look at the Explainability of Contrastive Language-Image Pre-tra
 Command: python tools/test.py configs/explain/clipsurgery_scenes.py
 Architecture surgery alone: --cfg-options model.decode_head.similarity=cosine
 Feature surgery alone: --cfg-options model.backbone.surgery=clip; raw CLIP: both
-Expected: the table of docs/explain.md, which is made from results of this command.
+Expected: the row clip_surgery:released of docs/explain.md; clip_surgery, clip:released and clip are the other three.
 """
 
 _base_ = '../clipsurgery_scenes.py'

@@ -1,13 +1,14 @@
-"""Who explains best: every method, with and without feature surgery, and other explainers, judged by their maps.
+"""Who explains best: explainers x data sets, judged by a panel of metrics of their maps.
 
-    python tools/explain.py                                     the embedded scenes, and the table of docs/explain.md
-    python tools/explain.py --data-set voc --data-root DIR      PASCAL VOC 2012, with the real weights
-    python tools/explain.py --import my_method.py --methods mine clip_surgery --explainers legrad
-    python tools/explain.py --check                             does the table agree with the results?
+    python tools/explain.py                                            every explainer on the embedded scenes
+    python tools/explain.py --data-sets voc --data-root voc=DIR        PASCAL VOC 2012, with the real weights
+    python tools/explain.py --import my_method.py --explainers mine mine:released legrad
+    python tools/explain.py --check --page docs/explain.md             do tables and page agree with the results?
 
-A run whose result is there is left out; the others share one pass over the images, in which CLIP is read once for all
-of them. The figures are those of one run after the other, which --one-by-one makes. A run that fails is named and the
-others go on; the exit code is then 1. See `leaderboard.explainability`.
+A cell whose result is there is left out; the others of a data set share one pass over the images, in which CLIP is read
+once for all of them. The figures are those of one run after the other, which --one-by-one makes. A run that fails is
+named and the others go on; the exit code is then 1. Results, tables and a picture go to --out. See
+`leaderboard.explainability`.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
-from .common import add_debug_option, add_import_option, folder, path
+from .common import add_config_options, add_debug_option, add_import_option, folder, path
 
 # The shipped rows of `EXPLAINERS` that are no surgery's; not imported, since --help must not import torch.
 BASELINES = (
@@ -36,27 +37,41 @@ BASELINES = (
 )
 
 
+def usual_explainers() -> list[str]:
+    """Those that any ViT can be explained by: surgeries by cosine and by feature surgery, then the others."""
+    surgeries = methods_of_any_tower()
+    return [*(name + form for name in surgeries for form in ('', ':released')), *BASELINES]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is missing and write the table; the exit code."""
+    """Run what is missing and write the tables; the exit code."""
     parser = argparse.ArgumentParser(prog='explain', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('--data-set', choices=('scenes', 'voc'), default='scenes')
-    parser.add_argument('--methods', nargs='+', default=methods_of_any_tower(), metavar='METHOD')
+    parser.add_argument(
+        '--data-sets',
+        nargs='+',
+        default=['scenes'],
+        metavar='NAME',
+        help='of configs/explain, or a config file of your own; default: scenes',
+    )
     parser.add_argument(
         '--explainers',
-        nargs='*',
-        default=list(BASELINES),
+        nargs='+',
+        default=usual_explainers(),
         metavar='NAME',
-        help=f'other explainers (default: {", ".join(BASELINES)})',
+        help=f'or your own; default: {", ".join(usual_explainers())}',
     )
-    parser.add_argument('--data-root', type=path, help="in place of the config's")
-    parser.add_argument('--out', type=folder, default=Path('results/explain'), help='folder of results')
-    parser.add_argument('--work-dir', type=folder, default=Path('work_dirs/explain'), help='folder of logs')
+    parser.add_argument('--data-root', nargs='+', default=[], metavar='NAME=DIR', help='folders of data sets')
     parser.add_argument(
-        '--page', type=path, default=Path('docs/explain.md'), help='text that holds the table'
+        '--out', type=folder, default=Path('results/explain'), help='folder of results and tables'
     )
-    parser.add_argument('--check', action='store_true', help='fail if the page differs from the results')
+    parser.add_argument('--work-dir', type=folder, default=Path('work_dirs/explain'), help='folder of logs')
+    parser.add_argument('--page', type=path, help='a text whose blocks <!-- table: NAME --> hold tables')
+    parser.add_argument('--processes', type=int, default=0, metavar='N', help='0: in this process')
     parser.add_argument('--one-by-one', action='store_true', help='no shared pass')
+    parser.add_argument('--tables', action='store_true', help='run nothing, write the tables')
+    parser.add_argument('--check', action='store_true', help='fail if tables differ from the results')
+    add_config_options(parser)
     add_import_option(parser)
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
@@ -71,24 +86,33 @@ def act(arguments: argparse.Namespace) -> list[str]:
     """What the command line asks for; a line for each run that failed.
 
     Raises:
-        ValueError, FileNotFoundError: a user's mistake, or with --check a page that differs.
+        ValueError, FileNotFoundError: a user's mistake, or with --check a table that differs.
         ImportError: MMSeg is not installed.
     """
     require_mmseg()
-    from ..leaderboard import explainability
+    from ..evaluation.configs import parse_options
+    from ..leaderboard import explain_pages, explainability
 
     import_files(arguments.imports)
+    if arguments.check:
+        explain_pages.check(arguments.out, arguments.page)
+        return []
     failed: list[str] = []
-    if not arguments.check:
+    if not arguments.tables:
+        planned = explainability.plan(
+            arguments.explainers,
+            arguments.data_sets,
+            arguments.data_root,
+            parse_options(arguments.cfg_options),
+        )
         failed = explainability.run_suite(
-            arguments.methods,
-            arguments.data_set,
+            planned,
             arguments.out,
             arguments.work_dir,
-            arguments.data_root,
-            arguments.one_by_one,
+            arguments.processes,
+            arguments.imports,
             arguments.debug,
-            arguments.explainers,
+            arguments.one_by_one,
         )
-    explainability.write_page(arguments.page, arguments.out, arguments.data_set, arguments.check)
+    explain_pages.write_tables(arguments.out, arguments.page)
     return failed

@@ -3,7 +3,8 @@
     MODELS      towers, text encoder, head, preprocessor, segmentor, recogniser, test-time augmentation
     DATASETS    scenes, VOC20, COCO-Object, COCO's things, ADE20K-847, Context-459, ImageNet-S, NUS-WIDE, Open Images
     TRANSFORMS  LoadDeepAnnotations, LoadPoints
-    METRICS     SegmentationMetric, ExplainabilityMetric, RecognitionMAP          EVALUATOR    VariantsEvaluator
+    METRICS     SegmentationMetric, ExplainabilityMetric, PointExplainabilityMetric, RecognitionMAP
+    EVALUATOR   VariantsEvaluator
     HOOKS       ProgressHook, SavePicturesHook, HeatMapsHook, NameUnreadableFilesHook
 
 No other module imports a module for this effect alone.
@@ -16,12 +17,12 @@ from .. import models
 from ..datasets import deep_labels, image_labels, loading, points, public, scenes
 from . import variants_evaluator
 from .hooks import heat_maps, pictures, progress, unreadable_files
-from .metrics import explainability, recognition_map, segmentation
+from .metrics import explainability, point_labels, recognition_map, segmentation
 
 REGISTERING = (
     models,
     *(deep_labels, image_labels, loading, points, public, scenes),
     *(heat_maps, pictures, progress, unreadable_files),
-    *(explainability, recognition_map, segmentation),
+    *(explainability, point_labels, recognition_map, segmentation),
     variants_evaluator,
 )

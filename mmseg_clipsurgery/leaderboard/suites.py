@@ -6,8 +6,9 @@ was finished.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def plan(
         ValueError, FileNotFoundError: an unknown name, or a file that can't be used.
     """
     names = read_data_sets(data_sets)
-    folders = data_roots(roots)
+    folders = named_folders(roots, partial(entry, 'data_sets'))
     planned: list[PlannedRun] = []
     data: dict[str, Any] = {}
     for cell in cells(methods, names, backbones):
@@ -64,22 +65,26 @@ def plan(
     return planned
 
 
-def data_roots(given: Sequence[str]) -> dict[str, str]:
+def named_folders(given: Sequence[str], check: Callable[[str], object]) -> dict[str, str]:
     """Data set -> folder, from NAME=DIR.
+
+    Args:
+        given: each 'NAME=DIR'.
+        check: refuses an unknown data set.
 
     Raises:
         ValueError: not of that form, or an unknown data set.
     """
-    roots = {}
+    folders = {}
     for text in given:
         name, sign, folder = text.partition('=')
         if not sign:
             raise ValueError(
                 f'got --data-root {text!r}; write NAME=DIR, such as voc21=data/VOCdevkit/VOC2012'
             )
-        entry('data_sets', name)
-        roots[name] = folder
-    return roots
+        check(name)
+        folders[name] = folder
+    return folders
 
 
 def run_suite(

@@ -4,17 +4,12 @@
 block and differentiate one token alone.
 """
 
-from collections.abc import Callable
-
 import tiny
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
+from mmseg_clipsurgery.explainers.cost import cost
 from mmseg_clipsurgery.explainers.table import EXPLAINERS
 
 import pytest
-import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 # 12 blocks on 197 tokens as ViT-B/16, of a quarter of its width.
 ARCH = tiny.changed(
@@ -33,33 +28,10 @@ LIMITS = {
 }
 
 
-class Operations(TorchDispatchMode):
-    """Counts the operations of matrix products, convolutions and attention by torch's own formulas."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = func(*args, **(kwargs or {}))
-        if count := flop_registry.get(func._overloadpacket):
-            self.total += count(*args, **(kwargs or {}), out_val=found)
-        return found
-
-
-def operations(action: Callable[[], object]) -> int:
-    """Operations of an action; attention as its matrix products, since a CPU's fused one has no formula."""
-    with Operations() as counter, sdpa_kernel(SDPBackend.MATH):
-        action()
-    return counter.total
-
-
 def costs(arch) -> dict[str, float]:
     """Of each explainer, in units of a pass of the tower."""
     tower = CLIPSurgeryViT(arch, surgery='clip')
-    image, texts = torch.randn(1, 3, 224, 224), torch.randn(3, arch['embed_dim'])
-    unit = operations(lambda: tower(image))
-    return {
-        name: operations(lambda name=name: EXPLAINERS[name](tower, image, texts)) / unit for name in LIMITS
-    }
+    return {name: cost(EXPLAINERS[name], tower) for name in LIMITS}
 
 
 @pytest.mark.slow

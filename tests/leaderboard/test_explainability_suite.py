@@ -1,96 +1,87 @@
-"""The suite of explainability: its runs, the order of its table, own methods."""
+"""The suite of explainability: its cells and their configs, one pass, what is there, what fails."""
 
 import json
 import re
+from copy import deepcopy
+from types import SimpleNamespace
 
-from mmseg_clipsurgery.cli.explain import BASELINES
-from mmseg_clipsurgery.explainers.table import EXPLAINERS
-from mmseg_clipsurgery.leaderboard import explainability
+import explained
+from mmseg_clipsurgery.cli.explain import BASELINES, usual_explainers
+from mmseg_clipsurgery.explainers.table import EXPLAINERS, explainer_named
+from mmseg_clipsurgery.leaderboard import explain_data_sets, explainability
 
 import pytest
 
 pytestmark = pytest.mark.mmseg
-METRICS = {'map_mIoU': 70.126, 'threshold': 0.5, 'mSC': -3.2, 'pairs': 7.0}
+SCENES = explain_data_sets.config_of('scenes')
+NAMES = ['clip', 'clip_surgery:released', 'legrad', 'attention']
 
 
-def result(method: str, similarity: str) -> dict:
-    return {'run': {'method': method, 'similarity': similarity}, 'metrics': METRICS, 'protocol': {}}
-
-
-def test_rows_are_in_the_order_of_the_leaderboard():
-    given = [
-        result('mine', 'cosine'),
-        result('clip_surgery', 'released'),
-        result('clip', 'released'),
-        result('clip', 'cosine'),
-    ]
-    rows = explainability.explain_table(given).splitlines()[2:]
-    assert [row.split('|')[1:3] for row in rows] == [
-        [' CLIP ', ' cosine '],
-        [' CLIP ', ' feature surgery '],
-        [' CLIP Surgery ', ' feature surgery '],
-        [' mine ', ' cosine '],
-    ]
-    assert '70.13 | 0.50 | -3.20 | 7 |' in rows[0]
-
-
-def test_a_result_of_a_part_of_the_images_is_marked():
-    part = {**result('clip', 'cosine'), 'protocol': {'dataset': 'PascalVOCDataset', 'images': 100}}
-    (row,) = explainability.explain_table([part]).splitlines()[2:]
-    for figure in ('70.13', '0.50', '-3.20', '7'):
-        assert f'| {figure} (100 of 1449 images) |' in row
-
-
-def test_a_run_has_its_surgery_and_similarity():
-    cfg = explainability.run_config('sclip', 'released', 'scenes')
-    assert cfg.model.backbone.surgery == dict(name='sclip')
-    assert cfg.model.decode_head.similarity == 'released'
+@pytest.mark.parametrize('name', ['legrad', 'sclip:released'])
+def test_a_run_has_the_maps_of_its_explainer(name):
+    cfg = explainability.run_config(name, 'scenes', SCENES)
+    assert cfg.model.test_cfg.explainer == name
     assert cfg.model.test_cfg.maps
     assert cfg.test_evaluator == dict(type='ExplainabilityMetric')
 
 
-def test_explainers_stand_below_the_methods():
-    given = [result('legrad', ''), result('rollout', ''), result('clip', 'cosine'), result('norms', '')]
-    rows = explainability.explain_table(given).splitlines()[2:]
-    titles = [row.split('|')[1].strip() for row in rows]
-    assert titles == ['CLIP', 'attention rollout', 'LeGrad, last 2 blocks', 'norms']
-
-
-def test_a_run_of_an_explainer():
-    cfg = explainability.run_config('legrad', '', 'scenes')
-    assert cfg.model.test_cfg.explainer == 'legrad'
-    assert cfg.model.test_cfg.maps
-    with pytest.raises(ValueError, match="unknown explainer 'legrod'"):
-        explainability.run_config('legrod', '', 'scenes')
-    names = {name: explainability.Run(name, '', cfg).name for name in ('legrad', 'clip:paper')}
-    assert names == {'legrad': 'legrad', 'clip:paper': 'clip-paper'}
+def test_a_surgery_that_reads_a_second_tower_has_one():
+    assert explainability.run_config('proxyclip', 'scenes', SCENES).model.guide.type == 'DINOViT'
+    assert 'guide' not in explainability.run_config('legrad', 'scenes', SCENES).model
 
 
 def test_the_tool_runs_every_explainer_that_is_no_surgery():
     assert set(BASELINES) == {'rclip', *(name for name, row in EXPLAINERS.items() if row.surgery is None)}
+    assert all(explainer_named(name) for name in usual_explainers())
 
 
-def test_an_unknown_method_is_an_error():
-    with pytest.raises(ValueError, match='sclop'):
-        explainability.run_config('sclop', 'cosine', 'scenes')
+def test_cells_are_the_grid_and_their_files_have_no_colon(tmp_path):
+    planned = explainability.plan(['legrad', 'clip:released', 'legrad'], ['scenes', 'scenes'])
+    assert [str(run) for run in planned] == ['legrad on scenes', 'clip:released on scenes']
+    assert planned[1].path(tmp_path) == tmp_path / 'scenes' / 'clip-released.json'
+
+
+def test_a_data_set_of_ones_own_is_a_config_file(tmp_path):
+    path = tmp_path / 'my_scenes.py'
+    path.write_text(
+        f"_base_ = '{explain_data_sets.shipped()['scenes']}'\ntest_dataloader = dict(batch_size=3)\n"
+    )
+    options = {'test_dataloader.dataset.indices': 2}
+    (run,) = explainability.plan(['rclip'], [str(path)], ['my_scenes=elsewhere'], options)
+    assert str(run) == 'rclip on my_scenes'
+    loader = run.cfg.test_dataloader
+    assert (loader.batch_size, loader.dataset.indices, loader.dataset.data_root) == (3, 2, 'elsewhere')
+
+
+@pytest.mark.parametrize(
+    ('explainers', 'names', 'roots', 'message'),
+    [
+        (['legrod'], ['scenes'], [], "unknown explainer 'legrod'"),
+        (['legrad'], ['scones'], [], "unknown data set 'scones'; take one of: .*scenes, voc"),
+        (['legrad'], ['scenes'], ['data'], "got --data-root 'data'; write NAME=DIR"),
+        (['legrad'], ['scenes'], ['scones=data'], "data set 'scones', which is not run; run are: scenes"),
+        (['legrad'], ['./voc.py'], [], r'\./voc\.py has the name of a shipped one, voc: rename'),
+    ],
+    ids=[
+        *('an explainer', 'a data set', 'a folder without a name', 'a folder of no data set'),
+        'a name that is taken',
+    ],
+)
+def test_mistakes(explainers, names, roots, message):
+    with pytest.raises(ValueError, match=message):
+        explainability.plan(explainers, names, roots)
 
 
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
-    """Run the suite on some scenes under two methods; printed lines are those of `capsys`."""
-    configured = explainability.run_config
-
-    def few(*arguments):
-        cfg = configured(*arguments)
-        cfg.test_dataloader.dataset.indices = 3
-        return cfg
-
-    monkeypatch.setattr(explainability, 'run_config', few)
+    """Run the suite on some scenes by four explainers; printed lines are those of `capsys`."""
+    few = deepcopy(SCENES)
+    few.test_dataloader.dataset.indices = 3
+    monkeypatch.setattr(explainability, 'config_of', lambda name, options=None: few)
 
     def call(name: str, **options) -> list[str]:
-        folder, logs = tmp_path / name, tmp_path / f'{name} logs'
-        methods, explainers = ['clip', 'clip_surgery'], ['legrad', 'attention']
-        return explainability.run_suite(methods, 'scenes', folder, logs, explainers=explainers, **options)
+        planned = explainability.plan(NAMES, ['scenes'])
+        return explainability.run_suite(planned, tmp_path / name, tmp_path / f'{name} logs', **options)
 
     return call
 
@@ -102,48 +93,58 @@ def test_one_pass_gives_the_figures_of_one_by_one_and_goes_on_where_it_was(suite
         {path.stem: json.loads(path.read_text()) for path in (tmp_path / name).rglob('*.json')}
         for name in ('shared', 'single')
     )
-    assert sorted(shared) == sorted(single)
-    assert len(shared) == 6
+    assert sorted(shared) == sorted(single) == sorted(name.replace(':', '-') for name in NAMES)
     for name, result in shared.items():
-        assert len(result['one_pass']) == 6
+        assert len(result['one_pass']) == 4
         assert 'one_pass' not in single[name]
-        for part in ('run', 'metrics', 'protocol', 'images'):
+        for part in ('run', 'cost', 'metrics', 'protocol', 'images'):
             assert result[part] == single[name][part], (name, part)
-    assert len({json.dumps(one['metrics']) for one in shared.values()}) == 6  # the cells do differ
-    (tmp_path / 'shared/scenes/clip_released.json').unlink()
+    assert len({json.dumps(one['metrics']) for one in shared.values()}) == 4  # the cells do differ
+    (tmp_path / 'shared/scenes/legrad.json').write_text('{"run": {"explainer": "legrad"}}')  # damaged
     capsys.readouterr()
     assert suite('shared') == []
     said = capsys.readouterr().out.splitlines()
     (line,) = (line for line in said if 'there already' not in line)
-    assert re.fullmatch(r'clip, released: mSC -?\d+\.\d\d \(3 of 200 images\)', line)
-    again = json.loads((tmp_path / 'shared/scenes/clip_released.json').read_text())
-    assert again['metrics'] == shared['clip_released']['metrics']
+    assert re.fullmatch(r'legrad on scenes: AP \d+\.\d\d \(3 of 200 images\)', line)
+    again = json.loads((tmp_path / 'shared/scenes/legrad.json').read_text())
+    assert again['metrics'] == shared['legrad']['metrics']
+
+
+@pytest.fixture
+def pretended(suite, monkeypatch):
+    """The suite over results that are given by name, or made by `explained.result`."""
+
+    def call(given: dict) -> list[str]:
+        def run(cfgs, folder, processes, imports):
+            for name in cfgs:
+                if isinstance(given.get(name), Exception):
+                    raise given[name]
+            return {name: given.get(name, explained.result(name)) for name in cfgs}
+
+        monkeypatch.setattr(explainability, 'run_together', run)
+        return suite('out')
+
+    monkeypatch.setattr(explainability, 'cost_on', lambda tower, name: None)
+    monkeypatch.setattr(explainability, 'MODELS', SimpleNamespace(build=lambda config: 'a tower'))
+    return call
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_named_and_the_others_go_on(suite, tmp_path, monkeypatch):
-    def broken(cfgs, folder):
-        if 'clip_cosine' in cfgs:
-            raise ValueError('no such\nmask')
-        return {name: {'metrics': METRICS, 'protocol': {}} for name in cfgs}
-
-    monkeypatch.setattr(explainability, 'run_together', broken)
-    assert suite('out') == ['clip, cosine: no such mask']
-    assert len(list((tmp_path / 'out/scenes').iterdir())) == 5
-
-
-DAMAGED = {
-    'cut': '{"run": ',
-    'another thing': '[1]',
-    'deep': '[' * 100_000,
-    'no method': '{"run": {}, "metrics": {}}',
-    'no figures': '{"run": {"method": "clip", "similarity": "cosine"}, "metrics": {"map_mIoU": "x"}}',
-}
+def test_a_run_that_fails_is_named_and_the_others_go_on(pretended, tmp_path):
+    other = explained.result('legrad', metrics={'mIoU': 50.0})
+    assert pretended({'clip': ValueError('no such\nmask'), 'legrad': other}) == [
+        'clip on scenes: no such mask',
+        'legrad on scenes: the evaluator gives mIoU and no AP: set test_evaluator to ExplainabilityMetric or '
+        'PointExplainabilityMetric',
+    ]
+    assert len(list((tmp_path / 'out/scenes').iterdir())) == 2
 
 
-@pytest.mark.parametrize('content', DAMAGED.values(), ids=DAMAGED.keys())
-def test_a_damaged_result_is_named(content, tmp_path):
-    path = tmp_path / 'clip_cosine.json'
-    path.write_text(content)
-    with pytest.raises(ValueError, match=r'clip_cosine\.json (is not a readable|holds a)'):
-        explainability.read_result(path)
+@pytest.mark.slow
+def test_a_run_whose_masks_all_fill_their_images_is_kept(pretended, capsys):
+    assert pretended({'clip': explained.result('clip', None)}) == []
+    assert 'clip on scenes: AP of no pair\n' in capsys.readouterr().out
+
+
+def test_a_second_tower_has_no_cost():
+    assert explainability.cost_on(None, 'proxyclip') is None

@@ -24,11 +24,20 @@ def average_precision(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
     """
     result = np.full(scores.shape[1], np.nan)
     for k in np.flatnonzero(present.any(axis=0)):
-        order = np.argsort(-scores[:, k], kind='stable')
-        ranked, hits = -scores[order, k], present[order, k].cumsum()
-        last = np.searchsorted(ranked, ranked, side='right') - 1  # of those with an equal score
-        result[k] = (hits[last] / (last + 1))[present[order, k]].mean()
+        held = present[:, k]
+        result[k] = precision_at(np.sort(scores[held, k]), np.sort(scores[~held, k])).mean()
     return result
+
+
+def precision_at(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Precision "n" down to each score of those that hold a class; equal scores count together.
+
+    Args:
+        own: "n", their scores, rising.
+        others: "m", the scores of those that do not, rising.
+    """
+    hits = len(own) - np.searchsorted(own, own, side='left')
+    return hits / (hits + len(others) - np.searchsorted(others, own, side='left'))
 
 
 def class_rows(classes: Sequence[str], precision: np.ndarray, present: np.ndarray) -> list[dict[str, Any]]:

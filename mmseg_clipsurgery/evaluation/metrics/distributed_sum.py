@@ -3,11 +3,26 @@
 A distributed sampler repeats images until every process has as many. Process r of w owns ceil((N - r) / w) of N
 images, and only the last one it sees can be a repetition; so the last image is kept apart until N is known. Memory
 is two tensors, whatever N.
+
+Sums of floating-point numbers depend on their order, so on the number of processes, in the last digits. Figures are
+added as whole multiples of 2^-40 (`fixed_point`), whose sums do not.
 """
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
+
+UNIT = 2.0**40  # parts of 1: exact to 1e-12, and 8 million ones fit an int64
+
+
+def fixed_point(figures: Tensor) -> Tensor:
+    """Figures as int64, whose sums do not depend on their order; `from_fixed_point` reads a sum of below 8 million."""
+    return (figures.double() * UNIT).round().long()
+
+
+def from_fixed_point(total: Tensor) -> Tensor:
+    """A sum of figures, float64, from the sum of what `fixed_point` gave."""
+    return total.double() / UNIT
 
 
 def images_owned(size: int, rank: int, world: int) -> int:
@@ -32,6 +47,12 @@ class DistributedSum:
             self._sum = self._last if self._sum is None else self._sum + self._last
         self._last = counts
         self.seen += 1
+
+    @property
+    def next_index(self) -> int:
+        """Place in the data set of the image that is added next, where processes take turns as `images_owned` says."""
+        rank, world = get_dist_info()
+        return rank + self.seen * world
 
     def surplus(self, size: int) -> int:
         """How many images this process saw beyond its share of `size`: 0, or 1 for a repetition that fills it up.
