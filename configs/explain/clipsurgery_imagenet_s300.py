@@ -16,4 +16,4 @@ _base_ = [
 ]
 from mmseg_clipsurgery.protocols.settings import map_settings  # noqa: E402
 
-globals().update(map_settings('imagenet_s300'))
+globals().update(map_settings('imagenet_s300', maps='depicted'))

@@ -24,6 +24,7 @@ from mmseg.registry import MODELS
 from ..compatibility import reads_guide
 from ..environment.files import read_json
 from ..environment.mistakes import sentence
+from ..evaluation.configs import set_data_root
 from ..evaluation.results import write_results
 from ..explainers.cost import cost
 from ..explainers.table import explainer_named
@@ -105,7 +106,7 @@ def plan(
     runs = []
     for data_set, cfg in configs.items():
         if data_set in folders:
-            cfg.test_dataloader.dataset.data_root = folders[data_set]
+            set_data_root(cfg, folders[data_set])
         data = data_of(cfg)
         for explainer in dict.fromkeys(explainers):
             own = run_config(explainer, data_set, cfg)

@@ -59,7 +59,8 @@ def test_config_runs(name, tmp_path):
     [
         ('explain', 'context59', 'pairs', {4}),  # images and classes in their masks
         ('explain', 'coco_things', 'pairs', {2}),
-        ('explain', 'imagenet_s50', 'pairs', {2}),
+        ('explain', 'imagenet_s919', 'pairs', {2}),
+        ('explain', 'openimages_points', 'points', {5}),
         ('recognise', 'nus_wide', 'mAP', {50, 75, 100}),  # of two concepts, each in one of two images
     ],
 )

@@ -148,3 +148,11 @@ def test_a_run_whose_masks_all_fill_their_images_is_kept(pretended, capsys):
 
 def test_a_second_tower_has_no_cost():
     assert explainability.cost_on(None, 'proxyclip') is None
+
+
+def test_words_lie_in_the_folder_of_the_data(tmp_path):
+    words = tmp_path / 'points_validation_classes.json'
+    words.write_text('{"Tree": "Tree"}')
+    (run,) = explainability.plan(['clip'], ['openimages_points'], [f'openimages_points={tmp_path}'])
+    assert run.cfg.test_dataloader.dataset.data_root == str(tmp_path)
+    assert run.cfg.model.text_encoder.vocabulary == str(words)
