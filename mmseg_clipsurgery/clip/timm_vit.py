@@ -72,13 +72,13 @@ class CLIPSurgeryTimmViT(TransformerTower):
         return next(self.trunk.patch_embed.parameters()).dtype
 
     def accepts(self, surgery: str | Mapping | Surgery) -> Surgery:
-        row = super().accepts(surgery)
+        row = Surgery.read(surgery)
         if row.each_block is not None and row.constants.get('sinks') == VIT_B16_SINKS:
             raise ValueError(
                 f"the sink channels of {row.name!r} are those of OpenAI's ViT-B/16, {self.label} is {self.title}; give "
                 'own numbers: surgery=dict(name=..., constants=dict(sinks=...))'
             )
-        return row
+        return super().accepts(row)
 
     def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:
         trunk = self.trunk
