@@ -55,8 +55,8 @@ def check_surgery(
         check_blocks(surgery, traces, depth, label)
     if not class_token and reads_class_token(surgery):
         raise ValueError(
-            f'{surgery.name!r} looks at the class token of earlier blocks, and {label} has none; use a surgery that does '
-            "not, such as 'clip_surgery', or a tower with a class token"
+            f'{surgery.name!r} looks at the class token of earlier blocks, and {label} has none; use a surgery '
+            "that does not, such as 'clip_surgery', or a tower with a class token"
         )
     if surgery.each_block is not None and width is not None:
         misfit = PATH_STEPS[surgery.each_block].misfit(surgery.constants, width)

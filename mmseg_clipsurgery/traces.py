@@ -197,7 +197,9 @@ TRACES: dict[str, Trace] = {
         constants=('mid_gain', 'mid_share'),
     ),
     'mean_map': Trace(
-        derive=lambda context: cut(cosines(context.traces['mean'][:, context.rows]), context.constants['floor']),
+        derive=lambda context: cut(
+            cosines(context.traces['mean'][:, context.rows]), context.constants['floor']
+        ),
         needs=('mean',),
         constants=('floor',),
     ),

@@ -27,7 +27,7 @@ from ..explainers.explainer import Explainer
 from ..explainers.table import explainer_named
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
-from ..recognition import classes_kept, recognition_scores, word_presence
+from ..recognition import classes_kept, recognition_scores
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -209,11 +209,10 @@ class SurgeryModel:
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
             all_tokens = self.encoders.tokens(pixels, self.encoders.sizes.recognise)
-            empty = self.encoders.text.embed_words(['']) if queries.empty is None else queries.empty
             found = []
             for photo, tokens in zip(pixels, all_tokens, strict=True):
                 scores = recognition_scores(tokens.cls_token, queries, form, scale)[0].cpu().numpy()
-                presence = word_presence(tokens.cls_token, queries, empty, scale)[0].cpu().numpy()
+                presence = self.encoders.presence(tokens, queries, scale).cpu().numpy()
                 found.append(Recognition(to_uint8(photo), vocabulary.classes, presence, scores))
             return found
 
@@ -350,10 +349,9 @@ class SurgeryModel:
         """Which classes of each photo are kept, "k" bool, None for all: see `segment` for the rule."""
         if min_presence is None:
             return [None] * len(pixels)
-        empty = self.encoders.text.embed_words([''])
         kept: list[Tensor | None] = []
         for tokens in self.encoders.tokens(pixels, self.encoders.sizes.recognise):
-            presence = word_presence(tokens.cls_token, queries, empty, self.encoders.logit_scale)[0]
+            presence = self.encoders.presence(tokens, queries)
             kept.append(classes_kept(presence, min_presence, vocabulary.has_background))
         return kept
 

@@ -13,7 +13,16 @@ from .blocks import merge_heads, split_heads
 from .rotary import Rotary
 
 # The parameters that the blocks below account for, each with a weight and perhaps a bias.
-KNOWN_PARTS = {'norm1', 'norm2', 'attn.qkv', 'attn.q_proj', 'attn.k_proj', 'attn.v_proj', 'attn.norm', 'attn.proj'}
+KNOWN_PARTS = {
+    'norm1',
+    'norm2',
+    'attn.qkv',
+    'attn.q_proj',
+    'attn.k_proj',
+    'attn.v_proj',
+    'attn.norm',
+    'attn.proj',
+}
 KNOWN_PARTS |= {f'mlp.{part}' for part in ('fc1', 'fc1_g', 'fc1_x', 'fc2', 'norm')}
 KNOWN_PARAMETERS = {f'{part}.{kind}' for part in KNOWN_PARTS for kind in ('weight', 'bias')}
 KNOWN_PARAMETERS |= {'attn.q_bias', 'attn.v_bias', 'ls1.gamma', 'ls2.gamma', 'gamma_1', 'gamma_2'}

@@ -22,7 +22,17 @@ from .transformer_tower import TransformerTower
 
 TRUNKS = ('VisionTransformer', 'Eva')
 # The parts of a trunk that are accounted for.
-PARTS = {'cls_token', 'pos_embed', 'patch_embed', 'norm_pre', 'blocks', 'norm', 'attn_pool', 'fc_norm', 'head'}
+PARTS = {
+    'cls_token',
+    'pos_embed',
+    'patch_embed',
+    'norm_pre',
+    'blocks',
+    'norm',
+    'attn_pool',
+    'fc_norm',
+    'head',
+}
 STEM_PATCH = 16  # pixels, of MobileCLIP-B's stem, whose name does not say it
 
 

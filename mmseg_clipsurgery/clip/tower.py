@@ -85,6 +85,12 @@ class ImageTower(nn.Module):
         raise NotImplementedError
 
     @classmethod
+    def patch_of(cls, vision: Mapping[str, Any]) -> int:
+        """Pixels of a patch's side, the longer one, by the `vision_cfg` of a tower of this family."""
+        size = getattr(cls, 'patch', None) or vision.get('patch_size', 16)
+        return size if isinstance(size, int) else max(size)
+
+    @classmethod
     def supported_archs(cls) -> list[str]:
         """Names of open_clip's models whose image tower is of this family."""
         configs = {name: model_config(name) or {} for name in listed_archs()}

@@ -1,4 +1,4 @@
-"""timm's towers (class-token ViTs, SigLIP, Perception Encoder): open_clip's own output, the long way, any size and batch.
+"""timm's towers (ViTs, SigLIP, Perception Encoder): open_clip's own output, the long way, any size and batch.
 
 Each is the published config with small sizes, see `tiny_timm`.
 """
@@ -154,7 +154,8 @@ def test_every_surgery_that_is_allowed(kind, name):
         golden.assert_close(found, torch.cat(parts), 5e-6)
     assert all(map(torch.equal, read(kind, small, surgery), before))
     with torch.no_grad():
-        tokens, texts = tower(kind)(large, surgery=surgery, guide=guide(large)), normalize(tiny.images(3, batch[0].shape[1]))
+        tokens = tower(kind)(large, surgery=surgery, guide=guide(large))
+    texts = normalize(tiny.images(3, batch[0].shape[1]))
     order = [2, 0, 1]
     maps, permuted = (
         grid_logits(tokens, TextQueries(rows, torch.arange(3)), 'released') for rows in (texts, texts[order])

@@ -1,4 +1,4 @@
-"""Tiny CLIPs with timm's towers: open_clip's published configs, of which timm's sizes and the text tower are made small.
+"""Tiny CLIPs with timm's towers: open_clip's published configs with small sizes.
 
 timm decides a tower's sizes by its name, so a name of its own is registered for each: the published function of timm
 with other sizes. Weights are seeded noise, so that no norm, bias or layer scale is what it starts as.
