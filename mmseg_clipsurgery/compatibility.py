@@ -103,8 +103,8 @@ def check_feedback(feedback: object | None, surgery: Surgery) -> None:
 
 def reads_class_token(surgery: Surgery) -> bool:
     """Whether a surgery's maps of tokens or traces look at the class token."""
-    maps = [TOKEN_MAPS[name] for read in surgery.reads for name in (*read.before, *read.after)]
-    return any(row.class_token for row in (*maps, *(TRACES[name] for name in surgery.traces())))
+    maps = (TOKEN_MAPS[name].class_token for read in surgery.reads for name in (*read.before, *read.after))
+    return any(maps) or any(TRACES[name].class_token for name in surgery.traces())
 
 
 def reads_guide(surgery: Surgery) -> bool:

@@ -36,6 +36,7 @@ from .devices import check_device
 from .encoders import Encoders
 from .images import Images, read_images
 from .input_sizes import whole_patches, with_short_side
+from .one_or_many import one_or_many
 from .patch_attention import patch_attention
 from .pixels import Pixels, to_uint8
 from .reading import DEFAULT, Reading
@@ -81,7 +82,7 @@ class SurgeryModel:
         """The same towers under another surgery. Raises ValueError as `load`."""
         return SurgeryModel(self.encoders.with_surgery(surgery), self.reading)
 
-    @torch.no_grad()
+    @one_or_many
     def segment(
         self,
         images: Images,
@@ -144,7 +145,7 @@ class SurgeryModel:
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def heatmaps(
         self,
         images: Images,
@@ -189,7 +190,7 @@ class SurgeryModel:
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def recognise(
         self,
         images: Images,
@@ -218,7 +219,7 @@ class SurgeryModel:
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def points(
         self,
         images: Images,
@@ -250,7 +251,7 @@ class SurgeryModel:
             results.append(Points(to_uint8(photo), text, xy.numpy(), labels.numpy(), mean.numpy()))
         return results if batch else results[0]
 
-    @torch.no_grad()
+    @one_or_many
     def explain_text(
         self, images: Images, sentence: str | Sequence[str], *, method: RelevanceMethod = 'leave_out'
     ) -> TextExplanation | list[TextExplanation]:
@@ -274,7 +275,7 @@ class SurgeryModel:
             results.append(TextExplanation(to_uint8(photo), text, tuple(words), *arrays, method))
         return results if batch else results[0]
 
-    @torch.no_grad()
+    @one_or_many
     def attention(
         self, images: Images, xy: tuple[int, int], *, block: int = -1
     ) -> PatchAttention | list[PatchAttention]:

@@ -44,7 +44,7 @@ class PooledViT(CLIPSurgeryTimmViT):
 def check_pool(pool: nn.Module | None, label: str) -> None:
     """Refuse another pool than that of one learned query. Raises ValueError."""
     parts = set() if pool is None else {name.partition('.')[0] for name, _ in pool.named_parameters()}
-    if parts != POOL_PARTS or pool.latent_len != 1 or pool.pool != 'token':
+    if pool is None or parts != POOL_PARTS or pool.latent_len != 1 or pool.pool != 'token':
         raise ValueError(
             f'{label} has no attention pool of one query ({", ".join(sorted(parts)) or "none"}), which is what is read'
         )
