@@ -29,17 +29,6 @@ REVEALED = [
 ]
 # Large packages whose types are not asked about.
 OTHERS = ('torch', 'PIL', 'cv2', 'huggingface_hub', 'matplotlib', 'mmengine', 'mmseg', 'numpy', 'open_clip')
-    'torch',
-    'PIL',
-    'cv2',
-    'huggingface_hub',
-    'matplotlib',
-    'mmengine',
-    'mmseg',
-    'numpy',
-    'open_clip',
-    'safetensors',
-)
 CONFIG = f"""[mypy]
 ignore_missing_imports = True
 [mypy-{','.join(f'{name}.*' for name in OTHERS)}]
