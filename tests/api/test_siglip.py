@@ -6,6 +6,7 @@ from pathlib import Path
 import photos
 import tiny
 import tiny_timm
+import word_tokenizer
 from mmseg_clipsurgery import load
 from mmseg_clipsurgery.clip.sources import resolve
 from mmseg_clipsurgery.clip.tokenizer import Tokenizer
@@ -22,7 +23,7 @@ WORDS = ['cat', 'green grass', 'sky']
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """Config, weights and a stand-in for SigLIP's tokenizer: words to ids, an end token, padded with it."""
+    """Config, weights and a stand-in for SigLIP's tokenizer."""
     path = tmp_path_factory.mktemp('siglip')
     arch = tiny_timm.arch('SigLIP')
     arch['text_cfg'] |= {'hf_tokenizer_name': 'org/siglip', 'tokenizer_kwargs': {'clean': 'canonicalize'}}
@@ -33,22 +34,8 @@ def folder(tmp_path_factory) -> Path:
     kept = {name: value.contiguous() for name, value in tensors.items()}
     scalars = {'logit_scale': torch.tensor(2.0), 'logit_bias': torch.tensor(-1.5)}
     save_file(kept | scalars, path / 'open_clip_model.safetensors')
-    write_tokenizer(path)
+    word_tokenizer.write(path, ' '.join(WORDS).split())
     return path
-
-
-def write_tokenizer(path: Path) -> None:
-    from tokenizers import Tokenizer as Words
-    from tokenizers import models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    known = ['<unk>', '</s>', 'a', 'photo', 'of', *' '.join(WORDS).split()]
-    words = Words(models.WordLevel({word: place for place, word in enumerate(known)}, '<unk>'))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    words.post_processor = processors.TemplateProcessing(single='$A </s>', special_tokens=[('</s>', 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token='</s>', eos_token='</s>', unk_token='<unk>'
-    ).save_pretrained(path)
 
 
 @pytest.fixture(scope='module')
