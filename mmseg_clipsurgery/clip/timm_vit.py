@@ -93,7 +93,7 @@ class CLIPSurgeryTimmViT(TransformerTower):
     def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:
         trunk = self.trunk
         x = self.embedded_patches(images)
-        first = [] if trunk.cls_token is None else [trunk.cls_token.to(x.dtype).expand(len(x), -1, -1)]
+        first = [] if trunk.cls_token is None else [trunk.cls_token.to(x.dtype).expand(x.shape[0], -1, -1)]
         if trunk.pos_embed is not None:
             before = 0 if trunk.no_embed_class else self.before
             table = resize_position_table(trunk.pos_embed[0], self.trained_grid, grid, position, before)

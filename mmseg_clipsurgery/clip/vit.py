@@ -54,7 +54,7 @@ class CLIPSurgeryViT(TransformerTower):
     def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:
         visual = self.visual
         patches = visual.conv1(images).flatten(2).transpose(1, 2)
-        first = visual.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
+        first = visual.class_embedding.to(patches.dtype).expand(images.shape[0], 1, -1)
         table = resize_position_table(visual.positional_embedding, self.trained_grid, grid, position)
         return visual.ln_pre(torch.cat([first, patches], dim=1) + table.to(patches.dtype))
 
