@@ -78,6 +78,13 @@ class CLIPSurgeryTimmViT(TransformerTower):
         return [BLOCKS[type(block).__name__](block, self.before, rotary) for block in self.trunk.blocks]
 
     @property
+    def stages(self) -> dict[str, list[nn.Parameter]]:
+        """As of `CLIPSurgeryViT`; the attention pool is part of the output."""
+        blocks = {f'block {n}': [f'trunk.blocks.{n - 1}.'] for n in range(len(self.trunk.blocks), 0, -1)}
+        ends = [f'trunk.{part}.' for part in ('norm', 'attn_pool', 'fc_norm', 'head')]
+        return self.staged({'output': ends, **blocks})
+
+    @property
     def dtype(self) -> torch.dtype:
         return next(self.trunk.patch_embed.parameters()).dtype
 

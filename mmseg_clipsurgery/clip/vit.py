@@ -48,7 +48,7 @@ class CLIPSurgeryViT(TransformerTower):
     @property
     def stages(self) -> dict[str, list[nn.Parameter]]:
         """'output', then the blocks from the last to the first, then 'input': patches, class token, positions."""
-        blocks = {f'block {n}': [f'transformer.resblocks.{n - 1}.'] for n in range(self.depth, 0, -1)}
+        blocks = {f'block {n}': [f'transformer.resblocks.{n - 1}.'] for n in range(len(self.blocks), 0, -1)}
         return self.staged({'output': ['ln_post', 'proj'], **blocks})
 
     def patch_embedding(self, images: Tensor, grid: tuple[int, int], position: str) -> Tensor:

@@ -221,6 +221,15 @@ def test_explainers_read_a_class_token(kind, name):
     golden.assert_close(batch, torch.cat(singles), 2e-5)
 
 
+@pytest.mark.parametrize('kind', KINDS)
+def test_stages_hold_each_weight_once_from_the_output_down(kind):
+    stages = tower(kind).stages
+    assert list(stages) == ['output', *(f'block {number}' for number in range(6, 0, -1)), 'input']
+    assert all(stages.values())
+    weights = [id(weight) for stage in stages.values() for weight in stage]
+    assert sorted(weights) == sorted(map(id, tower(kind).visual.parameters()))
+
+
 def of(kind: str, **settings):
     return lambda: tiny_timm.tower(kind, **settings)
 
