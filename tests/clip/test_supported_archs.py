@@ -72,7 +72,7 @@ def test_a_resnet_is_built(name):
     assert tower.trained_grid == 2 * (vision['image_size'] // 32,)
 
 
-# What is built: name, family, patch, trained grid, blocks, tokens before the patches; the test of docs/towers.md builds more.
+# What is built: name, family, patch, trained grid, blocks, tokens before the patches.
 PUBLISHED = [
     ('MobileCLIP2-L-14', 'timm_vit', 14, 16, 24, 1),
     ('ViT-SO400M-14-SigLIP2-378', 'siglip', 14, 27, 27, 0),
