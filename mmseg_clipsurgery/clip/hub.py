@@ -19,10 +19,20 @@ def cached_file(repository: str, names: Iterable[str], cache_dir: str | None = N
 
 
 def ask_for(repository: str) -> None:
-    """Ask the hub once for a repository. Raises what the hub's client raises where it can't be had."""
+    """Ask the hub once for a repository.
+
+    Raises:
+        ConnectionError: the hub does not answer, or is switched off.
+        Exception: what the hub's client makes of its answer.
+    """
     from huggingface_hub import HfApi
 
-    HfApi().model_info(repository, timeout=SECONDS)
+    try:
+        HfApi().model_info(repository, timeout=SECONDS)
+    except OSError as error:  # of requests, and of the client where HF_HUB_OFFLINE is set
+        if getattr(error, 'response', None) is None:
+            raise ConnectionError('the hub does not answer') from error
+        raise
 
 
 def of_tag(tag: dict, cache_dir: str | None = None) -> Path | None:
