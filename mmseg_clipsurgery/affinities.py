@@ -66,7 +66,7 @@ def identity_weights(p: Projections, rows: slice) -> Tensor:
     return torch.eye(count, device=p.v.device, dtype=p.v.dtype)[rows].expand(*p.v.shape[:2], -1, -1)
 
 
-def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD) -> Tensor:
+def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD, before: int = 1) -> Tensor:
     """NACLIP's neighbourhood prior over all tokens "n n": a Gaussian of patch distance, 0 for the class token."""
     height, width = grid
     dy = torch.arange(height, dtype=torch.float32, device=like.device)
@@ -74,7 +74,7 @@ def gauss_bias(grid: tuple[int, int], like: Tensor, std: float = GAUSS_STD) -> T
     near_y = torch.exp(-((dy[:, None] - dy) ** 2) / (2 * std**2))
     near_x = torch.exp(-((dx[:, None] - dx) ** 2) / (2 * std**2))
     near = torch.einsum('ij,kl->ikjl', near_y, near_x).reshape(height * width, height * width)
-    return F.pad(near, (1, 0, 1, 0)).to(like.dtype)
+    return F.pad(near, (before, 0, before, 0)).to(like.dtype)
 
 
 def gem_temperature(p: Projections) -> Tensor:
@@ -144,8 +144,8 @@ AFFINITIES: dict[str, Affinity] = {
     ),
     'kk+gauss': Affinity(
         'kv',
-        attend=lambda p, rows: self_attention(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
-        weights=lambda p, rows: self_weights(p, p.k, rows, gauss_bias(p.grid, p.k)[rows]),
+        attend=lambda p, rows: self_attention(p, p.k, rows, gauss_bias(p.grid, p.k, before=p.before)[rows]),
+        weights=lambda p, rows: self_weights(p, p.k, rows, gauss_bias(p.grid, p.k, before=p.before)[rows]),
         takes_feedback=True,
     ),
     'gem': Affinity(

@@ -21,7 +21,7 @@ PATCHES = slice(1, None)
 class Projections(NamedTuple):
     """What an affinity is computed from: one block's q, k and v, and what earlier blocks left behind.
 
-    Token 0 is the class token; the patches follow row by row.
+    Token 0 is the class token, where the tower has one; the patches follow row by row.
 
     Attributes:
         q, k, v: "b a n e"; those that no affinity at hand uses may be empty, of shape "0".
@@ -32,6 +32,7 @@ class Projections(NamedTuple):
         constants: the surgery's numbers.
         number: of the block, counted from 1.
         feedback: what a second reading adds to the logits; None: this is the first.
+        before: how many tokens stand before the patches: 1, the class token, or 0.
     """
 
     q: Tensor
@@ -44,6 +45,12 @@ class Projections(NamedTuple):
     constants: Mapping[str, Any] = MappingProxyType({})
     number: int = 1
     feedback: Feedback | None = None
+    before: int = 1
+
+    @property
+    def patches(self) -> slice:
+        """Where the patches stand among the tokens."""
+        return slice(self.before, None)
 
 
 Rule = Callable[[Projections, slice], Tensor]

@@ -7,7 +7,7 @@ from typing import Any
 from .affinities import AFFINITIES
 from .kept_traces import block_numbers
 from .surgery import Surgery
-from .token_maps import PATH_STEPS
+from .token_maps import PATH_STEPS, TOKEN_MAPS
 from .traces import TRACES
 
 
@@ -25,7 +25,9 @@ def walk_key(surgery: Surgery, trained: bool) -> tuple:
     return position, surgery.each_block, *(surgery.constants[name] for name in read)
 
 
-def check_surgery(surgery: Surgery, depth: int | None, label: str, width: int | None = None) -> Surgery:
+def check_surgery(
+    surgery: Surgery, depth: int | None, label: str, width: int | None = None, class_token: bool = True
+) -> Surgery:
     """The surgery itself, where a tower can be read by it.
 
     Args:
@@ -33,10 +35,11 @@ def check_surgery(surgery: Surgery, depth: int | None, label: str, width: int | 
         depth: number of blocks of the tower; None: it has one attention, which every surgery reads.
         label: the tower's name, for messages.
         width: of the tower; None: not known.
+        class_token: whether the tower's blocks carry a class token.
 
     Raises:
-        ValueError: more blocks than there are, an unknown affinity, needs that no trace provides, or constants that
-            belong to another tower.
+        ValueError: more blocks than there are, an unknown affinity, needs that no trace provides, a class token that
+            is not there, or constants that belong to another tower.
     """
     if depth is not None and surgery.last_blocks > depth:
         raise ValueError(
@@ -50,6 +53,11 @@ def check_surgery(surgery: Surgery, depth: int | None, label: str, width: int | 
         )
     if depth is not None:
         check_blocks(surgery, traces, depth, label)
+    if not class_token and reads_class_token(surgery):
+        raise ValueError(
+            f'{surgery.name!r} looks at the class token of earlier blocks, and {label} has none; use a surgery '
+            "that does not, such as 'clip_surgery', or a tower with a class token"
+        )
     if surgery.each_block is not None and width is not None:
         misfit = PATH_STEPS[surgery.each_block].misfit(surgery.constants, width)
         if misfit:
@@ -91,6 +99,12 @@ def check_feedback(feedback: object | None, surgery: Surgery) -> None:
         raise ValueError(
             f'{surgery.name!r} takes no feedback; surgeries with last_blocks=1 and one of the affinities {known} do'
         )
+
+
+def reads_class_token(surgery: Surgery) -> bool:
+    """Whether a surgery's maps of tokens or traces look at the class token."""
+    maps = (TOKEN_MAPS[name].class_token for read in surgery.reads for name in (*read.before, *read.after))
+    return any(maps) or any(TRACES[name].class_token for name in surgery.traces())
 
 
 def reads_guide(surgery: Surgery) -> bool:

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .affinities import AFFINITIES
-from .attention import EVERY_TOKEN, PATCHES, Projections
+from .attention import EVERY_TOKEN, Projections
 from .kept_traces import KeptTraces
 from .methods.same_label import Feedback
 from .new_path import Block, NewPath
@@ -54,7 +54,7 @@ class Arrival(NamedTuple):
         p: its projections of the tokens that enter it.
         contexts: what each surgery knows, in order.
         paths: the new paths, up to here.
-        after: "b n d", CLIP's tokens after the block; None: no surgery needs them.
+        after: "b n d", CLIP's tokens after the block; None: nothing needs them.
     """
 
     block: Block
@@ -68,7 +68,7 @@ class Arrival(NamedTuple):
         path = self.paths[index]
         if path.surgery.last_blocks == 0:
             assert self.after is not None
-            return self.after[:, PATCHES]
+            return self.after[:, self.p.patches]
         return path.extended(self.block, self.contexts[index], self.p._replace(feedback=feedback))
 
     def class_tokens(self) -> list[Tensor]:
@@ -125,6 +125,7 @@ def arrive(
     surgeries: Sequence[Surgery],
     class_token: bool,
     given: Traces | None = None,
+    own: bool = False,
 ) -> Arrival:
     """Walk CLIP's blocks up to the last one, with the new paths of all surgeries beside it.
 
@@ -135,21 +136,22 @@ def arrive(
         surgeries: checked by `check_surgery`, with equal `walk_key`s.
         class_token: whether the class token is wanted; without it the last block costs less.
         given: traces that the caller gives, by name.
+        own: whether CLIP's own tokens after the last block are wanted.
     """
     paths = [NewPath(surgery, len(blocks)) for surgery in surgeries]
     kept = KeptTraces([(path.traces, path.surgery.constants) for path in paths], given or {})
     *before, block = blocks
     x = walk(before, x, grid, paths, kept, surgeries[0])
     reading_last = [path for path in paths if path.surgery.last_blocks]
-    whole = len(reading_last) < len(paths) or kept.to_the_end
+    whole = own or len(reading_last) < len(paths) or kept.to_the_end
     used = {part for path in reading_last for part in path.uses} | set('v' + 'k' * class_token)
     p = block.project_parts(x, grid, 'qkv' if whole else ''.join(sorted(used)))
     p = p._replace(number=len(blocks))
     after = own_step(block, x, p, surgeries[0]) if whole else None
     if after is not None:
         kept.update(BlockView(len(blocks), x, p, after, {}), last=True)
-    kept.derive(x, grid)
-    return Arrival(block, p, [path.context(kept, x, grid) for path in paths], paths, after)
+    kept.derive(x, p)
+    return Arrival(block, p, [path.context(kept, x, p) for path in paths], paths, after)
 
 
 def walk(
@@ -172,7 +174,7 @@ def walk(
         p = block.project(x, grid)._replace(number=number)
         for path in paths:
             if path.reads(number):
-                path.tokens = path.extended(block, path.context(kept, x, grid), p)
+                path.tokens = path.extended(block, path.context(kept, x, p), p)
         leaving = own_step(block, x, p, surgery)
         kept.update(BlockView(number, x, p, leaving, {}))
         x = leaving
@@ -196,8 +198,8 @@ def projections_at(
     p = block.project(x, grid)._replace(number=number)
     if kept.to_the_end:
         kept.update(BlockView(number, x, p, own_step(block, x, p, surgery), {}), last=True)
-    kept.derive(x, grid)
-    return path.projections(0, block, path.context(kept, x, grid), p, 'qkv')
+    kept.derive(x, p)
+    return path.projections(0, block, path.context(kept, x, p), p, 'qkv')
 
 
 def own_step(block: Block, x: Tensor, p: Projections, surgery: Surgery) -> Tensor:
@@ -205,8 +207,8 @@ def own_step(block: Block, x: Tensor, p: Projections, surgery: Surgery) -> Tenso
     x = block.feed_forward(x + block.output(AFFINITIES['qk'].new_tokens(p, EVERY_TOKEN)))
     if surgery.each_block is None:
         return x
-    patches = PATH_STEPS[surgery.each_block].apply(x[:, PATCHES], p.grid, surgery.constants)
-    return torch.cat([x[:, :1], patches], dim=1)
+    patches = PATH_STEPS[surgery.each_block].apply(x[:, p.patches], p.grid, surgery.constants)
+    return torch.cat([x[:, : p.before], patches], dim=1)
 
 
 def class_token_after(block: Block, x: Tensor, p: Projections, query: Tensor) -> Tensor:

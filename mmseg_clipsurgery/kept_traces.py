@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from .attention import Projections
 from .traces import TRACES, BlockView, Context, Trace, Traces
 
 TraceKey = tuple[str, tuple]
@@ -93,12 +94,12 @@ class KeptTraces:
                 if value is not None:
                     self.kept[key] = value
 
-    def derive(self, entering: Tensor, grid: tuple[int, int]) -> None:
-        """Make the derived traces, as the last block is read."""
+    def derive(self, entering: Tensor, p: Projections) -> None:
+        """Make the derived traces, as the last block is read; p: its projections of the tokens that enter it."""
         for key, (trace, constants) in self.rows.items():
             if trace.derive and key not in self.kept:
                 traces = self.named(trace.needs, constants)
-                self.kept[key] = trace.derive(Context(entering, grid, constants, traces))
+                self.kept[key] = trace.derive(Context(entering, p.grid, constants, traces, p.patches))
 
     def named(self, names: Iterable[str], constants: Mapping[str, Any]) -> dict[str, Tensor]:
         """Traces by name, as a surgery of these constants sees them; those that no block has left are missing."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .affinities import AFFINITIES
-from .attention import PATCHES, Projections
+from .attention import Projections
 from .kept_traces import KeptTraces
 from .surgery import Read, Surgery
 from .token_maps import TOKEN_MAPS, Grid
@@ -68,10 +68,10 @@ class NewPath:
         """Whether the surgery reads the block of this number, counted from 1."""
         return number >= self.first_block
 
-    def context(self, kept: KeptTraces, x: Tensor, grid: Grid) -> Context:
-        """What it knows as it reads a block that the tokens x "b n d" enter."""
+    def context(self, kept: KeptTraces, x: Tensor, p: Projections) -> Context:
+        """What it knows as it reads a block that the tokens x "b n d" enter; p: the block's projections of them."""
         constants = self.surgery.constants
-        return Context(x, grid, constants, kept.named(self.traces, constants))
+        return Context(x, p.grid, constants, kept.named(self.traces, constants), p.patches)
 
     def grid(self, p: Projections, context: Context) -> Grid:
         """The grid (h, w) of y."""
@@ -87,7 +87,7 @@ class NewPath:
             p: the block's projections of the tokens that enter it.
         """
         found = [self.reading(index, block, context, p) for index in range(len(self.readings))]
-        start = context.entering[:, PATCHES] if self.surgery.residual else None
+        start = context.patches if self.surgery.residual else None
         start = start if self.tokens is None else self.tokens
         y = reduce(torch.add, found if start is None else [start, *found])
         return block.feed_forward(y) if self.surgery.ffn else y
@@ -96,9 +96,9 @@ class NewPath:
         """What one reading gives, "b n d": its weight times after(O(A v))."""
         read, affinity = self.readings[index], self.affinities[index]
         p = self.projections(index, block, context, p, affinity.uses)
-        found = block.output(affinity.new_tokens(p, PATCHES))
+        found = block.output(affinity.new_tokens(p, p.patches))
         for name in read.after:
-            found = TOKEN_MAPS[name].apply(found, stream_of(read, context)[:, :1], context)
+            found = TOKEN_MAPS[name].apply(found, stream_of(read, context)[:, : p.before], context)
         return found if read.weight == 1 else read.weight * found
 
     def projections(
@@ -110,7 +110,7 @@ class NewPath:
         if is_plain(read):
             return p
         tokens = stream_of(read, context)
-        first, patches = tokens[:, :1], tokens[:, PATCHES]
+        first, patches = tokens[:, : p.before], tokens[:, p.patches]
         for name in read.before:
             patches = TOKEN_MAPS[name].apply(patches, first, context)
         made = block.project_parts(torch.cat([first, patches], dim=1), context.grid, parts)

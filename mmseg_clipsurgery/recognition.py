@@ -3,6 +3,7 @@
     S_q = feature surgery of F_0 and the texts (`similarity`);  p_q = softmax over queries of logit scale * S_q
     class score = maximum over the class's queries
     one word, nothing to compare with:  p = sigmoid(logit scale * <F_0, T - T_empty>), the word against the empty string
+    models trained pair by pair (SigLIP):  p = sigmoid(logit scale * <F_0, T> + bias)
 
 Only the released form changes p against plain CLIP: the paper's form subtracts one number from all S_q of an image,
 which a softmax does not see.
@@ -13,7 +14,7 @@ Source: CLIP Surgery (arXiv 2304.05653), multi-label recognition.
 from torch import Tensor
 
 from .environment.numbers import check_number, check_positive
-from .similarity import SurgeryForm, class_maximum, feature_surgery, normalize, single_text_surgery
+from .similarity import SurgeryForm, class_maximum, cosine, feature_surgery, normalize, single_text_surgery
 from .structures import TextQueries
 
 MOST_LOGIT_SCALE = 100.0  # at which CLIP's training clips it, and where OpenAI's models all end
@@ -56,6 +57,22 @@ def word_presence(cls: Tensor, queries: TextQueries, empty: Tensor, logit_scale:
     nearness = single_text_surgery(normalize(cls.float())[:, None], queries.embeddings.float(), empty.float())
     presence = (logit_scale * nearness[:, 0]).sigmoid()
     return class_maximum(presence, queries.class_of, int(queries.class_of.max()) + 1)
+
+
+def pair_probability(cls: Tensor, queries: TextQueries, logit_scale: float, bias: float) -> Tensor:
+    """Each class by itself, as models are trained that give every pair a sigmoid: sigmoid(logit scale <F_0, T> + bias).
+
+    Args:
+        cls: image embeddings "b c", not normalised.
+        queries: embedded words.
+        logit_scale: > 0.
+        bias: the model's own.
+
+    Returns:
+        "b k" in [0, 1], fp32, the maximum over a class's words.
+    """
+    logits = logit_scale * cosine(cls.float(), queries.embeddings.float()) + bias
+    return class_maximum(logits.sigmoid(), queries.class_of, int(queries.class_of.max()) + 1)
 
 
 def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor:

@@ -33,11 +33,13 @@ class TokenMap:
         apply: (patches "b n d", class token "b 1 d", context) -> "b n d".
         needs: names of `traces.TRACES`, found in the context.
         constants: names of the surgery's constants that it reads.
+        class_token: whether it looks at the class token, which some towers do not have.
     """
 
     apply: Callable[[Tensor, Tensor, Context], Tensor]
     needs: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
+    class_token: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ TOKEN_MAPS: dict[str, TokenMap] = {
     'class_share': TokenMap(
         lambda patches, first, context: torch.add(patches, first, alpha=context.constants['class_share']),
         constants=('class_share',),
+        class_token=True,
     ),
 }
 

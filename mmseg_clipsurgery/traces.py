@@ -50,12 +50,19 @@ class Context(NamedTuple):
         grid: (h, w) in patches.
         constants: of the surgery.
         traces: by name; where one is derived, those that it needs.
+        rows: where the patches stand among the tokens.
     """
 
     entering: Tensor
     grid: tuple[int, int]
     constants: Mapping[str, Any]
     traces: Traces
+    rows: slice = PATCHES
+
+    @property
+    def patches(self) -> Tensor:
+        """The patches among the tokens that enter, "b h*w d"."""
+        return self.entering[:, self.rows]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Trace:
         constants: names of the surgery's constants that it reads.
         blocks: those among them that are numbers of blocks, or (first, last) of several.
         last: `update` is called after the last block too, for which CLIP's own path is walked to its end.
+        class_token: whether it looks at the class token, which some towers do not have.
     """
 
     update: Callable[[Tensor | None, BlockView], Tensor | None] | None = None
@@ -78,6 +86,7 @@ class Trace:
     constants: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     last: bool = False
+    class_token: bool = False
 
 
 def kept_at(constant: str, keep: Callable[[BlockView], Tensor]) -> Callable:
@@ -132,12 +141,12 @@ TRACES: dict[str, Trace] = {
     'levels': Trace(level_sum, constants=('levels',), blocks=('levels',)),
     'mean': Trace(running_mean, last=True),
     'middle': Trace(
-        kept_at('middle_block', lambda view: view.leaving[:, PATCHES]),
+        kept_at('middle_block', lambda view: view.leaving[:, view.projections.patches]),
         constants=('middle_block',),
         blocks=('middle_block',),
     ),
     'early_map': Trace(
-        kept_at('early_block', lambda view: cosines(view.leaving[:, PATCHES])),
+        kept_at('early_block', lambda view: cosines(view.leaving[:, view.projections.patches])),
         constants=('early_block',),
         blocks=('early_block',),
     ),
@@ -145,7 +154,7 @@ TRACES: dict[str, Trace] = {
     'kk_sum': Trace(kk_sum),
     'local_outliers': Trace(
         derive=lambda context: local_outliers(
-            context.entering[:, PATCHES], context.constants['neighbours'], context.constants['outlier_share']
+            context.patches, context.constants['neighbours'], context.constants['outlier_share']
         ),
         constants=('neighbours', 'outlier_share'),
     ),
@@ -153,6 +162,7 @@ TRACES: dict[str, Trace] = {
         kept_at('class_block', outliers_of_class_attention),
         constants=('class_block', 'class_gain', 'most_outliers'),
         blocks=('class_block',),
+        class_token=True,
     ),
     'mid_map': Trace(
         derive=lambda context: cosines(
@@ -187,7 +197,9 @@ TRACES: dict[str, Trace] = {
         constants=('mid_gain', 'mid_share'),
     ),
     'mean_map': Trace(
-        derive=lambda context: cut(cosines(context.traces['mean'][:, PATCHES]), context.constants['floor']),
+        derive=lambda context: cut(
+            cosines(context.traces['mean'][:, context.rows]), context.constants['floor']
+        ),
         needs=('mean',),
         constants=('floor',),
     ),

@@ -4,6 +4,7 @@ import pretend_gpu
 import rows
 import segmentors
 import tiny
+import tiny_timm
 from cases import slow_but
 from mmseg_clipsurgery import load
 from mmseg_clipsurgery.evaluation.metrics import segmentation
@@ -290,3 +291,17 @@ def test_a_label_that_is_no_class_is_named_in_the_end():
             metric.process({}, [one])
         with pytest.raises(ValueError, match=r'1\.jpg: the mask holds label 7 and there are 2 classes'):
             metric.evaluate(3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['SigLIP', 'PE', 'EVA-02', 'MobileCLIP-B'])
+def test_towers_of_timm(kind):
+    """Rotary angles are made where the tower is."""
+    tower = tiny_timm.tower(kind)
+    images = tiny.images(1, 3, 4 * tower.patch, 5 * tower.patch)
+    with torch.no_grad():
+        expected = tower(images)
+        with PretendGpu() as gpu:
+            found = tower.to(gpu.device)(images.to(gpu.device))
+        for there, here in zip(found, expected, strict=True):
+            torch.testing.assert_close(on_cpu(there), here)

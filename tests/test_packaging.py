@@ -106,7 +106,7 @@ def test_wheel_requires_what_the_python_interface_needs_and_no_mmseg(required):
 
 @pytest.mark.slow
 def test_extras_are_those_that_are_documented(required):
-    assert set(required) == {'', 'onedl', 'openmmlab', 'sam', 'coco', 'supervision', 'docs', 'dev'}
+    assert set(required) == {'', 'onedl', 'openmmlab', 'sam', 'coco', 'onnx', 'supervision', 'docs', 'dev'}
     assert required['onedl'] == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation'}
     assert 'mmcv' not in required['openmmlab']  # compiled against the torch that is there: two commands
 

@@ -2,10 +2,12 @@
 
 import math
 
-import photos
-import tiny
-from mmseg_clipsurgery.clip.checkpoints import own_logit_scale
-from mmseg_clipsurgery.recognition import classes_kept, recognition_scores, word_presence
+from mmseg_clipsurgery.recognition import (
+    classes_kept,
+    pair_probability,
+    recognition_scores,
+    word_presence,
+)
 from mmseg_clipsurgery.structures import TextQueries
 
 import pytest
@@ -26,18 +28,6 @@ def test_scores_are_a_softmax_over_queries_and_the_best_of_a_class():
     one = TextQueries(text[:1], torch.zeros(1, dtype=torch.long), text[1:2])
     expected = (10 * normalize(cls, dim=1) @ (text[0] - text[1])).sigmoid()
     torch.testing.assert_close(recognition_scores(cls, one, logit_scale=10.0)[:, 0], expected)
-
-
-def test_the_models_own_scale(tmp_path):
-    assert own_logit_scale(None) == 100
-    assert own_logit_scale(tiny.weights_file(photos.ARCH, photos.SEED)) == pytest.approx(1 / 0.07)
-    for name, tensors, expected in (
-        ('none', {'proj': torch.zeros(2)}, 100),
-        ('large', {'logit_scale': torch.tensor(9.0)}, 100),
-        ('half', {'module.logit_scale': torch.tensor(2.0).half()}, math.exp(2)),
-    ):
-        torch.save(tensors, tmp_path / f'{name}.pt')
-        assert own_logit_scale(tmp_path / f'{name}.pt') == pytest.approx(expected)
 
 
 def test_presence_is_of_each_word_by_itself():
@@ -69,6 +59,15 @@ def test_scale():
 def test_classes_kept(least, has_background, kept):
     presence = torch.tensor([0.1, 0.9, 0.4, 0.6])
     assert classes_kept(presence, least, has_background).tolist() == kept
+
+
+def test_pair_probability_is_a_sigmoid_of_each_pair():
+    random = torch.Generator().manual_seed(2)
+    cls, text = torch.randn(3, 8, generator=random), normalize(torch.randn(3, 8, generator=random), dim=1)
+    pairs = (100 * normalize(cls, dim=1) @ text.T - 12).sigmoid()
+    torch.testing.assert_close(pair_probability(cls, TextQueries(text, torch.arange(3)), 100.0, -12.0), pairs)
+    two = pair_probability(cls, TextQueries(text, torch.tensor([0, 1, 0])), 100.0, -12.0)
+    torch.testing.assert_close(two, torch.stack([pairs[:, [0, 2]].amax(1), pairs[:, 1]], dim=1))
 
 
 @pytest.mark.parametrize('least', [-0.1, 1.1, math.nan])

@@ -65,6 +65,7 @@ LAYERS = [
 DOORS = {
     'environment.torchvision_shim': {'torch'},
     'datasets.converters.ade20k_847': {'cv2'},
+    'export.onnx_file': {'onnxruntime'},
     'datasets.converters.context': {'scipy'},
     'datasets.converters.coco_things': {'pycocotools'},
     'guides.weights': {'huggingface_hub'},

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..clip.checkpoints import own_logit_scale
+from ..clip.logit_scale import own_logit_bias, own_logit_scale
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..clip.tower import ImageTower
 from ..compatibility import check_has_guide, reads_guide
@@ -22,6 +22,7 @@ from ..inference.normalization import Statistics, normalize_image, tower_statist
 from ..inference.precision import TowerRunner
 from ..inference.predictor import Predictor
 from ..inference.settings import InferenceSettings
+from ..recognition import pair_probability, word_presence
 from ..similarity import grid_logits
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -66,6 +67,22 @@ class Encoders:
     def logit_scale(self) -> float:
         """What the CLIP's own training multiplied cosines by."""
         return own_logit_scale(self.text.source.weights)
+
+    def presence(self, tokens: ImageTokens, queries: TextQueries, logit_scale: float | None = None) -> Tensor:
+        """Each class by itself in one photo, "k" in [0, 1]: `pair_probability` where the CLIP was trained by it, as a
+        SigLIP is, else `word_presence`.
+
+        Args:
+            tokens: of the photo.
+            queries: embedded words.
+            logit_scale: in place of the model's own.
+        """
+        scale = self.logit_scale if logit_scale is None else logit_scale
+        bias = own_logit_bias(self.text.source.weights)
+        if bias is not None:
+            return pair_probability(tokens.cls_token, queries, scale, bias)[0]
+        empty = self.text.embed_words(['']) if queries.empty is None else queries.empty
+        return word_presence(tokens.cls_token, queries, empty, scale)[0]
 
     def normalized(self, pixels: Pixels) -> Tensor:
         """Pixels "H W 3" -> "3 H W" fp32, normalised, on the tower's device."""

@@ -29,6 +29,7 @@ def load(
     checksum: str | None = None,
     cache_dir: str | None = None,
     text_cache: str | Path | bool | None = None,
+    layer: int | None = None,
     short_side: Side = 'auto',
     window: Side = 'auto',
     stride: Side = 'auto',
@@ -48,6 +49,7 @@ def load(
             dict(type='DINOViT', arch='vitb8', pretrained=FILE); see `guides`.
         templates: sentences around each word, see `read_templates`; 'auto': 'bare' for 'scenes', else 'imagenet80'.
         text_cache: folder of the disk cache of embedded words; None: the default one; False: none.
+        layer: the block at which patches are read, counted from 1; None: the last one. Not for ResNets.
         short_side, window, stride: how large `segment` takes a photo, in pixels; `input_sizes` says what 'auto' is.
         explain_side, recognise_side: the short side for everything else, and for `recognise`.
         batch: photos of one size, or windows, that the tower takes at once.
@@ -65,7 +67,7 @@ def load(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
     )
     require_weights(arch, pretrained, cache_dir)
-    tower = build_tower(surgery=surgery, **source)
+    tower = build_tower(surgery=surgery, layer=layer, **source)
     text = OpenCLIPTextEncoder(templates=templates, text_cache=text_cache, **source)
     sides = dict(
         segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side

@@ -27,7 +27,7 @@ from ..explainers.explainer import Explainer
 from ..explainers.table import explainer_named
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
-from ..recognition import classes_kept, recognition_scores, word_presence
+from ..recognition import classes_kept, recognition_scores
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -36,6 +36,7 @@ from .devices import check_device
 from .encoders import Encoders
 from .images import Images, read_images
 from .input_sizes import whole_patches, with_short_side
+from .one_or_many import one_or_many
 from .patch_attention import patch_attention
 from .pixels import Pixels, to_uint8
 from .reading import DEFAULT, Reading
@@ -81,7 +82,7 @@ class SurgeryModel:
         """The same towers under another surgery. Raises ValueError as `load`."""
         return SurgeryModel(self.encoders.with_surgery(surgery), self.reading)
 
-    @torch.no_grad()
+    @one_or_many
     def segment(
         self,
         images: Images,
@@ -144,7 +145,7 @@ class SurgeryModel:
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def heatmaps(
         self,
         images: Images,
@@ -189,7 +190,7 @@ class SurgeryModel:
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def recognise(
         self,
         images: Images,
@@ -209,17 +210,16 @@ class SurgeryModel:
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Recognition]:
             all_tokens = self.encoders.tokens(pixels, self.encoders.sizes.recognise)
-            empty = self.encoders.text.embed_words(['']) if queries.empty is None else queries.empty
             found = []
             for photo, tokens in zip(pixels, all_tokens, strict=True):
                 scores = recognition_scores(tokens.cls_token, queries, form, scale)[0].cpu().numpy()
-                presence = word_presence(tokens.cls_token, queries, empty, scale)[0].cpu().numpy()
+                presence = self.encoders.presence(tokens, queries, scale).cpu().numpy()
                 found.append(Recognition(to_uint8(photo), vocabulary.classes, presence, scores))
             return found
 
         return self._by_words(images, words, results)
 
-    @torch.no_grad()
+    @one_or_many
     def points(
         self,
         images: Images,
@@ -251,7 +251,7 @@ class SurgeryModel:
             results.append(Points(to_uint8(photo), text, xy.numpy(), labels.numpy(), mean.numpy()))
         return results if batch else results[0]
 
-    @torch.no_grad()
+    @one_or_many
     def explain_text(
         self, images: Images, sentence: str | Sequence[str], *, method: RelevanceMethod = 'leave_out'
     ) -> TextExplanation | list[TextExplanation]:
@@ -275,7 +275,7 @@ class SurgeryModel:
             results.append(TextExplanation(to_uint8(photo), text, tuple(words), *arrays, method))
         return results if batch else results[0]
 
-    @torch.no_grad()
+    @one_or_many
     def attention(
         self, images: Images, xy: tuple[int, int], *, block: int = -1
     ) -> PatchAttention | list[PatchAttention]:
@@ -350,10 +350,9 @@ class SurgeryModel:
         """Which classes of each photo are kept, "k" bool, None for all: see `segment` for the rule."""
         if min_presence is None:
             return [None] * len(pixels)
-        empty = self.encoders.text.embed_words([''])
         kept: list[Tensor | None] = []
         for tokens in self.encoders.tokens(pixels, self.encoders.sizes.recognise):
-            presence = word_presence(tokens.cls_token, queries, empty, self.encoders.logit_scale)[0]
+            presence = self.encoders.presence(tokens, queries)
             kept.append(classes_kept(presence, min_presence, vocabulary.has_background))
         return kept
 

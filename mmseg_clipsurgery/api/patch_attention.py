@@ -41,7 +41,7 @@ def patch_attention(
     (height, width), (y, x) = p.grid, patch
     if not (0 <= y < height and 0 <= x < width):
         raise ValueError(f'patch {tuple(patch)} lies outside the grid of {height} rows and {width} columns')
-    token = 1 + y * width + x
+    token = p.before + y * width + x
     attended = weights(p, slice(token, token + 1)).mean(dim=1)[0, 0]
     total = attended.sum()
-    return (attended / total if total > 1.5 else attended)[1:].unflatten(0, p.grid).float()
+    return (attended / total if total > 1.5 else attended)[p.patches].unflatten(0, p.grid).float()

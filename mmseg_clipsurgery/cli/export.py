@@ -1,4 +1,4 @@
-"""`mmseg-clipsurgery export`: a config's segmentor as a checkpoint, which MMSeg's own tools insist on."""
+"""`mmseg-clipsurgery export`: a config's segmentor as a checkpoint, which MMSeg's tools insist on, or as ONNX."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,11 +13,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the command line's); the exit code."""
     parser = argparse.ArgumentParser(
         prog='mmseg-clipsurgery export',
-        description="Write a config's segmentor with its pretrained weights as a checkpoint.",
+        description="Write a config's segmentor with its pretrained weights as a checkpoint, or as an ONNX file.",
     )
     parser.add_argument('config', help='a config file or the name of a shipped one')
     parser.add_argument(
         'out', help='the checkpoint to write; .safetensors: a form without pickle, which tools/test.py reads'
+    )
+    parser.add_argument(
+        '--onnx',
+        action='store_true',
+        help='write tower and words as an ONNX file, verified against PyTorch; needs the extra [onnx]',
+    )
+    parser.add_argument(
+        '--size',
+        nargs=2,
+        type=int,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='with --onnx: pixels of an image or window, where its size is fixed',
     )
     add_config_options(parser)
     add_import_option(parser)
@@ -26,10 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> None:
         require_mmseg()
+        if arguments.size and not arguments.onnx:
+            raise ValueError('--size is of ONNX files; give --onnx too, or leave it out')
         from ..evaluation.configs import parse_options
-        from ..export.checkpoint import export
 
         import_files(arguments.imports)
-        export(arguments.config, arguments.out, parse_options(arguments.cfg_options))
+        options = parse_options(arguments.cfg_options)
+        if arguments.onnx:
+            from ..export.onnx_file import export_onnx
+
+            export_onnx(arguments.config, arguments.out, options, arguments.size and tuple(arguments.size))
+            return
+        from ..export.checkpoint import export
+
+        export(arguments.config, arguments.out, options)
 
     return guarded(action, arguments.debug)

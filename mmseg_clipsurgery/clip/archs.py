@@ -40,7 +40,7 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
     if not isinstance(arch, str | Path) or not str(arch):
         raise ValueError(f'arch must be a model name, a folder or a dict, got {arch!r}')
     known = model_config(arch)
-    if known is None and (folder := as_folder(arch, cache_dir)):
+    if known is None and (folder := as_folder(arch, cache_dir, weights=False)):
         return read_folder(folder)
     if known is None:
         near = difflib.get_close_matches(str(arch), open_clip.list_models(), n=3, cutoff=0.5)

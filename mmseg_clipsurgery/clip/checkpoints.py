@@ -8,15 +8,12 @@ expected; every other missing or extra name is an error.
 """
 
 import hashlib
-import math
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..environment.files import decoding
-from ..recognition import MOST_LOGIT_SCALE
 from .archives import code_of
 from .containers import opened, without_prefixes
 from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
@@ -97,33 +94,6 @@ def refuse_stand_in(path: Path) -> None:
     for mark, what in STAND_INS.items():
         if start.startswith(mark):
             raise ValueError(f'{path} holds no weights, it is {what}')
-
-
-def own_logit_scale(weights: Path | None) -> float:
-    """exp(logit_scale) of a CLIP's file, at most 100; 100 where there is no file or it holds none.
-
-    Kept for each file as long as it stays the same.
-
-    Raises:
-        ValueError: it is no finite number.
-    """
-    if weights is None:
-        return MOST_LOGIT_SCALE
-    state = weights.stat()
-    return _logit_scale(weights, state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
-
-
-@lru_cache(maxsize=16)
-def _logit_scale(weights: Path, *version: int) -> float:
-    found = [v for name, v in read_weights(weights).items() if name.rpartition('.')[2] == 'logit_scale']
-    if not found:
-        return MOST_LOGIT_SCALE
-    value = found[0].item() if found[0].numel() == 1 and found[0].dtype in WEIGHT_TYPES else found[0]
-    if not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError(
-            f'{weights}: logit_scale must be one finite number, got {value}; fetch the file again'
-        )
-    return min(math.exp(min(value, MOST_LOGIT_SCALE)), MOST_LOGIT_SCALE)
 
 
 def shown_activation(path: Path) -> bool | None:

@@ -10,12 +10,18 @@ from typing import Any
 
 from ..environment.extensions import open_table
 from .archs import read_arch
+from .perception_encoder import CLIPSurgeryPE
 from .resnet import CLIPSurgeryResNet
+from .siglip import CLIPSurgerySigLIP
+from .timm_vit import CLIPSurgeryTimmViT
 from .tower import FAMILIES, ImageTower, family_of, refusal
 from .vit import CLIPSurgeryViT
 
 FAMILIES['vit'] = CLIPSurgeryViT
 FAMILIES['resnet'] = CLIPSurgeryResNet
+FAMILIES['timm_vit'] = CLIPSurgeryTimmViT
+FAMILIES['siglip'] = CLIPSurgerySigLIP
+FAMILIES['perception_encoder'] = CLIPSurgeryPE
 open_table('tower family', FAMILIES)
 
 

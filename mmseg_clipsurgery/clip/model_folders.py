@@ -49,8 +49,14 @@ SIZES = {  # of a model config: the largest that is not absurd
 TOKENIZER_FILES = ('*.txt', '*.txt.gz', 'tokenizer*', '*.model', 'special_tokens_map.json', 'vocab.*')
 
 
-def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
-    """The folder a name stands for, if it stands for one; `hf-hub:` names are fetched (or found in the cache)."""
+def as_folder(name: str | Path, cache_dir: str | None = None, weights: bool = True) -> Path | None:
+    """The folder a name stands for, if it stands for one; `hf-hub:` names are fetched (or found in the cache).
+
+    Args:
+        name: what the user wrote.
+        cache_dir: where downloads go.
+        weights: whether weights are fetched too, or the config alone.
+    """
     name = str(name)
     if name == 'scenes':
         return SCENES
@@ -58,7 +64,7 @@ def as_folder(name: str | Path, cache_dir: str | None = None) -> Path | None:
     if name.startswith('local-dir:') or folder.is_dir():
         return folder
     if name.startswith('hf-hub:') or is_hub_id(name):
-        return fetch_folder(name.removeprefix('hf-hub:'), cache_dir)
+        return fetch_folder(name.removeprefix('hf-hub:'), cache_dir, weights)
     return None
 
 
@@ -73,15 +79,16 @@ def is_hub_id(name: str) -> bool:
     return bool(HUB_ID.fullmatch(name)) and not models and not like_file
 
 
-def fetch_folder(repository: str, cache_dir: str | None) -> Path:
-    """Download (or find in the cache) a hub model's config, tokenizer files and one file of weights."""
+def fetch_folder(repository: str, cache_dir: str | None, weights: bool = True) -> Path:
+    """Download (or find in the cache) a hub model's config, tokenizer files and one file of weights or none."""
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.utils import EntryNotFoundError
 
     try:
         wanted = [CONFIG_NAME, hugging_face.CONFIG_NAME, hugging_face.STATISTICS_NAME, *TOKENIZER_FILES]
         folder = Path(snapshot_download(repository, cache_dir=cache_dir, allow_patterns=wanted))
-        for name in WEIGHT_NAMES:
+        here = any((folder / name).is_file() for name in WEIGHT_NAMES if not name.endswith('.json'))
+        for name in WEIGHT_NAMES if weights and not here else ():
             try:
                 found = Path(hf_hub_download(repository, name, cache_dir=cache_dir, revision=folder.name))
                 if name.endswith(hugging_face.SHARDS_SUFFIX):

@@ -12,7 +12,7 @@ MARKS = {
         'a LoRA adapter; merge it into its CLIP and save that'
     ),
     ('vision_model.head.probe', 'vision_model.head.attention'): (
-        "a SigLIP in Hugging Face's form, which is not read here"
+        "a SigLIP in Hugging Face's form, which is not read here; give open_clip's, such as hf-hub:timm/ViT-B-16-SigLIP"
     ),
     ('vision_model.encoder.layers.0.self_attn.qkv.',): 'a BLIP, which is no CLIP',
     ('sam_model.', 'mask_decoder.'): 'a SAM; give it as sam',

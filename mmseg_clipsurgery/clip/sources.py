@@ -22,6 +22,7 @@ from ..environment.paths import user_path
 from .activation import decide_activation, tag_settings
 from .archs import label_of, model_config, named_arch, read_arch
 from .checkpoints import shown_activation
+from .hub import of_tag
 from .model_folders import as_folder, folder_weights, read_folder
 
 RANDOM = 'random'
@@ -75,6 +76,7 @@ def resolve(
     config, folder, preprocess = read_arch(arch, cache_dir)
     label = label_of(arch)
     arch = named_arch(arch) or arch
+    preprocess = usual_statistics(arch) | preprocess
     said: dict[str, bool] = {} if quick_gelu is None else {'the argument quick_gelu': bool(quick_gelu)}
     if 'quick_gelu' in config or folder:
         said[f'the config of {label}'] = bool(config.get('quick_gelu', False))
@@ -98,6 +100,23 @@ def resolve(
     )
 
 
+def usual_statistics(arch: object) -> dict:
+    """The pixel statistics that all of an arch's tags agree on, for a file of weights, which does not tell them.
+
+    SigLIP's and others' are not OpenAI's, which stand for what nobody states.
+    """
+    name = str(arch).replace('/', '-') if isinstance(arch, str | Path) else ''
+    tags = [
+        open_clip.pretrained.get_pretrained_cfg(name, tag)
+        for tag in open_clip.list_pretrained_tags_by_model(name)
+    ]
+    found = {tuple(tuple(tag.get(key) or ()) for key in ('mean', 'std')) for tag in tags}
+    if len(found) != 1:
+        return {}
+    ((mean, std),) = found
+    return {'mean': mean, 'std': std} if mean and std else {}
+
+
 def find_weights(
     arch, pretrained, folder: Path | None, cache_dir: str | None
 ) -> tuple[Path | None, dict | None]:
@@ -107,7 +126,8 @@ def find_weights(
     if pretrained == RANDOM:
         return None, None
     if pretrained is None:
-        return (folder_weights(folder) if folder else None), None
+        whole = as_folder(arch, cache_dir) if folder else None
+        return (folder_weights(whole) if whole else None), None
     name = str(arch).replace('/', '-') if isinstance(arch, str | Path) and not folder else ''
     if tag := open_clip.pretrained.get_pretrained_cfg(name, str(pretrained)):
         return fetch_tag(name, str(pretrained), tag, cache_dir), tag_settings(
@@ -149,7 +169,8 @@ def require_weights(
 
 def fetch_tag(arch: str, tag_name: str, tag: dict, cache_dir: str | None) -> Path:
     try:
-        return Path(open_clip.pretrained.download_pretrained(tag, cache_dir=cache_dir))
+        cached = of_tag(tag, cache_dir)
+        return cached or Path(open_clip.pretrained.download_pretrained(tag, cache_dir=cache_dir))
     except Exception as error:  # urllib's, the hub's and open_clip's own errors alike
         raise FileNotFoundError(
             f'the weights {tag_name!r} of {arch} could not be fetched or found in the cache '

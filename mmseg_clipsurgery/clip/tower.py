@@ -15,10 +15,10 @@ from ..compatibility import check_feedback, check_surgery, walk_key
 from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
 from ..surgery import Surgery
-from .archs import listed_archs, model_config
+from .archs import label_of, listed_archs, model_config, read_arch
 from .building import build_image_tower
 from .sources import resolve
-from .tower_inputs import check_guide, named
+from .tower_inputs import check_guide, check_layer, named
 
 
 class ImageTower(nn.Module):
@@ -33,11 +33,13 @@ class ImageTower(nn.Module):
         quick_gelu: the activation, needed for a plain weights file that cannot tell it.
         checksum: SHA-256 the weights file must have.
         cache_dir: where downloads go.
+        layer: the block at which patches are read, counted from 1; None: the last one. Not for ResNets.
 
     Attributes:
         visual: open_clip's tower, unmodified.
         surgery: what `forward` reads it by.
         patch: pixels per patch side (a ResNet's total stride).
+        before: how many tokens stand before the patches in its blocks: 1, the class token, or 0.
         trained_grid: (h, w) in patches at the size it was trained at.
         mean, std: RGB pixel statistics the tower expects, for values in [0, 1].
         label: what the user wrote, for messages.
@@ -49,6 +51,7 @@ class ImageTower(nn.Module):
 
     title: str  # what such a tower is, for messages: 'a ViT'
     patch: int
+    before = 1
     trained_grid: tuple[int, int]
 
     def __init__(
@@ -59,16 +62,20 @@ class ImageTower(nn.Module):
         quick_gelu: bool | None = None,
         checksum: str | None = None,
         cache_dir: str | None = None,
+        layer: int | None = None,
     ):
         super().__init__()
         row = Surgery.read(surgery)
+        config = read_arch(arch, cache_dir)[0]
+        if not self.recognises(config.get('vision_cfg') or {}):  # before its weights are fetched
+            raise ValueError(refusal(config, str(label_of(arch)), [type(self)]))
         source = resolve(arch, pretrained, quick_gelu, checksum, cache_dir)
-        if not self.recognises(source.config.get('vision_cfg') or {}):
-            raise ValueError(refusal(source.config, source.label, [type(self)]))
         self.label, self.mean, self.std = source.label, source.mean, source.std
         self.config = source.config
         self.visual = build_image_tower(source)
+        self.layer: int | None = None
         self.set_up()
+        self.layer = check_layer(layer, self.depth, self.label)
         self.surgery = self.accepts(row)
         self.eval()
 
@@ -76,6 +83,12 @@ class ImageTower(nn.Module):
     def recognises(cls, vision: Mapping[str, Any]) -> bool:
         """Whether a `vision_cfg` of open_clip's model JSON is a tower of this family."""
         raise NotImplementedError
+
+    @classmethod
+    def patch_of(cls, vision: Mapping[str, Any]) -> int:
+        """Pixels of a patch's side, the longer one, by the `vision_cfg` of a tower of this family."""
+        size = getattr(cls, 'patch', None) or vision.get('patch_size', 16)
+        return size if isinstance(size, int) else max(size)
 
     @classmethod
     def supported_archs(cls) -> list[str]:
@@ -170,7 +183,7 @@ class ImageTower(nn.Module):
         Raises:
             ValueError: an unknown surgery or affinity, or one that this tower does not fit.
         """
-        return check_surgery(Surgery.read(surgery), self.depth, self.label, self.width)
+        return check_surgery(Surgery.read(surgery), self.depth, self.label, self.width, self.before > 0)
 
     def forward(
         self,
@@ -264,7 +277,12 @@ class ImageTower(nn.Module):
             )
         if not torch.compiler.is_compiling() and not torch.isfinite(images).all():
             raise ValueError('images hold NaN or infinite values; check the file and its normalisation')
-        return images.to(self.visual.conv1.weight.dtype)
+        return images.to(self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What images are converted to."""
+        return self.visual.conv1.weight.dtype
 
 
 # Name -> family; the first that recognises a tower has it. The rows stand in `families`.

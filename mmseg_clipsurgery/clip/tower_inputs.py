@@ -1,4 +1,4 @@
-"""What a tower is called with beside images: surgeries by name, and the features of a second tower."""
+"""What a tower is made or called with beside images: surgeries by name, a second tower's features, a block."""
 
 from collections.abc import Iterable, Mapping
 
@@ -46,3 +46,14 @@ def check_guide(guide: Tensor | None, images: Tensor, surgeries: Iterable[Surger
             f'guide must be "b c h w" in floating point for {len(images)} images, got {guide.dtype} of shape '
             f'{tuple(guide.shape)}'
         )
+
+
+def check_layer(layer: int | None, depth: int | None, label: str) -> int | None:
+    """The block at which a tower of `depth` blocks is read. Raises ValueError for one that it does not have."""
+    if layer is None:
+        return None
+    if depth is None:
+        raise ValueError(f'{label} has no blocks to choose from, so leave layer={layer!r} out')
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= depth:
+        raise ValueError(f'layer is the number of a block, 1 to {depth} of {label}, got {layer!r}')
+    return layer

@@ -86,8 +86,7 @@ def patch_size(arch: Any) -> int:
     """Pixels of a patch's side, or of a ResNet's stride; 1 where a hub would have to be asked."""
     if arch is None or str(named_arch(arch)).startswith('hf-hub:'):
         return 1
-    size = getattr(tower_class(arch), 'patch', None) or read_arch(arch)[0]['vision_cfg'].get('patch_size', 16)
-    return size if isinstance(size, int) else max(size)
+    return tower_class(arch).patch_of(read_arch(arch)[0]['vision_cfg'])
 
 
 def evaluators(cfg: Config) -> list[Any]:

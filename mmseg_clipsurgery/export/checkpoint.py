@@ -40,15 +40,9 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     Raises:
         ValueError, FileNotFoundError: a mistake in the config, as the segmentor says it.
     """
-    cfg = read_config(config, options)
-    if not cfg.get('model'):
-        raise ValueError(f'the config {config} has no model')
     target = user_path(out)
     folder_to_write(target.absolute().parent, f'the checkpoint {out}')
-    register_towers()
-    init_default_scope(cfg.get('default_scope') or 'mmseg')
-    with fits(cfg):
-        model = MODELS.build(cfg.model)
+    model = built(config, options)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}
     strings = {'dataset_meta': json.dumps(dataset_meta), 'mmseg_clipsurgery': __version__}
@@ -65,6 +59,17 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     except RuntimeError as error:  # so torch and safetensors say that a disk is full
         raise ValueError(f'the checkpoint {out} could not be written ({reason(error)}); make room') from error
     print(f'{out}: {len(state)} tensors, {len(dataset_meta["classes"])} classes')
+
+
+def built(config: str, options: Mapping[str, Any] | None = None) -> Any:
+    """The segmentor of a config. Raises ValueError or FileNotFoundError as `export`."""
+    cfg = read_config(config, options)
+    if not cfg.get('model'):
+        raise ValueError(f'the config {config} has no model')
+    register_towers()
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    with fits(cfg):
+        return MODELS.build(cfg.model)
 
 
 def plain_meta(meta: Mapping[str, Any]) -> dict[str, list]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..clip.checkpoints import own_logit_scale
+from ..clip.logit_scale import own_logit_scale
 from ..environment.extensions import digest_of
 from ..environment.files import decoding, read_json
 from ..environment.mistakes import concerns_all, sentence

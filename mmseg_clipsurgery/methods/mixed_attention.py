@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..attention import (
     EVERY_TOKEN,
-    PATCHES,
     Affinity,
     Projections,
     self_attention,
@@ -22,14 +21,14 @@ from ..attention import (
 )
 
 
-def with_class_row(patches: Tensor, rows: slice) -> Tensor:
-    """What patches attend to, "b a n-1 e", at the given rows of all tokens; nothing for the class token."""
-    return patches if rows == PATCHES else F.pad(patches, (0, 0, 1, 0))[:, :, rows]
+def with_class_row(patches: Tensor, rows: slice, p: Projections) -> Tensor:
+    """What patches attend to, "b a h*w e", at the given rows of all tokens; nothing for the class token."""
+    return patches if rows == p.patches else F.pad(patches, (0, 0, p.before, 0))[:, :, rows]
 
 
-def with_class_token(weights: Tensor, rows: slice) -> Tensor:
-    """A map over patches "b a n-1 n-1" at the given rows of all tokens: "b a r n"; 0 from and to the class token."""
-    return F.pad(weights, (1, 0, 1, 0))[:, :, rows]
+def with_class_token(weights: Tensor, rows: slice, p: Projections) -> Tensor:
+    """A map over patches "b a h*w h*w" at the given rows of all tokens: "b a r n"; 0 from and to the class token."""
+    return F.pad(weights, (p.before, 0, p.before, 0))[:, :, rows]
 
 
 def mapped(weights: Tensor, v: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ def mapped(weights: Tensor, v: Tensor) -> Tensor:
 
 def patches_alone(p: Projections) -> Projections:
     """The projections without the class token; parts that are empty stay so."""
-    q, k, v = (part[:, :, PATCHES] if part.numel() else part for part in p[:3])
+    q, k, v = (part[:, :, p.patches] if part.numel() else part for part in p[:3])
     return p._replace(q=q, k=k, v=v)
 
 
@@ -51,14 +50,14 @@ def mixed_with_map(parts: str, trace: str) -> Affinity:
         found = mapped(p.traces[trace], p.v)
         for part in parts:
             found = found + self_attention(p, getattr(p, part), EVERY_TOKEN)
-        return with_class_row(found / (1 + len(parts)), rows)
+        return with_class_row(found / (1 + len(parts)), rows, p)
 
     def weights(p: Projections, rows: slice) -> Tensor:
         p = patches_alone(p)
         found = p.traces[trace][:, None].expand(-1, p.v.shape[1], -1, -1)
         for part in parts:
             found = found + self_weights(p, getattr(p, part), EVERY_TOKEN)
-        return with_class_token(found / (1 + len(parts)), rows)
+        return with_class_token(found / (1 + len(parts)), rows, p)
 
     return Affinity(f'{parts}v', attend, weights, needs=(trace,))
 
@@ -83,17 +82,17 @@ def crossed(base: Affinity) -> Affinity:
 
 def mean_attention(p: Projections, rows: slice) -> Tensor:
     """(softmax(s k k^T) + the same of all earlier blocks) / blocks, without the class token, times v: "b a r e"."""
-    values = p.v[:, :, PATCHES]
+    values = p.v[:, :, p.patches]
     # A value of 0 for the class token is its column left out.
-    own = p.attend(p.k[:, :, PATCHES], p.k, F.pad(values, (0, 0, 1, 0)))
-    earlier = p.traces['kk_sum'][:, :, PATCHES, PATCHES] @ values
-    return with_class_row((own + earlier) / p.number, rows)
+    own = p.attend(p.k[:, :, p.patches], p.k, F.pad(values, (0, 0, p.before, 0)))
+    earlier = p.traces['kk_sum'][:, :, p.patches, p.patches] @ values
+    return with_class_row((own + earlier) / p.number, rows, p)
 
 
 def mean_weights(p: Projections, rows: slice) -> Tensor:
     """The map of `mean_attention`, "b a r n"."""
     total = p.traces['kk_sum'] + softmax_weights(p.k, p.k, EVERY_TOKEN)
-    return with_class_token(total[:, :, PATCHES, PATCHES] / p.number, rows)
+    return with_class_token(total[:, :, p.patches, p.patches] / p.number, rows, p)
 
 
 def guide_grid(p: Projections) -> tuple[int, int]:
@@ -105,7 +104,7 @@ def guide_grid(p: Projections) -> tuple[int, int]:
 def guide_attention(p: Projections, rows: slice) -> Tensor:
     """The second tower's map times v, stretched to that tower's grid: "b a m e"; a class row as in `with_class_row`."""
     heads = p.v.shape[1]
-    values = p.v[:, :, PATCHES].transpose(1, 2).flatten(2).mT.unflatten(2, p.grid)
+    values = p.v[:, :, p.patches].transpose(1, 2).flatten(2).mT.unflatten(2, p.grid)
     values = F.interpolate(values, guide_grid(p), mode='bilinear', align_corners=False).flatten(2).mT
     found = (p.traces['guide_attention'].to(values.dtype) @ values).unflatten(2, (heads, -1)).transpose(1, 2)
-    return with_class_row(found, rows)
+    return with_class_row(found, rows, p)

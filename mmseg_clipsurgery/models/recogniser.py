@@ -12,7 +12,7 @@ import torch
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..clip.checkpoints import own_logit_scale
+from ..clip.logit_scale import own_logit_scale
 from ..environment.numbers import check_positive
 from ..recognition import recognition_scores
 from ..similarity import SurgeryForm

@@ -18,7 +18,8 @@ import archives
 import tiny
 from campaign.inputs import Input, damaged, require
 from mmseg_clipsurgery.clip.building import build_image_tower, build_text_tower
-from mmseg_clipsurgery.clip.checkpoints import own_logit_scale, read_weights
+from mmseg_clipsurgery.clip.checkpoints import read_weights
+from mmseg_clipsurgery.clip.logit_scale import own_logit_scale
 from mmseg_clipsurgery.clip.sources import resolve
 
 import numpy as np

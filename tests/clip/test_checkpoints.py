@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import math
 import os
 import pickle
 import zipfile
@@ -343,32 +342,6 @@ def test_tensors_that_are_no_weights_are_refused(value):
     tensors = altered(visual__class_embedding=value)
     with pytest.raises(ValueError, match=r'clip\.pt: visual tensor class_embedding (is of type|is sparse)'):
         weights.load_tower(tower, tensors, 'visual', 'clip.pt')
-
-
-@pytest.mark.parametrize(
-    'value',
-    [torch.tensor(torch.nan), torch.tensor(torch.inf), torch.ones(2), torch.tensor(3), torch.ones(0)],
-    ids=['NaN', 'infinite', 'two', 'an integer', 'none'],
-)
-def test_a_logit_scale_that_is_no_finite_number_is_refused(value, tmp_path):
-    torch.save({'logit_scale': value}, tmp_path / 'clip.pt')
-    with pytest.raises(ValueError, match='logit_scale must be one finite number'):
-        weights.own_logit_scale(tmp_path / 'clip.pt')
-
-
-def test_the_logit_scale_of_a_replaced_file_is_seen(tmp_path):
-    path = tmp_path / 'clip.pt'
-    found = []
-    for value in (1.0, 2.0):
-        torch.save({'logit_scale': torch.tensor(value)}, tmp_path / 'new.pt')
-        os.replace(tmp_path / 'new.pt', path)
-        found.append(weights.own_logit_scale(path))
-    assert found == pytest.approx([math.e, math.e**2])
-
-
-def test_a_large_logit_scale_does_not_overflow(tmp_path):
-    torch.save({'logit_scale': torch.tensor(1e30)}, tmp_path / 'clip.pt')
-    assert weights.own_logit_scale(tmp_path / 'clip.pt') == 100
 
 
 def test_no_message_advises_to_switch_the_safe_loader_off(tmp_path):

@@ -31,20 +31,20 @@ OPENAI += ('ViT-B-32', 'ViT-B-16', 'ViT-L-14', 'ViT-L-14-336')
     reason='the README counts those of open_clip 3.3',
 )
 def test_the_readme_has_the_count():
-    counts = {kind: len(names) for kind, names in SUPPORTED.items()}
-    said = f'{counts["vit"]} ViTs and {counts["resnet"]} ResNets of its {len(MODELS)} model configs'
+    said = f'{len(MODELS) - len(REFUSED)} of the {len(MODELS)} model configs of open_clip 3.3'
     assert said in (Path(__file__).parents[2] / 'README.md').read_text(encoding='utf-8')
 
 
 def test_count():
-    vits, resnets = len(SUPPORTED['vit']), len(SUPPORTED['resnet'])
-    print(f'supported: {vits} ViT, {resnets} ResNet of {len(MODELS)}')
-    assert vits + resnets + len(REFUSED) == len(MODELS)
+    counts = {family: len(names) for family, names in SUPPORTED.items()}
+    print(f'supported: {sum(counts.values())} of {len(MODELS)}: {counts}')
+    assert sum(counts.values()) + len(REFUSED) == len(MODELS)
     assert all(name in SUPPORTED['resnet' if name.startswith('RN') else 'vit'] for name in OPENAI)
     if at_least(distribution_version('open_clip_torch'), '3.3'):
-        assert vits >= 46
-        assert resnets == 10
+        assert counts['vit'] >= 46
+        assert counts['resnet'] == 10
         assert len(MODELS) >= 144
+        assert sum(counts.values()) >= 90
 
 
 @pytest.mark.parametrize('name', slow_but(OPENAI, SUPPORTED['vit']))
@@ -70,6 +70,43 @@ def test_a_resnet_is_built(name):
     assert [len(getattr(tower.visual, f'layer{i}')) for i in (1, 2, 3, 4)] == vision['layers']
     assert tower.visual.attnpool.num_heads == vision['width'] * 32 // 64
     assert tower.trained_grid == 2 * (vision['image_size'] // 32,)
+
+
+# What is built: name, family, patch, trained grid, blocks, tokens before the patches.
+PUBLISHED = [
+    ('MobileCLIP2-L-14', 'timm_vit', 14, 16, 24, 1),
+    ('ViT-SO400M-14-SigLIP2-378', 'siglip', 14, 27, 27, 0),
+    ('PE-Core-L-14-336', 'perception_encoder', 14, 24, 24, 1),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('name', 'family', 'patch', 'side', 'depth', 'before'), PUBLISHED)
+def test_a_timm_tower_is_built(name, family, patch, side, depth, before):
+    if name not in MODELS:
+        pytest.skip('open_clip too old')
+    with torch.device('meta'):
+        tower = build_tower(name, surgery='clip_surgery')
+    assert type(tower) is FAMILIES[family]
+    assert (tower.patch, tower.trained_grid, tower.depth, tower.before) == (
+        patch,
+        (side, side),
+        depth,
+        before,
+    )
+    assert len(tower.blocks) == depth
+    assert all(value.is_meta for value in tower.visual.parameters())
+
+
+def test_a_refused_tower_is_refused_before_its_weights_are_fetched(monkeypatch):
+    def fetch(*_, **__):
+        raise AssertionError('fetched')
+
+    monkeypatch.setattr('mmseg_clipsurgery.clip.sources.fetch_tag', fetch)
+    for arch, tag in (('convnext_base', 'laion400m_s13b_b51k'), ('coca_ViT-B-32', 'laion2b_s13b_b90k')):
+        for tower in (*FAMILIES.values(), build_tower):
+            with pytest.raises(ValueError, match='is not supported here'):
+                tower(arch, tag)
 
 
 @pytest.mark.parametrize('name', REFUSED)

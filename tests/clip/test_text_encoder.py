@@ -9,8 +9,11 @@ from functools import cache
 import golden
 import golden_weights
 import tiny
+import word_tokenizer
 from cases import slow_but
 from mmseg_clipsurgery.clip import text_encoder as module
+from mmseg_clipsurgery.clip.archs import model_config
+from mmseg_clipsurgery.clip.families import build_tower
 from mmseg_clipsurgery.clip.text_encoder import OpenCLIPTextEncoder
 from mmseg_clipsurgery.vocabulary import Vocabulary, resource_names
 
@@ -531,3 +534,27 @@ def test_a_folder_of_its_own(arch, tmp_path):
     shutil.copy(tiny.weights_file(arch, suffix='.pt'), tmp_path / 'open_clip_pytorch_model.bin')
     encoder = OpenCLIPTextEncoder(str(tmp_path), vocabulary=WORDS, templates=['{}'], text_cache=False)
     assert torch.equal(encoder().embeddings, tiny.text_encoder(arch, vocabulary=WORDS)().embeddings)
+
+
+@pytest.mark.slow
+def test_metaclip_2_reads_its_own_tokenizer_and_pools_at_its_end_token(tmp_path):
+    """The published config in small, its tokenizer a stand-in: both embeddings are open_clip's own."""
+    published = model_config('ViT-L-14-worldwide-quickgelu')
+    if not published:
+        pytest.skip('open_clip too old')
+    small = tiny.changed(
+        published,
+        embed_dim=12,
+        vision_cfg=tiny.SMALL['vision_cfg'],
+        text_cfg={**tiny.SMALL['text_cfg'], 'hf_tokenizer_name': 'org/words'},
+    )
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps({'model_cfg': small}))
+    shutil.copy(tiny.weights_file(small), tmp_path / 'open_clip_model.safetensors')
+    word_tokenizer.write(tmp_path, ['photo', 'cat', 'green', 'grass'])
+    encoder = OpenCLIPTextEncoder(tmp_path, templates=['photo {}'], text_cache=False)
+    texts = ['photo cat', 'photo green grass', 'photo']
+    ids, images = encoder.tokenizer(texts), tiny.images(2, 3, 12, 12)
+    with torch.no_grad():
+        golden.assert_close(encoder.encode_tokens(ids), tiny.clip(small).encode_text(ids), 1e-5)
+        tower = build_tower(tmp_path, surgery='clip')
+        golden.assert_close(tower(images).cls_token, tiny.clip(small).encode_image(images), 1e-5)

@@ -240,6 +240,8 @@ def test_a_config_without_a_default_scope(voc):
     [
         ('ViT-L-14', 14),
         ('RN50', 32),
+        ('ViT-SO400M-14-SigLIP', 14),
+        ('MobileCLIP-B', 16),
         ('hf-hub:a/b', 1),
         (ConfigDict(embed_dim=8, vision_cfg=dict(patch_size=8), text_cfg={}), 8),
     ],

@@ -123,7 +123,14 @@ def test_an_edited_affinity_is_run_again(tmp_path):
 
 @pytest.mark.parametrize(
     ('arch', 'tower'),
-    [('ViT-L-14', 'CLIPSurgeryViT'), ('RN50', 'CLIPSurgeryResNet'), ('folder', 'CLIPSurgeryResNet')],
+    [
+        ('ViT-L-14', 'CLIPSurgeryViT'),
+        ('RN50', 'CLIPSurgeryResNet'),
+        ('folder', 'CLIPSurgeryResNet'),
+        ('EVA02-B-16', 'CLIPSurgeryTimmViT'),
+        ('ViT-B-16-SigLIP2', 'CLIPSurgerySigLIP'),
+        ('PE-Core-L-14-336', 'CLIPSurgeryPE'),
+    ],
 )
 def test_a_backbones_class_is_that_of_its_family(tmp_path, arch, tower):
     if arch == 'folder':

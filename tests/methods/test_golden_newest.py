@@ -134,9 +134,9 @@ def test_middle_similarity_and_outlier_scores(name, monkeypatch):
 def watched(derive, seen: list):
     """`KeptTraces.derive` that notes the tokens that enter the last block."""
 
-    def noting(self, entering, grid):
+    def noting(self, entering, p):
         seen.append(entering)
-        return derive(self, entering, grid)
+        return derive(self, entering, p)
 
     return noting
 
