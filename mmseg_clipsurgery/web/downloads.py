@@ -9,7 +9,10 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from ..api.formats.coco import write_coco
 from ..api.results import Points, PromptedMask, Segmentation, compare
@@ -62,7 +65,7 @@ def segmentation_files(
         result.save_labelme(paths['labelme.json'], folder / photo)
         files += [paths[kind] for kind in ('labels.png', 'palette.png', 'labelme.json')]
         try:
-            write_coco(paths['coco.json'], {photo: lambda labels=result.labels: labels}, result.classes)
+            write_coco(paths['coco.json'], {photo: partial(np.asarray, result.labels)}, result.classes)
             files.append(paths['coco.json'])
         except ImportError as error:
             note = str(error)

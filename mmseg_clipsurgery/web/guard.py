@@ -14,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+ALIVE = '/alive'
 LOCAL = ('127.0.0.1', 'localhost', '[::1]')
 OUTSIDE = re.compile(
     rb'<link\b[^>]*\bhref="https?://[^>]*>|<script\b[^>]*\bsrc="https?://[^>]*>\s*</script>', re.IGNORECASE
@@ -44,6 +45,9 @@ class Guard:
         headers = {name.lower(): value for name, value in scope['headers']}
         if why := self.refusal(scope['path'], headers):
             await answer(send, *why)
+            return
+        if scope['path'] == ALIVE:
+            await answer(send, 200, 'alive')
             return
         started = False
 

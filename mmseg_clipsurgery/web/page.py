@@ -19,7 +19,7 @@ from typing import Any
 from ..visualization.panels import OPACITY, panel
 from .answers import Answers
 from .downloads import Downloads
-from .guard import LOCAL, Guard
+from .guard import ALIVE, LOCAL, Guard
 from .handlers import Handlers, start_words
 from .limits import MIB
 from .photos import scene, thumbnails
@@ -28,7 +28,20 @@ REMEDY = 'pip install "mmseg_clipsurgery[web]"'
 DAY = 86_400  # seconds after which what visitors sent is removed
 AT_ONCE, WAITING = 8, 100  # requests that are worked on, and that may wait
 ENVIRONMENT = {'GRADIO_ANALYTICS_ENABLED': 'False', 'GRADIO_SHARE': 'False', 'HF_HUB_DISABLE_TELEMETRY': '1'}
-CSS = '.message p { margin: 0.2em 0; } .gradio-container { max-width: 1500px !important; }'
+STOPPED = 'The server has stopped: start mmseg-clipsurgery web again, then reload this page.'
+WATCH = f"""<script>
+let stopped;
+setInterval(() => fetch('{ALIVE}', {{cache: 'no-store'}}).catch(() => {{
+  if (stopped) return;
+  stopped = Object.assign(document.createElement('p'), {{id: 'stopped', textContent: '{STOPPED}'}});
+  document.body.prepend(stopped);
+}}), 2000);
+</script>"""
+CSS = """
+#stopped { padding: 1em; background: #fdd; color: #600; }
+.message p { margin: 0.2em 0; }
+.gradio-container { max-width: 1500px !important; }
+"""
 
 
 def import_gradio() -> ModuleType:
@@ -102,6 +115,7 @@ def serve(answers: Answers, title: str, host: str = LOCAL[0], port: int = 7860) 
         app_kwargs={'middleware': [guard], 'docs_url': None, 'redoc_url': None, 'openapi_url': None},
         theme=plain,
         css=CSS,
+        head=WATCH,
     )
     return Served(url, blocks, folder)
 
@@ -117,6 +131,7 @@ class Page:
 
     def __init__(self, gradio: ModuleType, handlers: Handlers, title: str):
         self.gradio, self.handlers = gradio, handlers
+        self.answered: list[Any] = []  # fields that hold an answer about the photo
         with gradio.Blocks(
             title='CLIP Surgery', analytics_enabled=False, delete_cache=(3600, DAY), fill_width=True
         ) as self.blocks:
@@ -145,8 +160,8 @@ class Page:
         self.scenes = gradio.Gallery(
             thumbnails(),
             show_label=False,
-            columns=4,
-            height=180,
+            columns=3,
+            height=220,
             allow_preview=False,
             interactive=False,
             elem_id='scenes',
@@ -262,6 +277,7 @@ class Page:
             with gradio.Row():
                 self.patches = self.image('patches', 'Click a patch', self.start())
                 picture = self.image('attention-picture', 'What it looks at')
+            self.answered += [told, picture]
 
             def clicked(event: gradio.SelectData, *shown):  # type: ignore[name-defined]
                 photo, methods, opacity = shown
@@ -272,17 +288,26 @@ class Page:
             self.at = at
 
     def connect_photo(self) -> None:
-        """What a new photo changes: it is shown everywhere, and clicks on the one before are gone."""
+        """What a new photo changes: it is shown everywhere; clicks and answers about the one before are gone."""
         handlers = self.handlers
-        changed = [self.photo, self.shown, self.told, self.clickable, self.patches, self.clicks, self.at]
+        changed = [
+            self.photo,
+            self.shown,
+            self.told,
+            self.clickable,
+            self.patches,
+            self.clicks,
+            self.at,
+            *self.answered,
+        ]
 
-        def everywhere(photo, picture, told):  # type: ignore[no-untyped-def]
-            return photo, picture, told, picture, picture, (), None
+        def everywhere(photo, picture, told):
+            return photo, picture, told, picture, picture, (), None, *[None for _ in self.answered]
 
         def chosen_scene(event: self.gradio.SelectData, before):  # type: ignore[name-defined]
             return everywhere(*handlers.choose_scene(event.index, before))
 
-        def chosen_file(path, before):  # type: ignore[no-untyped-def]
+        def chosen_file(path, before):
             return everywhere(*handlers.choose_file(path, before))
 
         self.on(self.scenes.select, chosen_scene, [self.photo], changed)
@@ -293,7 +318,9 @@ class Page:
         with self.gradio.Row():
             run = self.gradio.Button(button, variant='primary', elem_id=f'{name}-run')
             opacity = self.slider(name) if slider else None
-        return run, opacity, self.image(f'{name}-picture', 'Answer'), self.message(f'{name}-message')
+        picture, told = self.image(f'{name}-picture', 'Answer'), self.message(f'{name}-message')
+        self.answered += [picture, told]
+        return run, opacity, picture, told
 
     def start(self) -> Any:
         return panel(self.handlers.answers.pixels(scene(0)))
@@ -321,7 +348,8 @@ class Page:
 
     def on(self, event: Callable, action: Callable, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Connect an event; it is no public interface."""
-        event(action, inputs=inputs, outputs=outputs, api_visibility='private', show_progress='minimal')
+        pictures = [field for field in outputs if isinstance(field, self.gradio.Image | self.gradio.File)]
+        event(action, inputs=inputs, outputs=outputs, api_visibility='private', show_progress_on=pictures)
 
     def live(self, slider: Any, action: Callable, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Draw again while a slider moves, always its last position."""

@@ -16,7 +16,7 @@ from ..scenes import draw_scene
 from ..visualization.panels import panel
 from .limits import Limits
 
-SCENES, SPLIT = 8, 'val'
+SCENES, SPLIT = 6, 'val'
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,308 @@
+"""The page in a real browser, used as a person does; one server and one browser for all of it.
+
+Skipped where gradio, playwright or a Chromium is missing: `make test-web` has the first two.
+"""
+
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import photos
+from mmseg_clipsurgery.api.loading import load
+from mmseg_clipsurgery.api.reading import Reading
+from mmseg_clipsurgery.web.answers import Answers
+from mmseg_clipsurgery.web.page import STOPPED, serve
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_answers import Sam
+
+pytest.importorskip('gradio')
+playwright = pytest.importorskip('playwright.sync_api')
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason='there is no Chromium'),
+]
+PATIENCE = 60_000  # milliseconds
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+
+
+@pytest.fixture(scope='module')
+def answers() -> Answers:
+    model = load('scenes', text_cache=False)
+    return Answers({'clip_surgery': model}, Reading(max_pixels=25_000_000), sam=Sam())
+
+
+@pytest.fixture(scope='module')
+def url(answers) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('GRADIO_TEMP_DIR', 'no_proxy', 'NO_PROXY'):  # `serve` sets them
+            patch.setenv(name, os.environ.get(name, ''))
+        served = serve(answers, 'Model: scenes', port=free_port())
+        yield served.url.rstrip('/')
+        served.close()
+        assert not served.folder.exists()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser, url):
+    """A page of a visitor of its own; its console stays free of errors, and it asks no other server."""
+    with visit(browser, url) as opened:
+        yield opened
+
+
+class visit:
+    """A visitor's page, and what went wrong on it."""
+
+    def __init__(self, browser, url: str):
+        self.context = browser.new_context(viewport={'width': 1400, 'height': 950}, accept_downloads=True)
+        self.page, self.url, self.wrong = self.context.new_page(), url, []
+
+    def __enter__(self):
+        page, wrong = self.page, self.wrong
+        page.set_default_timeout(PATIENCE)
+        page.on(
+            'console', lambda said: wrong.append(said.text) if said.type in ('error', 'warning') else None
+        )
+        page.on('pageerror', lambda error: wrong.append(str(error)))
+        page.on(
+            'request',
+            lambda asked: (
+                None if asked.url.startswith((self.url, 'data:', 'blob:')) else wrong.append(asked.url)
+            ),
+        )
+        page.goto(self.url)
+        page.wait_for_selector('#segment-run')
+        return page
+
+    def __exit__(self, *error):
+        self.context.close()
+        if error[0] is None:
+            assert not self.wrong
+
+
+def press(page, button: str, message: str) -> str:
+    """Click a button; what the line below the answer then says."""
+    before = page.inner_text(f'#{message}')
+    page.click(f'#{button}')
+    return said(page, message, before)
+
+
+def said(page, message: str, before: str = '') -> str:
+    """What a line says once it says something else than before."""
+    page.wait_for_function(
+        '([id, before]) => { const now = document.getElementById(id).innerText; return now.trim() && now != before }',
+        arg=[message, before],
+    )
+    return page.inner_text(f'#{message}')
+
+
+def tab(page, name: str) -> None:
+    page.get_by_role('tab', name=name).click()
+
+
+def picture(page, name: str, before: str | None = None) -> str:
+    """The address of a picture once it is another than before."""
+    page.wait_for_function(
+        '([id, before]) => { const found = document.querySelector(`#${id} img`);'
+        ' return found && found.complete && found.naturalWidth > 50 && found.src != before }',
+        arg=[name, before],
+    )
+    return page.get_attribute(f'#{name} img', 'src')
+
+
+def test_segment_and_files(page, answers):
+    told = press(page, 'segment-run', 'segment-message')
+    assert 'clip_surgery: ' in told
+    assert 'zebra' in told
+    picture(page, 'segment-picture')
+    page.fill('#words textarea', 'zebra, water, gravel')
+    assert 'house' not in press(page, 'segment-run', 'segment-message')
+    assert press(page, 'segment-make', 'segment-message') == '5 files.'
+    with page.expect_download() as download:
+        page.locator('#segment-files a').first.click()
+    assert set(np.unique(np.asarray(Image.open(download.value.path())))) <= {0, 1, 2}
+
+
+def test_methods_side_by_side(page):
+    narrow = (press(page, 'segment-run', 'segment-message'), size(page, picture(page, 'segment-picture')))[1]
+    page.click('#methods input')
+    page.get_by_role('option', name='sclip', exact=True).click()
+    page.keyboard.press('Escape')
+    before = page.get_attribute('#segment-picture img', 'src')
+    told = press(page, 'segment-run', 'segment-message')
+    assert 'clip_surgery: ' in told
+    assert 'sclip: ' in told
+    assert size(page, picture(page, 'segment-picture', before)) > narrow
+
+
+def size(page, address: str) -> int:
+    return page.evaluate(
+        'address => fetch(address).then(r => r.blob()).then(createImageBitmap).then(b => b.width)', address
+    )
+
+
+def test_opacity_of_heat_maps_is_live(page):
+    tab(page, 'Heat maps')
+    page.fill('#words textarea', 'zebra, water')
+    assert press(page, 'heat-run', 'heat-message') == '2 words.'
+    before = picture(page, 'heat-picture')
+    page.locator('#heat-opacity input[type=range]').fill('0.1')
+    picture(page, 'heat-picture', before)
+
+
+def test_points_by_word_and_by_clicks(page):
+    tab(page, 'Points')
+    page.click('#points-picture img', position={'x': 50, 'y': 60})
+    assert said(page, 'points-message') == '1 positive, 0 negative points'
+    page.get_by_label('negative').check()
+    before = page.inner_text('#points-message')
+    page.click('#points-picture img', position={'x': 90, 'y': 60})
+    assert said(page, 'points-message', before) == '1 positive, 1 negative points'
+    page.fill('#target textarea', 'zebra')
+    found = press(page, 'points-run', 'points-message')
+    assert int(found.split()[0]) > 1
+    assert 'mask of 100%' in press(page, 'points-mask', 'points-message')
+    picture(page, 'mask-picture')
+    assert page.locator('#points-files a').count() >= 2
+    assert press(page, 'points-clear', 'points-message') != found
+
+
+def test_recognise_and_explain(page):
+    tab(page, 'Recognise')
+    assert press(page, 'recognise-run', 'recognise-message').startswith('Is it there?')
+    picture(page, 'recognise-picture')
+    tab(page, 'Explain a sentence')
+    page.fill('#sentence textarea', 'a zebra on water')
+    assert press(page, 'explain-run', 'explain-message').startswith('Match (cosine)')
+    picture(page, 'explain-picture')
+
+
+def test_patch_attention_by_a_click(page):
+    tab(page, 'Patch attention')
+    page.click('#patches img', position={'x': 60, 'y': 70})
+    assert 'goes to patches' in said(page, 'attention-message')
+    picture(page, 'attention-picture')
+
+
+def test_photos_are_chosen_and_bad_ones_get_a_sentence(page, tmp_path):
+    page.locator('#scenes button').nth(2).click()
+    assert said(page, 'photo-message') == 'val_002.png, 96 x 96 pixels'
+    good = photos.save(tmp_path / 'mine.png', photos.photo(40, 60))
+    text, wide = tmp_path / 'notes.jpg', tmp_path / 'wide.png'
+    text.write_text('no photo')
+    Image.new('1', (20_000, 2_000)).save(wide)
+    before = page.inner_text('#photo-message')
+    for path, sentence in (
+        (good, 'mine.png, 60 x 40 pixels'),
+        (text, 'notes.jpg is no image that can be read'),
+        (wide, 'wide.png has 40,000,000 pixels, more than the limit'),
+    ):
+        page.locator('input[type=file]').first.set_input_files(path)
+        before = said(page, 'photo-message', before)
+        assert sentence in before
+    assert 'clip_surgery: ' in press(page, 'segment-run', 'segment-message')
+
+
+def test_bad_words_get_a_sentence_and_the_page_lives_on(page):
+    for words, sentence in (('', 'got no words'), ('w, ' * 1000, 'got 1,000 words')):
+        page.fill('#words textarea', words)
+        assert sentence in press(page, 'segment-run', 'segment-message')
+    page.fill('#words textarea', 'zebra, <img src=x onerror=alert(1)>')
+    assert '<img src=x' in press(page, 'segment-run', 'segment-message')
+
+
+def test_two_tabs_with_other_words_do_not_meet(browser, url):
+    with visit(browser, url) as one, visit(browser, url) as two:
+        one.fill('#words textarea', 'zebra, water')
+        two.fill('#words textarea', 'house, gravel')
+        two.locator('#scenes button').nth(4).click()
+        said(two, 'photo-message')
+        one.click('#segment-run')
+        two.click('#segment-run')
+        first, second = said(one, 'segment-message'), said(two, 'segment-message')
+        assert ('zebra' in first, 'house' in first) == (True, False)
+        assert ('zebra' in second, 'house' in second) == (False, True)
+        assert one.inner_text('#photo-message') == ''
+
+
+def status(address: str, **headers: str) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    'path', ['/etc/passwd', '../../etc/passwd', str(Path(__file__)), 'https://example.com/x']
+)
+@pytest.mark.parametrize(
+    'route', ['/gradio_api/file=', '/file=', '/gradio_api/file/', '/static/', '/assets/']
+)
+def test_no_file_of_the_server_can_be_read(url, route, path):
+    assert status(f'{url}{route}{path}') in (403, 404)
+
+
+def test_no_path_can_be_named_as_an_upload(url, answers):
+    """A visitor who says that a file of the server is what he uploaded gets none of it."""
+    with urllib.request.urlopen(f'{url}/config') as found:
+        config = json.load(found)
+    (upload,) = (part['id'] for part in config['components'] if part['type'] == 'uploadbutton')
+    (index,) = (k for k, event in enumerate(config['dependencies']) if upload in dict(event['targets']))
+    body = {
+        'data': [{'path': '/etc/passwd', 'meta': {'_type': 'gradio.FileData'}}, None],
+        'fn_index': config['dependencies'][index]['id'],
+        'session_hash': 'one',
+    }
+    request = urllib.request.Request(
+        f'{url}/gradio_api/queue/join', json.dumps(body).encode(), {'Content-Type': 'application/json'}
+    )
+    urllib.request.urlopen(request).read()
+    with urllib.request.urlopen(f'{url}/gradio_api/queue/data?session_hash=one', timeout=60) as stream:
+        for line in stream:
+            event = json.loads(line.removeprefix(b'data: ')) if line.startswith(b'data: ') else {}
+            if event.get('msg') == 'process_completed':
+                break
+    assert event['success'] is False
+    assert 'root:' not in json.dumps(event)
+
+
+def test_foreign_names_and_large_bodies_are_refused(url):
+    assert status(url, Host='evil.example') == 403
+    assert status(f'{url}/gradio_api/upload', **{'Content-Length': str(1 << 40)}) == 413
+    assert status(f'{url}/alive') == 200
+
+
+def test_a_stopped_server_is_told_on_the_page(browser, answers, url):
+    served = serve(answers, 'Model: scenes', port=free_port())
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(served.url)
+    page.wait_for_selector('#segment-run', timeout=PATIENCE)
+    served.close()
+    assert page.wait_for_selector('#stopped', timeout=PATIENCE).inner_text() == STOPPED
+    context.close()
