@@ -19,7 +19,7 @@ LOCAL = ('127.0.0.1', 'localhost', '[::1]')
 OUTSIDE = re.compile(
     rb'<link\b[^>]*\bhref="https?://[^>]*>|<script\b[^>]*\bsrc="https?://[^>]*>\s*</script>', re.IGNORECASE
 )
-ELSEWHERE = re.compile(r'/file=\s*(https?|ftp):', re.IGNORECASE)
+ELSEWHERE = re.compile(r'/file[=/]\s*(https?|ftp):', re.IGNORECASE)
 
 
 class TooLarge(Exception):

@@ -40,6 +40,8 @@ setInterval(() => fetch('{ALIVE}', {{cache: 'no-store'}}).catch(() => {{
 CSS = """
 #stopped { padding: 1em; background: #fdd; color: #600; }
 .message p { margin: 0.2em 0; }
+#photo img { max-height: 220px; }
+#segment-files, #points-files { max-height: 180px; overflow: auto; }
 .gradio-container { max-width: 1500px !important; }
 """
 
@@ -138,9 +140,9 @@ class Page:
             gradio.Markdown(f'# CLIP Surgery\n{title}. Photos stay on the machine that serves this page.')
             self.photo, self.clicks = gradio.State(scene(0)), gradio.State(())
             with gradio.Row():
-                with gradio.Column(scale=1, min_width=320):
+                with gradio.Column(scale=2, min_width=370):
                     self.inputs()
-                with gradio.Column(scale=3, min_width=480), gradio.Tabs():
+                with gradio.Column(scale=5, min_width=480), gradio.Tabs():
                     self.segment_tab()
                     self.heat_tab()
                     self.points_tab()
@@ -276,7 +278,7 @@ class Page:
             )
             with gradio.Row():
                 self.patches = self.image('patches', 'Click a patch', self.start())
-                picture = self.image('attention-picture', 'What it looks at')
+                picture = self.image('attention-picture')
             self.answered += [told, picture]
 
             def clicked(event: gradio.SelectData, *shown):  # type: ignore[name-defined]
@@ -318,7 +320,7 @@ class Page:
         with self.gradio.Row():
             run = self.gradio.Button(button, variant='primary', elem_id=f'{name}-run')
             opacity = self.slider(name) if slider else None
-        picture, told = self.image(f'{name}-picture', 'Answer'), self.message(f'{name}-message')
+        picture, told = self.image(f'{name}-picture'), self.message(f'{name}-message')
         self.answered += [picture, told]
         return run, opacity, picture, told
 
@@ -328,13 +330,14 @@ class Page:
     def slider(self, name: str) -> Any:
         return self.gradio.Slider(0, 1, OPACITY, step=0.05, label='Opacity', elem_id=f'{name}-opacity')
 
-    def image(self, name: str, label: str, value: Any = None) -> Any:
+    def image(self, name: str, label: str | None = None, value: Any = None) -> Any:
         return self.gradio.Image(
             value,
             label=label,
+            show_label=label is not None,
             elem_id=name,
             interactive=False,
-            format='png',
+            format='jpeg',
             buttons=['download', 'fullscreen'],
         )
 

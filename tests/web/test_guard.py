@@ -57,11 +57,24 @@ def ask(
         (dict(host=''), 403),
         (dict(path='/gradio_api/file=https://evil.example/x'), 403),
         (dict(path='/gradio_api/file=HTTP://evil.example/x'), 403),
+        (dict(path='/file/https://evil.example/x'), 403),
         (dict(path='/x', body=b'x' * 50), 200),
         (dict(path='/x', body=b'x' * 51), 413),
         (dict(path='/x', stated=51), 413),
     ],
-    ids=['local', 'number', 'v6', 'other name', 'no name', 'address', 'upper', 'full', 'more', 'stated'],
+    ids=[
+        'local',
+        'number',
+        'v6',
+        'other name',
+        'no name',
+        'address',
+        'upper',
+        'slash',
+        'full',
+        'more',
+        'stated',
+    ],
 )
 def test_what_is_passed_on(request_, status):
     assert ask(**request_)[0] == status

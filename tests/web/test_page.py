@@ -67,11 +67,18 @@ def browser():
         launched.close()
 
 
-@pytest.fixture
-def page(browser, url):
-    """A page of a visitor of its own; its console stays free of errors, and it asks no other server."""
+@pytest.fixture(scope='module')
+def visitor(browser, url):
+    """A page that most tests use in turn, as one person does; each sets what it needs."""
     with visit(browser, url) as opened:
         yield opened
+
+
+@pytest.fixture
+def page(visitor):
+    """Its console stays free of errors, and it asks no other server."""
+    yield visitor.page
+    assert not visitor.wrong
 
 
 class visit:
@@ -96,7 +103,7 @@ class visit:
         )
         page.goto(self.url)
         page.wait_for_selector('#segment-run')
-        return page
+        return self
 
     def __exit__(self, *error):
         self.context.close()
@@ -135,9 +142,7 @@ def picture(page, name: str, before: str | None = None) -> str:
 
 
 def test_segment_and_files(page, answers):
-    told = press(page, 'segment-run', 'segment-message')
-    assert 'clip_surgery: ' in told
-    assert 'zebra' in told
+    assert 'zebra' in press(page, 'segment-run', 'segment-message')
     picture(page, 'segment-picture')
     page.fill('#words textarea', 'zebra, water, gravel')
     assert 'house' not in press(page, 'segment-run', 'segment-message')
@@ -148,7 +153,9 @@ def test_segment_and_files(page, answers):
 
 
 def test_methods_side_by_side(page):
-    narrow = (press(page, 'segment-run', 'segment-message'), size(page, picture(page, 'segment-picture')))[1]
+    page.fill('#words textarea', 'zebra, water, house')
+    press(page, 'segment-run', 'segment-message')
+    narrow = size(page, picture(page, 'segment-picture'))
     page.click('#methods input')
     page.get_by_role('option', name='sclip', exact=True).click()
     page.keyboard.press('Escape')
@@ -176,6 +183,7 @@ def test_opacity_of_heat_maps_is_live(page):
 
 def test_points_by_word_and_by_clicks(page):
     tab(page, 'Points')
+    picture(page, 'points-picture')
     page.click('#points-picture img', position={'x': 50, 'y': 60})
     assert said(page, 'points-message') == '1 positive, 0 negative points'
     page.get_by_label('negative').check()
@@ -224,10 +232,13 @@ def test_photos_are_chosen_and_bad_ones_get_a_sentence(page, tmp_path):
         page.locator('input[type=file]').first.set_input_files(path)
         before = said(page, 'photo-message', before)
         assert sentence in before
+    tab(page, 'Segment')
+    page.fill('#words textarea', 'zebra, water')
     assert 'clip_surgery: ' in press(page, 'segment-run', 'segment-message')
 
 
 def test_bad_words_get_a_sentence_and_the_page_lives_on(page):
+    tab(page, 'Segment')
     for words, sentence in (('', 'got no words'), ('w, ' * 1000, 'got 1,000 words')):
         page.fill('#words textarea', words)
         assert sentence in press(page, 'segment-run', 'segment-message')
@@ -236,7 +247,8 @@ def test_bad_words_get_a_sentence_and_the_page_lives_on(page):
 
 
 def test_two_tabs_with_other_words_do_not_meet(browser, url):
-    with visit(browser, url) as one, visit(browser, url) as two:
+    with visit(browser, url) as first_visitor, visit(browser, url) as second_visitor:
+        one, two = first_visitor.page, second_visitor.page
         one.fill('#words textarea', 'zebra, water')
         two.fill('#words textarea', 'house, gravel')
         two.locator('#scenes button').nth(4).click()
@@ -244,8 +256,8 @@ def test_two_tabs_with_other_words_do_not_meet(browser, url):
         one.click('#segment-run')
         two.click('#segment-run')
         first, second = said(one, 'segment-message'), said(two, 'segment-message')
-        assert ('zebra' in first, 'house' in first) == (True, False)
-        assert ('zebra' in second, 'house' in second) == (False, True)
+        assert ('zebra' in first, 'gravel' in first) == (True, False)
+        assert ('zebra' in second, 'gravel' in second) == (False, True)
         assert one.inner_text('#photo-message') == ''
 
 
