@@ -27,7 +27,13 @@ from .photos import scene, thumbnails
 REMEDY = 'pip install "mmseg_clipsurgery[web]"'
 DAY = 86_400  # seconds after which what visitors sent is removed
 AT_ONCE, WAITING = 8, 100  # requests that are worked on, and that may wait
-ENVIRONMENT = {'GRADIO_ANALYTICS_ENABLED': 'False', 'GRADIO_SHARE': 'False', 'HF_HUB_DISABLE_TELEMETRY': '1'}
+ENVIRONMENT = {  # of gradio's own switches, those that would tell or open something
+    'GRADIO_ANALYTICS_ENABLED': 'False',
+    'GRADIO_SHARE': 'False',
+    'GRADIO_ALLOWED_PATHS': '',
+    'GRADIO_VIBE_MODE': '',
+    'HF_HUB_DISABLE_TELEMETRY': '1',
+}
 STOPPED = 'The server has stopped: start mmseg-clipsurgery web again, then reload this page.'
 WATCH = f"""<script>
 let stopped;

@@ -5,10 +5,13 @@ Skipped where gradio, playwright or a Chromium is missing: `make test-web` has t
 
 import json
 import os
+import secrets
 import shutil
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import photos
@@ -52,8 +55,6 @@ def url(answers) -> Iterator[str]:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as found:
         found.bind(('127.0.0.1', 0))
         return found.getsockname()[1]
@@ -279,28 +280,82 @@ def test_no_file_of_the_server_can_be_read(url, route, path):
     assert status(f'{url}{route}{path}') in (403, 404)
 
 
-def test_no_path_can_be_named_as_an_upload(url, answers):
+class Caller:
+    """A visitor without a browser: what the page's own script sends, by hand."""
+
+    def __init__(self, url: str):
+        self.url, self.session = url, secrets.token_hex(4)
+        with urllib.request.urlopen(f'{url}/config') as found:
+            config = json.load(found)
+        self.names = {part['id']: part['props'].get('elem_id') for part in config['components']}
+        self.events = config['dependencies']
+
+    def call(self, name: str, *data: object) -> dict:
+        """What an event of the field of this name ends in; None stands for what a session keeps."""
+        (event,) = (e for e in self.events if self.names[e['targets'][0][0]] == name)
+        body = {'data': data, 'fn_index': event['id'], 'session_hash': self.session}
+        request = urllib.request.Request(
+            f'{self.url}/gradio_api/queue/join',
+            json.dumps(body).encode(),
+            {'Content-Type': 'application/json'},
+        )
+        urllib.request.urlopen(request).close()
+        address = f'{self.url}/gradio_api/queue/data?session_hash={self.session}'
+        with urllib.request.urlopen(address, timeout=60) as stream:
+            for line in stream:
+                said = json.loads(line.removeprefix(b'data: ')) if line.startswith(b'data: ') else {}
+                if said.get('msg') == 'process_completed':
+                    return said
+        raise AssertionError('no answer')
+
+    def upload(self, name: str, data: bytes) -> str:
+        """Send a file; where it lies on the server."""
+        head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        form = {'Content-Type': 'multipart/form-data; boundary=x'}
+        body = head.encode() + data + b'\r\n--x--\r\n'
+        request = urllib.request.Request(f'{self.url}/gradio_api/upload', body, form)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)[0]
+
+
+def file(path: str) -> dict:
+    return {'path': path, 'meta': {'_type': 'gradio.FileData'}}
+
+
+def test_no_path_can_be_named_as_an_upload(url, tmp_path):
     """A visitor who says that a file of the server is what he uploaded gets none of it."""
-    with urllib.request.urlopen(f'{url}/config') as found:
-        config = json.load(found)
-    (upload,) = (part['id'] for part in config['components'] if part['type'] == 'uploadbutton')
-    (index,) = (k for k, event in enumerate(config['dependencies']) if upload in dict(event['targets']))
-    body = {
-        'data': [{'path': '/etc/passwd', 'meta': {'_type': 'gradio.FileData'}}, None],
-        'fn_index': config['dependencies'][index]['id'],
-        'session_hash': 'one',
-    }
-    request = urllib.request.Request(
-        f'{url}/gradio_api/queue/join', json.dumps(body).encode(), {'Content-Type': 'application/json'}
-    )
-    urllib.request.urlopen(request).read()
-    with urllib.request.urlopen(f'{url}/gradio_api/queue/data?session_hash=one', timeout=60) as stream:
-        for line in stream:
-            event = json.loads(line.removeprefix(b'data: ')) if line.startswith(b'data: ') else {}
-            if event.get('msg') == 'process_completed':
-                break
-    assert event['success'] is False
-    assert 'root:' not in json.dumps(event)
+    caller = Caller(url)
+    data = photos.save(tmp_path / 'mine.png', photos.photo(40, 60)).read_bytes()
+    own = caller.call('upload', file(caller.upload('mine.png', data)), None)
+    assert own['output']['data'][2].endswith('60 x 40 pixels')
+    for path in (tmp_path / 'mine.png', '/etc/passwd', Path(__file__)):
+        assert caller.call('upload', file(str(path)), None)['success'] is False
+
+
+def test_eight_visitors_at_once_are_answered_about_their_own_words(url):
+    pairs = [('zebra', 'water'), ('house', 'gravel'), ('sock', 'water'), ('zebra', 'gravel')] * 2
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(
+                lambda pair: Caller(url).call('segment-run', None, ', '.join(pair), ['clip_surgery'], 0.6),
+                pairs,
+            )
+        )
+    for pair, event in zip(pairs, found, strict=True):
+        shares = dict(
+            part.rsplit(' ', 1) for part in event['output']['data'][1].partition(': ')[2].split(', ')
+        )
+        assert shares.keys() <= set(pair)
+        assert event['output']['data'][1] == found[pairs.index(pair)]['output']['data'][1]
+
+
+def test_large_uploads_are_refused(url):
+    for size in ((20 << 20) + 1, 30 << 20):
+        with pytest.raises(urllib.error.URLError):  # 413, or the end of the connection
+            Caller(url).upload('large.jpg', bytes(size))
+    kept = Path(os.environ['GRADIO_TEMP_DIR']).rglob('large.jpg')
+    assert not [path for path in kept if path.stat().st_size > 20 << 20]
+    assert status(f'{url}/alive') == 200
 
 
 def test_foreign_names_and_large_bodies_are_refused(url):
