@@ -163,13 +163,13 @@ class Page:
         self.shown = self.image('photo', 'Photo', panel(self.handlers.answers.pixels(scene(0))))
         self.told = self.message('photo-message')
         self.upload = gradio.UploadButton(
-            'Choose a photo, or one of these scenes', elem_id='upload', type='filepath'
+            'Choose a photo, or a scene below', elem_id='upload', type='filepath'
         )
         self.scenes = gradio.Gallery(
             thumbnails(),
             show_label=False,
             columns=3,
-            height=220,
+            height=250,
             allow_preview=False,
             interactive=False,
             elem_id='scenes',
