@@ -19,7 +19,7 @@ from mmseg_clipsurgery import resources as shipped
 from mmseg_clipsurgery.__main__ import main as command
 from mmseg_clipsurgery.api import sam
 from mmseg_clipsurgery.environment import stack as environment
-from mmseg_clipsurgery.web import page
+from mmseg_clipsurgery.web import server
 
 import pytest
 from packaging.requirements import Requirement
@@ -151,7 +151,7 @@ def documented_requirements() -> list[str]:
         environment.FORK,
         environment.OPENMMLAB,
         sam.REMEDY,
-        page.REMEDY,
+        server.REMEDY,
         *environment.REMEDIES.values(),
     ]
     commands = re.findall(r'pip install ([^`\n&]*)', '\n'.join([*texts, *sentences]))

@@ -74,7 +74,7 @@ DOORS = {
     'api.formats.coco': {'pycocotools'},
     'api.formats.detections': {'supervision'},
     'api.sam': {'transformers'},
-    'web.page': {'gradio'},
+    'web.server': {'gradio'},
 }  # third parties that one file alone may import
 
 WITHOUT_MMSEG = [

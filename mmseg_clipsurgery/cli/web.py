@@ -57,7 +57,7 @@ def serve_forever(arguments: argparse.Namespace) -> None:
         ValueError: the address is taken, or see `load_models`.
     """
     check_address(arguments.host, arguments.port)
-    from ..web.page import import_gradio, serve
+    from ..web.server import import_gradio, serve
 
     import_gradio()
     import_files(arguments.imports)

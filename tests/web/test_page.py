@@ -18,7 +18,7 @@ import photos
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.api.reading import Reading
 from mmseg_clipsurgery.web.answers import Answers
-from mmseg_clipsurgery.web.page import STOPPED, serve
+from mmseg_clipsurgery.web.server import STOPPED, serve
 
 import numpy as np
 import pytest
@@ -218,8 +218,12 @@ def test_patch_attention_by_a_click(page):
 
 
 def test_photos_are_chosen_and_bad_ones_get_a_sentence(page, tmp_path):
+    tab(page, 'Segment')
+    press(page, 'segment-run', 'segment-message')
+    picture(page, 'segment-picture')
     page.locator('#scenes button').nth(2).click()
     assert said(page, 'photo-message') == 'val_002.png, 96 x 96 pixels'
+    assert page.locator('#segment-picture img').count() == 0  # it was about another photo
     good = photos.save(tmp_path / 'mine.png', photos.photo(40, 60))
     text, wide = tmp_path / 'notes.jpg', tmp_path / 'wide.png'
     text.write_text('no photo')
@@ -327,7 +331,7 @@ def test_no_path_can_be_named_as_an_upload(url, tmp_path):
     caller = Caller(url)
     data = photos.save(tmp_path / 'mine.png', photos.photo(40, 60)).read_bytes()
     own = caller.call('upload', file(caller.upload('mine.png', data)), None)
-    assert own['output']['data'][2].endswith('60 x 40 pixels')
+    assert own['output']['data'][1].endswith('60 x 40 pixels')
     for path in (tmp_path / 'mine.png', '/etc/passwd', Path(__file__)):
         assert caller.call('upload', file(str(path)), None)['success'] is False
 
