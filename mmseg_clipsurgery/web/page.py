@@ -35,7 +35,12 @@ class Page:
             title='CLIP Surgery', analytics_enabled=False, delete_cache=(LOOK_EVERY, DAY), fill_width=True
         ) as self.blocks:
             gradio.Markdown(f'# CLIP Surgery\n{title}. Photos stay on the machine that serves this page.')
-            self.photo = gradio.State(scene(0))
+            # What a session keeps; not inside Tabs, whose children it would take for tabs.
+            self.photo, self.clicks, self.clicked = (
+                gradio.State(scene(0)),
+                gradio.State(()),
+                gradio.State(None),
+            )
             with gradio.Row():
                 with gradio.Column(scale=2, min_width=370):
                     self.inputs()
@@ -109,7 +114,6 @@ class Page:
     def points_tab(self) -> None:
         """Points of a target, of clicks, and a mask."""
         gradio, handlers, fields = self.gradio, self.handlers, self.fields
-        self.clicks = gradio.State(())
         with gradio.Tab('Points', id='points'):
             with gradio.Row():
                 info = 'a word, or several: person+bench; empty: clicks alone'
@@ -162,7 +166,6 @@ class Page:
     def attention_tab(self) -> None:
         """What a clicked patch looks at."""
         gradio, handlers, fields = self.gradio, self.handlers, self.fields
-        self.clicked = gradio.State(None)
         with gradio.Tab('Patch attention', id='attention'):
             opacity, told = fields.opacity('attention-opacity'), fields.message('attention-message')
             with gradio.Row():

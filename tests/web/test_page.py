@@ -200,6 +200,13 @@ def test_points_by_word_and_by_clicks(page):
     assert press(page, 'points-clear', 'points-message') != found
 
 
+def test_tabs_keep_their_names(page):
+    titles = ['Segment', 'Heat maps', 'Points', 'Recognise', 'Explain a sentence', 'Patch attention']
+    for title in titles:
+        tab(page, title)
+        assert [shown.inner_text() for shown in page.get_by_role('tab').all()] == titles
+
+
 def test_recognise_and_explain(page):
     tab(page, 'Recognise')
     assert press(page, 'recognise-run', 'recognise-message').startswith('Is it there?')
