@@ -1,4 +1,4 @@
-# make demo, make test: each creates and fills its environment first, when it is missing or its requirements changed.
+# make demo, make web, make test: each creates and fills its environment first, when it is missing or its requirements changed.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,10 +14,14 @@ TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=
 # Each process begins with its half of the tests, so that files' fixtures are made once, and takes over from the other.
 PARALLEL := -n $(JOBS) --dist worksteal
 
-.PHONY: demo test test-fast test-web test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
+.PHONY: demo web test test-fast test-web test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
+
+# The page in a browser, with the embedded model; other models: `$(VENV_WEB)/bin/python -m mmseg_clipsurgery web --help`.
+web: $(VENV_WEB)/installed
+	$(VENV_WEB)/bin/python -m mmseg_clipsurgery web --arch scenes
 
 test: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)

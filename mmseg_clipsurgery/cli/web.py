@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
+from ..environment.numbers import check_count
 from .common import add_debug_option, add_import_option
 from .options import add_model
 
@@ -57,6 +58,7 @@ def serve_forever(arguments: argparse.Namespace) -> None:
         ValueError: the address is taken, or see `load_models`.
     """
     check_address(arguments.host, arguments.port)
+    check_count('--max-upload', arguments.max_upload)
     from ..web.server import import_gradio, serve
 
     import_gradio()

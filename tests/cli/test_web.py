@@ -9,6 +9,12 @@ from mmseg_clipsurgery.cli.web import main, parser
 import pytest
 
 
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(('127.0.0.1', 0))
+        return found.getsockname()[1]
+
+
 def test_a_taken_port_is_a_sentence(capsys):
     with socket.socket() as other:
         other.bind(('127.0.0.1', 0))
@@ -24,9 +30,10 @@ def test_a_taken_port_is_a_sentence(capsys):
     ('arguments', 'sentence'),
     [
         (['--port', '0'], '--port must be from 1 to 65535, got 0'),
+        (['--max-upload', '0', '--port', str(free_port())], '--max-upload must'),
         (['--host', 'no.such.host.invalid'], 'the page cannot be served on no.such.host.invalid'),
     ],
-    ids=['port', 'host'],
+    ids=['port', 'upload', 'host'],
 )
 def test_bad_addresses_are_sentences(capsys, arguments, sentence):
     assert main(['--arch', 'scenes', *arguments]) == 1
@@ -58,12 +65,6 @@ def test_a_missing_or_old_gradio_is_a_sentence_with_the_remedy(capsys, monkeypat
     said = capsys.readouterr().err
     assert sentence in said
     assert 'pip install "mmseg_clipsurgery[web]"' in said
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
 
 
 def test_uploads_have_bounds_by_default():

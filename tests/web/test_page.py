@@ -375,7 +375,10 @@ def test_foreign_names_and_large_bodies_are_refused(url):
     assert status(f'{url}/alive') == 200
 
 
-def test_a_stopped_server_is_told_on_the_page(browser, answers, url):
+def test_a_stopped_server_is_told_on_the_page(browser, answers, url, monkeypatch):
+    monkeypatch.setenv(
+        'GRADIO_TEMP_DIR', os.environ['GRADIO_TEMP_DIR']
+    )  # of the other server, which lives on
     served = serve(answers, 'Model: scenes', port=free_port())
     context = browser.new_context()
     page = context.new_page()
