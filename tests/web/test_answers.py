@@ -106,6 +106,7 @@ def test_without_a_sam_there_is_no_mask(model, photo):
         answers.mask(answers.points(photo, '', 'clip', ((1, 1, 1),)))
 
 
+@pytest.mark.slow
 def test_eight_visitors_at_once_get_their_own_answers(answers, model, tmp_path):
     pixels = [photos.photo(seed=seed) for seed in range(8)]
     mine = [
