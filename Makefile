@@ -1,8 +1,9 @@
-# make demo, make test: each creates and fills its environment first, when it is missing or its requirements changed.
+# make demo, make web, make test: each creates and fills its environment first, when it is missing or its requirements changed.
 
 PYTHON ?= python3
 VENV ?= .venv
 VENV_OPENMMLAB ?= .venv-openmmlab
+VENV_WEB ?= .venv-web
 JOBS ?= 2
 PYTEST_ARGS ?=
 
@@ -13,10 +14,14 @@ TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=
 # Each process begins with its half of the tests, so that files' fixtures are made once, and takes over from the other.
 PARALLEL := -n $(JOBS) --dist worksteal
 
-.PHONY: demo test test-fast test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
+.PHONY: demo web test test-fast test-web test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
+
+# The page in a browser, with the embedded model; other models: `$(VENV_WEB)/bin/python -m mmseg_clipsurgery web --help`.
+web: $(VENV_WEB)/installed
+	$(VENV_WEB)/bin/python -m mmseg_clipsurgery web --arch scenes
 
 test: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
@@ -24,6 +29,10 @@ test: $(VENV)/installed
 # The tests that are not marked slow: a minute and a half on two cores.
 test-fast: $(VENV)/installed
 	$(TEST) $(VENV)/bin/python -m pytest $(PARALLEL) -m 'not slow' $(PYTEST_ARGS)
+
+# The page in a browser, with gradio; where there is no Chromium (`apt-get install chromium`) its tests are skipped.
+test-web: $(VENV_WEB)/installed
+	$(TEST) $(VENV_WEB)/bin/python -m pytest -m browser tests/web $(PYTEST_ARGS)
 
 # The tests that face MMSegmentation, on OpenMMLab's mmsegmentation 1.2.2.
 test-openmmlab: $(VENV_OPENMMLAB)/installed
@@ -61,6 +70,13 @@ $(VENV)/docs-installed: $(VENV)/installed requirements/docs.txt
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements/docs.txt
 	touch $@
 
+# An environment over the first one: what differs there wins.
+$(VENV_WEB)/installed: $(VENV)/installed requirements/web.txt
+	test -d $(VENV_WEB) || $(PYTHON) -m venv $(VENV_WEB)
+	cd $(VENV_WEB)/lib/python3*/site-packages && echo '$(abspath $(VENV))'/lib/python3*/site-packages > base.pth
+	$(VENV_WEB)/bin/python -m pip install --quiet --requirement requirements/web.txt
+	touch $@
+
 $(VENV_OPENMMLAB)/installed: $(INSTALL_INPUTS) tests/helpers/openmmlab/stand_in.py
 	$(call create,$(VENV_OPENMMLAB),openmmlab)
 	$(VENV_OPENMMLAB)/bin/python tests/helpers/openmmlab/stand_in.py
@@ -80,4 +96,4 @@ clean:
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV_OPENMMLAB)
+	rm -rf $(VENV) $(VENV_OPENMMLAB) $(VENV_WEB)

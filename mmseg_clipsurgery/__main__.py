@@ -21,6 +21,7 @@ COMMANDS = {
     ),
     'explain-text': ('mmseg_clipsurgery.cli.explain_text', 'show which words and regions carry a match'),
     'patch-query': ('mmseg_clipsurgery.cli.patch_query', 'draw what one patch of a photo looks at'),
+    'web': ('mmseg_clipsurgery.cli.web', 'open a page in the browser that does all of these with a click'),
     'calibrate': (
         'mmseg_clipsurgery.cli.calibrate',
         'choose thresholds by a few labelled images; say what they gain on others',

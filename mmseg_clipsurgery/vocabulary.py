@@ -113,13 +113,18 @@ class Vocabulary:
         )
 
     @classmethod
+    def parse(cls, text: str) -> 'Vocabulary':
+        """The vocabulary that a text file holds. Raises ValueError for bad words, with the line."""
+        found = parse_words(text)
+        if isinstance(found, Mapping):
+            return cls.of([(_clean(name), _words(words)) for name, words in found.items()])
+        pairs = [item if isinstance(item, tuple) else _name_by_first(_words(item)) for item in found]
+        return cls.of([(_clean(name), _words(words)) for name, words in pairs])
+
+    @classmethod
     def _read_file(cls, path: Path) -> 'Vocabulary':
         try:
-            found = parse_words(read_text(path))
-            if isinstance(found, Mapping):
-                return cls.of([(_clean(name), _words(words)) for name, words in found.items()])
-            pairs = [item if isinstance(item, tuple) else _name_by_first(_words(item)) for item in found]
-            return cls.of([(_clean(name), _words(words)) for name, words in pairs])
+            return cls.parse(read_text(path))
         except ValueError as error:
             raise ValueError(f'in {path}: {error}') from None
 

@@ -19,6 +19,7 @@ from mmseg_clipsurgery import resources as shipped
 from mmseg_clipsurgery.__main__ import main as command
 from mmseg_clipsurgery.api import sam
 from mmseg_clipsurgery.environment import stack as environment
+from mmseg_clipsurgery.web import server
 
 import pytest
 from packaging.requirements import Requirement
@@ -106,7 +107,18 @@ def test_wheel_requires_what_the_python_interface_needs_and_no_mmseg(required):
 
 @pytest.mark.slow
 def test_extras_are_those_that_are_documented(required):
-    assert set(required) == {'', 'onedl', 'openmmlab', 'sam', 'coco', 'onnx', 'supervision', 'docs', 'dev'}
+    assert set(required) == {
+        '',
+        'onedl',
+        'openmmlab',
+        'sam',
+        'coco',
+        'onnx',
+        'supervision',
+        'docs',
+        'web',
+        'dev',
+    }
     assert required['onedl'] == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation'}
     assert 'mmcv' not in required['openmmlab']  # compiled against the torch that is there: two commands
 
@@ -146,7 +158,13 @@ def test_everything_imported_is_declared(required):
 def documented_requirements() -> list[str]:
     """What the texts and the sentences with remedies ask pip for."""
     texts = [path.read_text(encoding='utf-8') for path in (*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'))]
-    sentences = [environment.FORK, environment.OPENMMLAB, sam.REMEDY, *environment.REMEDIES.values()]
+    sentences = [
+        environment.FORK,
+        environment.OPENMMLAB,
+        sam.REMEDY,
+        server.REMEDY,
+        *environment.REMEDIES.values(),
+    ]
     commands = re.findall(r'pip install ([^`\n&]*)', '\n'.join([*texts, *sentences]))
     words = [word for command in commands for word in shlex.split(command, comments=True)]
     return sorted({word for word in words if not word.startswith('-')})

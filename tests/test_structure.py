@@ -60,6 +60,7 @@ LAYERS = [
     Layer({'faithfulness'}, TORCH),
     Layer({'api'}, TORCH | {'PIL'}),
     Layer({'leaderboard', 'export'}, TORCH | MMSEG | {'PIL'}),
+    Layer({'web'}, TORCH | {'PIL'}),
     Layer({'cli', 'test', '__main__', '__init__'}, TORCH | MMSEG | {'PIL'}),
 ]
 DOORS = {
@@ -74,6 +75,7 @@ DOORS = {
     'api.formats.coco': {'pycocotools'},
     'api.formats.detections': {'supervision'},
     'api.sam': {'transformers'},
+    'web.server': {'gradio'},
 }  # third parties that one file alone may import
 
 WITHOUT_MMSEG = [

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 METHODS = {'clip': 'raw CLIP', 'clip_surgery': 'CLIP Surgery'}
 SPLITS = {'val': 'validation', 'heldout': 'held-out pairs'}
 COLUMNS = {'mIoU': 'mIoU', 'mIoU_objects': 'objects', 'mIoU_grounds': 'grounds'}
-SHOWN = 6  # scenes in the picture: the first ones
+SHOWN = 4  # scenes in the picture: the first ones
 BATCH = 16  # scenes, as in the config
 
 
@@ -49,12 +49,12 @@ def demo(folder: Path, scenes: int | None = None) -> None:
     """Evaluate, print the table, draw the picture."""
     start = time.perf_counter()
     run = evaluate_in_mmseg if mmseg_installed() else evaluate_alone
-    metrics = {}
-    for method, title in METHODS.items():
-        for split, split_title in SPLITS.items():
-            begun = time.perf_counter()
-            metrics[method, split] = run(method, split, folder / f'{method}_{split}', scenes)
-            print(f'{title}, {split_title}: {time.perf_counter() - begun:.1f} s', flush=True)
+    metrics, runs = {}, [(method, split) for method in METHODS for split in SPLITS]
+    for number, (method, split) in enumerate(runs, start=1):
+        begun = time.perf_counter()
+        print(f'{number}/{len(runs)} {METHODS[method]}, {SPLITS[split]} scenes ...', flush=True)
+        metrics[method, split] = run(method, split, folder / f'{method}_{split}', scenes)
+        print(f'    {time.perf_counter() - begun:.1f} s', flush=True)
     print(f'\n{table(metrics)}\n')
     print(f'picture: {draw(folder, scenes)}')
     print(f'results: {folder}/*/results.json ({time.perf_counter() - start:.0f} s in all)')
@@ -81,6 +81,7 @@ def evaluate_in_mmseg(method: str, split: str, folder: Path, scenes: int | None 
 def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
     """As `evaluate_in_mmseg`, by the Python interface."""
     from mmseg_clipsurgery.environment.files import write_json
+    from mmseg_clipsurgery.environment.progress import Progress
     from mmseg_clipsurgery.evaluation.metrics.confusion import confusion_counts, group_means, mean_iou
     from mmseg_clipsurgery.inference.label_files import write_labels
     from mmseg_clipsurgery.scenes import CLASSES, GROUNDS, OBJECTS
@@ -90,10 +91,18 @@ def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = N
 
     names, images, masks = read_scenes(split, scenes)
     counts = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
-    found = embedded_clip().with_surgery(method).segment(images, Vocabulary.read('scenes'))
-    for name, truth, result in zip(names, masks, found, strict=True):
-        counts += confusion_counts(torch.tensor(truth), torch.tensor(result.labels), len(CLASSES), 255)
-        write_labels(folder / 'masks' / f'{name}.png', result.labels, len(CLASSES))
+    model, words, progress = (
+        embedded_clip().with_surgery(method),
+        Vocabulary.read('scenes'),
+        Progress(len(names)),
+    )
+    for start in range(0, len(names), BATCH):
+        part = slice(start, start + BATCH)
+        found = model.segment(images[part], words)
+        for name, truth, result in zip(names[part], masks[part], found, strict=True):
+            counts += confusion_counts(torch.tensor(truth), torch.tensor(result.labels), len(CLASSES), 255)
+            write_labels(folder / 'masks' / f'{name}.png', result.labels, len(CLASSES))
+            progress.step()
     groups = {'objects': OBJECTS, 'grounds': GROUNDS}
     metrics = {'mIoU': mean_iou(counts), **group_means(counts, CLASSES, groups)}
     write_json(folder / 'results.json', {'metrics': metrics, 'images': len(names)})

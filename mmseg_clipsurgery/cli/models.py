@@ -19,12 +19,12 @@ from .origins import UNCOMPARED, file_sha256, weights_file, weights_sha256
 ARCH, WEIGHTS = 'ViT-B-16', 'openai'
 
 
-def load_models(arguments: argparse.Namespace, size: str) -> dict[str, SurgeryModel]:
+def load_models(arguments: argparse.Namespace, *sizes: str) -> dict[str, SurgeryModel]:
     """The models, by their surgeries' names.
 
     Args:
         arguments: of `options.add_common`.
-        size: which input size `--short-side` sets, an argument of `load`.
+        sizes: which input sizes `--short-side` sets, arguments of `load`.
 
     Raises:
         ValueError, FileNotFoundError: see `load`; random weights are refused.
@@ -42,9 +42,9 @@ def load_models(arguments: argparse.Namespace, size: str) -> dict[str, SurgeryMo
         )
     first, *others = arguments.surgery
     gelu = None if arguments.quick_gelu is None else arguments.quick_gelu == 'yes'
-    sizes = {} if arguments.short_side == 'auto' else {size: arguments.short_side}
+    sides = {} if arguments.short_side == 'auto' else dict.fromkeys(sizes, arguments.short_side)
     guide = guide_of(arguments)
-    model = load(arch, weights, first, guide=guide, templates=arguments.templates, quick_gelu=gelu, **sizes)
+    model = load(arch, weights, first, guide=guide, templates=arguments.templates, quick_gelu=gelu, **sides)
     model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
 

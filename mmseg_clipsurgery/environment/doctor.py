@@ -240,4 +240,5 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     'transformers': optional('transformers', 'SAM'),
     'pycocotools': optional('pycocotools', '--format coco'),
     'supervision': optional('supervision', 'to_supervision()'),
+    'gradio': optional('gradio', 'web'),
 }

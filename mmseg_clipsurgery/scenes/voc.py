@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from ..environment.stack import CACHE_VARIABLE, cache_folder
+from ..visualization.palette import label_colours
 from . import spec
 from .draw import Scene, draw_scene
 
@@ -30,22 +31,7 @@ CHECKSUMS = {
 }
 
 # RGB of each class, for viewers of the masks
-MASK_COLOURS = {
-    'fish': (230, 25, 75),
-    'house': (0, 0, 200),
-    'ladybird': (245, 130, 48),
-    'tree': (0, 110, 60),
-    'zebra': (20, 20, 20),
-    'hive': (255, 200, 25),
-    'sock': (240, 50, 230),
-    'car': (70, 240, 240),
-    'grass': (150, 200, 110),
-    'sand': (225, 205, 150),
-    'water': (110, 160, 215),
-    'snow': (235, 240, 250),
-    'gravel': (130, 128, 125),
-    'wood': (145, 95, 60),
-}
+MASK_COLOURS = dict(zip(spec.CLASSES, label_colours(len(spec.CLASSES)), strict=True))
 
 
 _sound: dict[

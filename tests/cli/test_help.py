@@ -21,6 +21,7 @@ HEAVY = (
     'mmcv',
     'mmseg',
     'transformers',
+    'gradio',
 )
 REFUSE = f"""
 import sys
