@@ -26,7 +26,7 @@ from ..recognition import pair_probability, word_presence
 from ..similarity import grid_logits
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
-from .input_sizes import InputSizes, whole_patches
+from .input_sizes import InputSizes, Size, whole_patches
 from .pixels import Pixels
 
 Read = TypeVar('Read')
@@ -84,11 +84,19 @@ class Encoders:
         empty = self.text.embed_words(['']) if queries.empty is None else queries.empty
         return word_presence(tokens.cls_token, queries, empty, scale)[0]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the image tower is."""
+        return next(self.tower.parameters()).device
+
+    def tower_input(self, task: str, size: Size) -> Size:
+        """The size (height, width) at which the tower takes a photo of a size, see `InputSizes.tower_input`."""
+        return self.sizes.tower_input(task, size, self.tower.patch)
+
     def normalized(self, pixels: Pixels) -> Tensor:
         """Pixels "H W 3" -> "3 H W" fp32, normalised, on the tower's device."""
         image = torch.tensor(pixels).movedim(2, 0)  # a copy: pixels may be read-only
-        device = next(self.tower.parameters()).device
-        return normalize_image(image.to(device), Statistics.of(**tower_statistics(self.tower)))
+        return normalize_image(image.to(self.device), Statistics.of(**tower_statistics(self.tower)))
 
     @torch.no_grad()
     def tokens(self, pixels: Sequence[Pixels], short_side: int | None) -> list[ImageTokens]:

@@ -25,6 +25,7 @@ LONG_SIDE = 2048
 MOST = 4 * LONG_SIDE  # of a size that is given: beyond it a photo takes hours
 CLIP_SIZE = 224  # the smallest size a CLIP is trained at
 Side: TypeAlias = int | Literal['auto'] | None
+Size: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,19 @@ class InputSizes:
             return dict(mode='whole')
         return dict(mode='slide', crop_size=self.window, stride=self.stride)
 
+    def tower_input(self, task: str, size: Size, patch: int) -> Size:
+        """The size (height, width) at which the tower takes a photo of a size: of windows, the window's.
+
+        Args:
+            task: 'segment', 'explain' or 'recognise'.
+            size: the photo's (height, width) in pixels.
+            patch: of the tower, in pixels.
+        """
+        if task != 'segment':
+            return size_in_patches(size, getattr(self, task), patch)
+        height, width = size_of_short_side(size, self.segment, patch)
+        return (height, width) if self.window is None else (min(height, self.window), min(width, self.window))
+
 
 def with_short_side(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
     """Resize "H W 3" as MMSeg's `Resize(scale=(2048, short_side), keep_ratio=True)`; None: as it is.
@@ -83,18 +97,29 @@ def with_short_side(pixels: Pixels, short_side: int | None, patch: int) -> Pixel
     A strip is stretched across, so that each side is at least a `patch`, which the tower needs to read anything.
     """
     own = (pixels.shape[0], pixels.shape[1])
-    height, width = own if short_side is None else size_within(own, short_side, LONG_SIDE)
-    size = (max(patch, height), max(patch, width))
+    size = size_of_short_side(own, short_side, patch)
     return pixels if short_side is None and size == own else resize(pixels, size)
+
+
+def size_of_short_side(own: Size, short_side: int | None, patch: int) -> Size:
+    """The size (height, width) that `with_short_side` gives an image of its own size."""
+    height, width = own if short_side is None else size_within(own, short_side, LONG_SIDE)
+    return max(patch, height), max(patch, width)
 
 
 def whole_patches(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:
     """Resize "H W 3" to about `short_side`, both sides rounded to a multiple of `patch`, at least one."""
-    sides = np.array(pixels.shape[:2], dtype=np.float64)
-    if short_side is not None:
-        sides *= min(short_side / sides.min(), LONG_SIDE / sides.max())
-    height, width = (max(patch, int(side / patch + 0.5) * patch) for side in sides)
+    height, width = size_in_patches((pixels.shape[0], pixels.shape[1]), short_side, patch)
     if (height, width) == pixels.shape[:2]:
         return pixels
     shrinks = height * width < pixels.shape[0] * pixels.shape[1]
     return resize(pixels, (height, width), 'area' if shrinks else 'bicubic')
+
+
+def size_in_patches(own: Size, short_side: int | None, patch: int) -> Size:
+    """The size (height, width) that `whole_patches` gives an image of its own size."""
+    sides = np.array(own, dtype=np.float64)
+    if short_side is not None:
+        sides *= min(short_side / sides.min(), LONG_SIDE / sides.max())
+    height, width = (max(patch, int(side / patch + 0.5) * patch) for side in sides)
+    return height, width

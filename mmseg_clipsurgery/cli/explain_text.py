@@ -26,7 +26,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
     words_of(arguments.text)
     return Question(
-        ask=lambda model, pixels: model.explain_text(pixels, arguments.text, method=arguments.method),
+        ask=lambda model, photos: model.explain_text(photos, arguments.text, method=arguments.method),
         settings={'text': arguments.text, 'method': arguments.method},
     )
 

@@ -10,11 +10,10 @@ from .photo_run import run
 from .task import Question, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..api.model import SurgeryModel
     from ..api.results import HeatMaps
     from ..vocabulary import Vocabulary
+    from .task import Photos
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
@@ -44,8 +43,9 @@ def prepare(arguments: argparse.Namespace) -> Question:
     if arguments.explainer:
         return explained(arguments, vocabulary, settings)
     return Question(
-        ask=lambda model, pixels: model.heatmaps(pixels, vocabulary, **settings),
+        ask=lambda model, photos: model.heatmaps(photos, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
+        of_patches=arguments.form == 'cosine' and arguments.min_presence is None,
     )
 
 
@@ -69,7 +69,7 @@ def explained(
     for name in names:
         explainer_named(name)
 
-    def bind(name: str, model: 'SurgeryModel') -> 'Callable[[np.ndarray], HeatMaps]':
+    def bind(name: str, model: 'SurgeryModel') -> 'Callable[[Photos], Sequence[HeatMaps]]':
         model.encoders.check(explainer_named(name))
         return partial(model.heatmaps, words=vocabulary, explainer=name, **settings)
 
@@ -77,7 +77,7 @@ def explained(
         name: [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])] for name in names
     }
     return Question(
-        ask=lambda model, pixels: bind(names[0], model)(pixels),
+        ask=lambda model, photos: bind(names[0], model)(photos),
         settings={'words': vars(vocabulary), **settings, 'explainer': own_files},
         variants={name: partial(bind, name) for name in names},
         compares='explainer',

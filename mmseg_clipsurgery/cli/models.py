@@ -1,6 +1,7 @@
 """The models that a command line asks for, a surgery each; they share their weights."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..api.loading import load
 from ..api.model import SurgeryModel
 from ..clip.archs import read_arch
 from ..environment.extensions import digest_of
+from ..environment.launchers import check_gpu, process_of
 from ..environment.paths import user_path
 from ..guides.weights import weights_path
 from ..surgery import Surgery
@@ -44,7 +46,8 @@ def load_models(arguments: argparse.Namespace, *sizes: str) -> dict[str, Surgery
     gelu = None if arguments.quick_gelu is None else arguments.quick_gelu == 'yes'
     sides = {} if arguments.short_side == 'auto' else dict.fromkeys(sizes, arguments.short_side)
     guide = guide_of(arguments)
-    model = load(arch, weights, first, guide=guide, templates=arguments.templates, quick_gelu=gelu, **sides)
+    shared: dict[str, Any] = dict(guide=guide, templates=arguments.templates, quick_gelu=gelu)
+    model = load(arch, weights, first, batch=arguments.batch, **shared, **sides)
     model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
 
@@ -57,8 +60,16 @@ def guide_of(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def device_of(arguments: argparse.Namespace) -> str:
-    """The device that was asked for; else a GPU where there is one. Raises ValueError for one that is not here."""
-    return str(check_device(arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')))
+    """The device that was asked for; else a GPU where there is one, of torchrun's processes each its own.
+
+    Raises:
+        ValueError: it is not here, or there are more processes than GPUs.
+    """
+    device = arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if device == 'cuda' and process_of(os.environ)[1] > 1 and torch.cuda.is_available():
+        local_rank = int(os.environ.get('LOCAL_RANK', 0))
+        device = f'cuda:{check_gpu(local_rank, torch.cuda.device_count())}'
+    return str(check_device(device))
 
 
 def settings_of(

@@ -32,8 +32,27 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         '--overwrite', action='store_true', help='answer photos again that have results already'
     )
+    add_many(parser)
     add_import_option(parser)
     add_debug_option(parser)
+
+
+def add_many(parser: argparse.ArgumentParser) -> None:
+    """What is done beside the model, and which photos are this process's."""
+    many = parser.add_argument_group('many photos')
+    many.add_argument(
+        '--threads',
+        type=int,
+        default=2,
+        metavar='N',
+        help='that read photos ahead, and beside a GPU write results; 0: none (default: %(default)s)',
+    )
+    many.add_argument(
+        '--shard',
+        metavar='I/N',
+        help='answer every N-th photo from the I-th on, I from 0 to N - 1: a part of a folder, for other processes '
+        'and machines to answer the rest',
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +89,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         default='auto',
         metavar='PIXELS',
         help="size of photos for the model; 'own' for their own size (default: what suits the model)",
+    )
+    model.add_argument(
+        '--batch',
+        type=int,
+        default=8,
+        metavar='N',
+        help='photos of one size, or windows, that the tower takes at once (default: %(default)s)',
     )
     model.add_argument(
         '--bit-depth',

@@ -8,10 +8,9 @@ from .photo_run import run
 from .task import Question, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..api.model import SurgeryModel
     from ..api.results import PatchAttention
+    from .task import Photos
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
@@ -24,9 +23,12 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
-    def ask(model: 'SurgeryModel', pixels: 'np.ndarray') -> 'PatchAttention':
-        x, y = arguments.at or (pixels.shape[1] // 2, pixels.shape[0] // 2)
-        return model.attention(pixels, (x, y), block=arguments.block)
+    def ask(model: 'SurgeryModel', photos: 'Photos') -> 'list[PatchAttention]':
+        middles = [(photo.shape[1] // 2, photo.shape[0] // 2) for photo in photos]
+        return [
+            model.attention(photo, arguments.at or middle, block=arguments.block)
+            for photo, middle in zip(photos, middles, strict=True)
+        ]
 
     return Question(ask, {'at': arguments.at, 'block': arguments.block})
 

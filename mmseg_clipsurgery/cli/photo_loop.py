@@ -1,16 +1,20 @@
-"""One question asked of many photos, one at a time, so that a thousand need no more memory than one.
+"""One question asked of many photos, a batch at a time, so that a million need no more memory than a hundred.
+
+    photos -> this process's (`shards`) -> read ahead -> batches of one input size (`read_ahead`) -> results -> files
 
 A photo is skipped when its results are there, unchanged, and come from it and from the same question (`origins`): a run
-that was stopped goes on where it was. A photo that can't be answered takes only itself along.
+that was stopped goes on where it was. A photo that can't be answered takes only itself along: its batch is then asked
+photo by photo. On a CPU only those questions are asked of batches whose answers a batch doesn't change by a bit.
 """
 
 import argparse
 import errno
-import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from math import inf
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,29 +24,50 @@ from ..api.reading import Reading
 from ..api.results import Result
 from ..environment.interrupts import received
 from ..environment.mistakes import sentence
+from ..environment.numbers import check_count
 from ..environment.paths import folder_to_write
 from ..environment.progress import Progress
 from ..visualization.panels import check_opacity
 from .files import Photo, ResultFiles, find_photos
 from .models import load_models, settings_of
 from .origins import Origin, keep_settings, read_record
+from .outcome import Outcome, report, tell
+from .read_ahead import Threads, area, batches
+from .shards import Shard
 from .task import Question, Task
 from .writer import Writer
 
 BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # refused for one name: other photos go on
+SIZES = {'short_side': 'segment', 'explain_side': 'explain', 'recognise_side': 'recognise'}  # of `InputSizes`
 
 
-NAMED = 5  # skipped files that are named
+class Unanswered(NamedTuple):
+    """A photo that has to be asked, as it was read."""
+
+    photo: Photo
+    origin: Origin
+    why: str
+    pixels: np.ndarray
 
 
-@dataclass
-class Outcome:
-    """How a run went: photos answered (of which again, and why), answered before, and (photo, reason) of the rest."""
+class Written(NamedTuple):
+    """A photo whose results are on disk.
 
-    answered: int = 0
-    skipped: int = 0
-    again: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[Path, str]] = field(default_factory=list)
+    Attributes:
+        why: see `Origin.why_unanswered`.
+        results: by name, where they are told.
+    """
+
+    photo: Photo
+    why: str
+    results: Mapping[str, Result]
+
+
+class Failed(NamedTuple):
+    """A photo that can't be answered, and why."""
+
+    photo: Photo
+    reason: str
 
 
 @dataclass
@@ -50,79 +75,166 @@ class PhotoRun:
     """A question, who is asked, and where results go.
 
     Attributes:
-        task, question: what is asked.
-        asks: what is asked of each photo, by name, see `Question.asks`.
+        task: what is asked.
+        asks: what is asked of photos, by name, see `Question.asks`.
         writer: writes results.
         settings: SHA-256 of what decides the results beside the photo.
         reading: how images are read.
         overwrite: answer every photo, whatever is there.
+        progress: told of every photo that is done with.
+        tells: print the results of each photo.
         outcome: how it went so far.
     """
 
     task: Task
-    question: Question
-    asks: Mapping[str, Callable[[np.ndarray], Result]]
+    asks: Mapping[str, Callable[[list[np.ndarray]], Sequence[Result]]]
     writer: Writer
     settings: str
     reading: Reading
     overwrite: bool
+    progress: Progress
+    tells: bool
     outcome: Outcome = field(default_factory=Outcome)
 
-    def answer(self, photo: Photo, alone: bool) -> bool:
-        """Answer a photo unless it is answered already; whether it had to be asked.
+    def answer(self, photos: Iterable[Photo], size_of: Callable, batch: int, threads: Threads) -> None:
+        """Answer photos that are not answered yet.
 
         Args:
-            photo: its file.
-            alone: it is the only one, so its results are printed.
+            photos: in their order.
+            size_of: from a photo's (height, width) to the size at which the tower takes it.
+            batch: photos that are asked at once.
+            threads: what reads and writes beside the main thread.
 
         Raises:
             OSError: a result could not be written.
         """
+        for part in batches(self.unanswered(threads.readers.mapped(self.read, photos)), size_of, batch):
+            for found, results in zip(part, self.results(part), strict=True):
+                if isinstance(results, Failed):
+                    self.fail(results)
+                    continue
+                pixels = area([found])
+                for written in threads.writers.do(self.write, found, results, pixels=pixels):
+                    self.count(written)
+        for written in threads.writers.rest():
+            self.count(written)
+
+    def read(self, photo: Photo) -> Unanswered | Failed | None:
+        """A photo's pixels; None where it is answered already."""
         try:
             data = read_bytes(photo.path)
             files = self.writer.files(photo)
             origin = Origin(photo.path, data, self.settings, self.writer.origin(photo), files)
             why = 'new' if self.overwrite else origin.why_unanswered()
             if why is None:
-                self.outcome.skipped += 1
-                return False
-            pixels = decode_image(data, str(photo.path), self.reading)
-            results = {name: ask(pixels) for name, ask in self.asks.items()}
+                return None
+            return Unanswered(photo, origin, why, decode_image(data, str(photo.path), self.reading))
+        except Exception as error:
+            return Failed(photo, reason_of_one(error))
+
+    def results(self, batch: Sequence[Unanswered]) -> list[Mapping[str, Result] | Failed]:
+        """Results of photos, by name; those of a batch that fails are asked one by one."""
+        pixels = [found.pixels for found in batch]
+        try:
+            by_name = {name: ask(pixels) for name, ask in self.asks.items()}
+        except Exception as error:
+            reason = reason_of_one(error)
+            if len(batch) == 1:
+                return [Failed(batch[0].photo, reason)]
+        else:
+            return [{name: results[k] for name, results in by_name.items()} for k in range(len(batch))]
+        return [found for one in batch for found in self.results([one])]
+
+    def write(self, found: Unanswered, results: Mapping[str, Result]) -> Written | Failed:
+        """Draw and write what was found out about a photo.
+
+        Raises:
+            OSError: a result could not be written.
+        """
+        try:
             figure = self.writer.figure(results)
         except Exception as error:
-            if received() or not concerns_one_photo(error):
-                raise
-            self.outcome.failures.append((photo.path, sentence(error) or type(error).__name__))
-            return True
+            return Failed(found.photo, reason_of_one(error))
         try:
-            self.writer.write(photo, results, figure)
-            origin.note()
+            self.writer.write(found.photo, results, figure)
+            found.origin.note()
         except OSError as error:
             if error.errno not in BAD_NAME:
                 raise
-            self.outcome.failures.append((photo.path, f'its results have no place: {error.strerror}'))
-            return True
+            return Failed(found.photo, f'its results have no place: {error.strerror}')
+        return Written(found.photo, found.why, results if self.tells else {})
+
+    def unanswered(self, read: Iterable[Unanswered | Failed | None]) -> Iterator[Unanswered]:
+        """The photos that have to be asked; the others are counted."""
+        for found in read:
+            if isinstance(found, Unanswered):
+                yield found
+            elif found is None:
+                self.outcome.skipped += 1
+                self.progress.step(skipped=True)
+            else:
+                self.fail(found)
+
+    def count(self, written: Written | Failed) -> None:
+        """Count a photo whose results were to be written."""
+        if isinstance(written, Failed):
+            self.fail(written)
+            return
         self.outcome.answered += 1
-        self.outcome.again[why] += why != 'new'
-        if alone:
-            tell(self.task, photo, results)
-        return True
+        self.outcome.again[written.why] += written.why != 'new'
+        if self.tells:
+            tell(self.task, written.photo, written.results)
+        self.progress.step()
+
+    def fail(self, found: Failed) -> None:
+        """Count a photo that can't be answered."""
+        self.outcome.failures.append((found.photo.path, found.reason))
+        self.progress.step()
 
 
 def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
-    """Answer every photo that has no complete results yet, and report how it went.
+    """Answer every photo of this process that has no complete results yet, and report how it went.
+
+    Returns:
+        How it went; of torchrun's processes the first one has all of it, the others nothing.
 
     Raises:
         ValueError, FileNotFoundError, ImportError: a mistake that concerns all photos.
         OSError: a result could not be written.
     """
     check_opacity(arguments.opacity)
-    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), folder_to_write(arguments.out, '--out')
+    check_count('--batch', arguments.batch)
+    check_count('--threads', arguments.threads, least=0)
+    shard = Shard.of(arguments.shard, os.environ)
+    out = folder_to_write(arguments.out, '--out')
     photos, skipped = find_photos(arguments.photos, out)
     question = task.prepare(arguments)
+    if question.end and not shard.is_all:
+        raise ValueError(
+            '--shard answers a part of the photos, and --format coco and --labels need all; leave them out, and give '
+            'them to a last run without --shard, which finds the photos answered'
+        )
     if question.check:
         question.check(photos)
+    with shard.together():
+        own, places = answer_part(task, question, arguments, shard, photos)
+        outcome = Outcome.of_all(shard.gathered(own), photos)
+    if not shard.speaks:
+        return Outcome()
+    report(outcome, out, skipped)
+    if question.end:
+        failed = {path for path, _ in outcome.failures}
+        question.end([photo for photo in photos if photo.path not in failed], places)
+    return outcome
+
+
+def answer_part(
+    task: Task, question: Question, arguments: argparse.Namespace, shard: Shard, photos: Sequence[Photo]
+) -> tuple[Outcome, ResultFiles]:
+    """Answer the photos of this process; how it went, and where results are."""
+    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), folder_to_write(arguments.out, '--out')
     models = load_models(arguments, task.size)
+    shard.keep_count(out / f'{task.name}.shards.json')
     note = out / f'{task.name}.settings.json'
     asked = {**settings_of(arguments, models, read_record(note)), **question.settings}
     settings = keep_settings(
@@ -130,17 +242,22 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
     )
     asks = question.asks(models)
     writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
-    run, progress = (
-        PhotoRun(task, question, asks, writer, settings, reading, arguments.overwrite),
-        Progress(len(photos)),
-    )
-    for photo in photos:
-        progress.step(skipped=not run.answer(photo, alone=len(photos) == 1))
-    report(run.outcome, out, skipped)
-    if question.end:
-        failed = {path for path, _ in run.outcome.failures}
-        question.end([photo for photo in photos if photo.path not in failed], writer.places)
-    return run.outcome
+    own = shard.part(photos)
+    progress = Progress(len(own), interval=10.0 if shard.speaks else inf)
+    run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
+    model = next(iter(models.values()))
+    on_cpu = model.encoders.device.type == 'cpu'
+    batch = 1 if on_cpu and not question.of_patches else arguments.batch
+    with Threads.started(arguments.threads, 0 if on_cpu else arguments.threads, batch) as threads:
+        run.answer(own, partial(model.encoders.tower_input, SIZES[task.size]), batch, threads)
+    return run.outcome, writer.places
+
+
+def reason_of_one(error: Exception) -> str:
+    """Why a photo can't be read or answered; an error that concerns all photos is raised."""
+    if received() or not concerns_one_photo(error):
+        raise error
+    return sentence(error) or type(error).__name__
 
 
 def concerns_one_photo(error: Exception) -> bool:
@@ -148,23 +265,3 @@ def concerns_one_photo(error: Exception) -> bool:
     if isinstance(error, ValueError | OSError | MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and 'allocat' in str(error)  # of PyTorch's memory on the CPU
-
-
-def tell(task: Task, photo: Photo, results: Mapping[str, Result]) -> None:
-    """Print the results of a single photo."""
-    for name, result in results.items():
-        print(f'{photo.path}: {name + ": " if len(results) > 1 else ""}{task.tell(result)}')
-
-
-def report(outcome: Outcome, out: Path, skipped: Sequence[Path]) -> None:
-    """Print how the run went; failed photos, and files that were taken for no photos, are named on stderr."""
-    reasons = ', '.join(f'{count} {why}' for why, count in outcome.again.items() if count)
-    again = f' ({reasons}: answered again)' if reasons else ''
-    before = f', {outcome.skipped} were answered already' if outcome.skipped else ''
-    photos = 'photo' if outcome.answered == 1 else 'photos'
-    print(f'{outcome.answered} {photos} answered, results in {out}{again}{before}')
-    if skipped:
-        first = ', '.join(map(str, skipped[:NAMED])) + (', ...' if len(skipped) > NAMED else '')
-        print(f'skipped, no photos by their names ({len(skipped)}): {first}', file=sys.stderr)
-    for path, reason in outcome.failures:
-        print('not answered:', reason if str(path) in reason else f'{path}: {reason}', file=sys.stderr)

@@ -10,10 +10,9 @@ from .photo_run import run
 from .task import Question, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..api.model import SurgeryModel
     from ..api.results import Points, PromptedMask
+    from .task import Photos
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
@@ -42,13 +41,13 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
         sam = Sam(arguments.sam).to(device_of(arguments))
 
-    def ask(model: 'SurgeryModel', pixels: 'np.ndarray') -> 'Points | PromptedMask':
-        points = model.points(pixels, arguments.word, **settings)
-        return points if sam is None else sam.mask(points)
+    def ask(model: 'SurgeryModel', photos: 'Photos') -> 'list[Points] | list[PromptedMask]':
+        points = model.points(photos, arguments.word, **settings)
+        return points if sam is None else [sam.mask(found) for found in points]
 
     files = {} if sam is None else {'mask.png': lambda result, path, photo: result.save_mask(path)}
     asked = {'word': arguments.word, 'sam': sam_identity(arguments.sam), **settings}
-    return Question(ask, asked, files)
+    return Question(ask, asked, files, of_patches=arguments.against is None)
 
 
 def sam_identity(model: str | None) -> 'str | dict[str, str] | None':

@@ -31,7 +31,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
     settings = dict(form=arguments.form, logit_scale=arguments.logit_scale)
     truth = None if arguments.labels is None else read_labels(Path(arguments.labels), vocabulary)
     return Question(
-        ask=lambda model, pixels: model.recognise(pixels, vocabulary, **settings),
+        ask=lambda model, photos: model.recognise(photos, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
         check=None if truth is None else lambda photos: check_labels(truth, photos),
         end=None if truth is None else lambda photos, places: measure(truth, vocabulary, photos, places),

@@ -65,10 +65,11 @@ def prepare(arguments: argparse.Namespace) -> Question:
         min_presence=arguments.min_presence,
     )
     return Question(
-        ask=lambda model, pixels: model.segment(pixels, vocabulary, **settings),
+        ask=lambda model, photos: model.segment(photos, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
         files=files_of_photo(arguments.format),
         end=partial(write_run, classes) if 'coco' in arguments.format else None,
+        of_patches=arguments.min_presence is None,
     )
 
 

@@ -5,7 +5,7 @@ after the arguments are parsed and imports what it needs.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..api.results import Result
     from .files import Photo, ResultFiles
 
-    Ask: TypeAlias = Callable[[SurgeryModel, np.ndarray], Result]
+    Photos: TypeAlias = list[np.ndarray]
+    Ask: TypeAlias = Callable[[SurgeryModel, Photos], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Question:
     """What a task asks of each photo.
 
     Args:
-        ask: (model, pixels "H W 3") -> result; asked of a model of each surgery.
+        ask: (model, pixels "H W 3" of photos) -> a result for each; asked of a model of each surgery.
         settings: what else decides the result, for the note beside the results.
         files: ending of a further file -> what writes it: (result, the file's path, the photo's).
         check: looks at the photos before the first one is decoded; raises ValueError.
@@ -34,6 +35,8 @@ class Question:
         variants: name -> (model) -> what is asked of one model in place of `ask`, side by side; raises ValueError for
             a model that does not fit.
         compares: what these are, in the singular, for JSON.
+        of_patches: the results come of patch tokens alone, which on a CPU are the same to the bit in a batch and
+            alone; the class token, a row a photo, is not.
     """
 
     ask: 'Ask'
@@ -41,13 +44,14 @@ class Question:
     files: Mapping[str, Callable[[Any, Path, Path], None]] = field(default_factory=dict)
     check: 'Callable[[list[Photo]], None] | None' = None
     end: 'Callable[[list[Photo], ResultFiles], None] | None' = None
-    variants: 'Mapping[str, Callable[[SurgeryModel], Callable[[np.ndarray], Result]]]' = field(
+    variants: 'Mapping[str, Callable[[SurgeryModel], Callable[[Photos], Sequence[Result]]]]' = field(
         default_factory=dict
     )
     compares: str = 'surgery'
+    of_patches: bool = False
 
-    def asks(self, models: 'Mapping[str, SurgeryModel]') -> 'dict[str, Callable[[np.ndarray], Result]]':
-        """What is asked of each photo, by name.
+    def asks(self, models: 'Mapping[str, SurgeryModel]') -> 'dict[str, Callable[[Photos], Sequence[Result]]]':
+        """What is asked of photos, by name.
 
         Args:
             models: by their surgeries' names.

@@ -41,6 +41,36 @@ def variables(launcher: str, environment: Mapping[str, str]) -> dict[str, str]:
     return {**found, 'MASTER_ADDR': address, 'MASTER_PORT': environment.get('MASTER_PORT', PORT)}
 
 
+def process_of(environment: Mapping[str, str]) -> tuple[int, int]:
+    """(Rank, number of processes) of one of torchrun's processes; (0, 1) for a process that is alone.
+
+    Raises:
+        ValueError: RANK and WORLD_SIZE are no such numbers.
+    """
+    if 'RANK' not in environment or 'WORLD_SIZE' not in environment:
+        return 0, 1
+    rank, processes = environment['RANK'], environment['WORLD_SIZE']
+    if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
+        raise ValueError(
+            f'RANK={rank} and WORLD_SIZE={processes} are set, which are no process of several; unset them, or start '
+            'the processes with torchrun'
+        )
+    return int(rank), int(processes)
+
+
+def check_gpu(local_rank: int, gpus: int) -> int:
+    """The GPU of a process of this machine.
+
+    Raises:
+        ValueError: there are fewer GPUs than processes.
+    """
+    if local_rank >= gpus:
+        raise ValueError(
+            f'process {local_rank + 1} on this machine has no GPU, there are {gpus}: start {gpus} processes'
+        )
+    return local_rank
+
+
 def _starter(launcher: str) -> str:
     return {'slurm': 'tools/slurm_test.sh (srun)', 'mpi': 'mpirun'}.get(
         launcher, 'tools/dist_test.sh (torchrun)'

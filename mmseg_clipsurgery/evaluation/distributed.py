@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_rank
 from torch import distributed
 
-from ..environment.launchers import variables
+from ..environment.launchers import check_gpu, variables
 
 
 def start(launcher: str, cfg: Config) -> None:
@@ -41,7 +41,7 @@ def start(launcher: str, cfg: Config) -> None:
     settings: dict[str, Any] = cfg.get('env_cfg', {}).get('dist_cfg', {})
     timeout = timedelta(seconds=settings['timeout']) if settings.get('timeout') else None
     if gpus:
-        take_gpu(int(os.environ['LOCAL_RANK']), gpus)
+        torch.cuda.set_device(check_gpu(int(os.environ['LOCAL_RANK']), gpus))
     backend = settings.get('backend', 'nccl') if gpus else 'gloo'
     distributed.init_process_group(backend, timeout=timeout)
 
@@ -59,16 +59,3 @@ def stop() -> None:
     """Leave the process group, if there is one."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def take_gpu(local_rank: int, gpus: int) -> None:
-    """Make the GPU of this process current.
-
-    Raises:
-        ValueError: this machine has fewer GPUs than processes.
-    """
-    if local_rank >= gpus:
-        raise ValueError(
-            f'process {local_rank + 1} on this machine has no GPU, there are {gpus}: start {gpus} processes'
-        )
-    torch.cuda.set_device(local_rank)

@@ -4,8 +4,10 @@ Columns are chosen so that a figure has about the shape of a page. Files say 300
 (width, height).
 """
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -149,5 +151,7 @@ def save_picture(path: str | Path, picture: Image.Image) -> None:
         raise ValueError(f'{path} has no ending of a picture; give one such as {", ".join(PICTURES[:3])}')
     kind = Image.registered_extensions()[ending]
     options = {'resolution': DOTS_PER_INCH} if kind == 'PDF' else {'dpi': (DOTS_PER_INCH, DOTS_PER_INCH)}
-    quality = {'quality': 92} if kind in ('JPEG', 'WEBP') else {}
+    quality: dict[str, Any] = {'quality': 92} if kind in ('JPEG', 'WEBP') else {}
+    if kind == 'PNG':  # a fifth of the time of Pillow's default for 3 % more bytes
+        quality['compress_type'] = zlib.Z_RLE
     atomic_write(path, lambda temporary: picture.save(temporary, format=kind, **options, **quality))

@@ -41,9 +41,10 @@ def coloured(
     """As `label_overlay`, of a picture whose pixels have these labels "H W"."""
     lookup = np.asarray(colours, dtype=np.float32)
     has_colour = (labels >= 0) & (labels < len(lookup))
-    mixed = np.array(picture, dtype=np.float32)
+    own = np.asarray(picture, dtype=np.float32)
     opacity = check_opacity(opacity)
-    mixed[has_colour] = (1 - opacity) * mixed[has_colour] + opacity * lookup[labels[has_colour]]
+    mixed = (1 - opacity) * own + (opacity * lookup)[np.where(has_colour, labels, 0)]
+    mixed[~has_colour] = own[~has_colour]
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 

@@ -11,7 +11,6 @@ import mini_voc
 from mmseg_clipsurgery.cli import export
 from mmseg_clipsurgery.environment import launchers
 from mmseg_clipsurgery.environment.mistakes import sentence
-from mmseg_clipsurgery.evaluation import distributed
 from mmseg_clipsurgery.evaluation.configs import read_config
 from mmseg_clipsurgery.evaluation.preparation import prepare
 from mmseg_clipsurgery.test import main
@@ -394,7 +393,7 @@ def test_a_launcher_that_did_not_start_the_process():
 
 def test_more_processes_than_gpus():
     with pytest.raises(ValueError, match='process 3 on this machine has no GPU, there are 2'):
-        distributed.take_gpu(2, 2)
+        launchers.check_gpu(2, 2)
 
 
 @pytest.mark.parametrize(
