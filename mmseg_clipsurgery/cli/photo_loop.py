@@ -245,12 +245,21 @@ def answer_part(
     own = shard.part(photos)
     progress = Progress(len(own), interval=10.0 if shard.speaks else inf)
     run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
-    model = next(iter(models.values()))
-    on_cpu = model.encoders.device.type == 'cpu'
-    batch = 1 if on_cpu and not question.of_patches else arguments.batch
-    with Threads.started(arguments.threads, 0 if on_cpu else arguments.threads, batch) as threads:
-        run.answer(own, partial(model.encoders.tower_input, SIZES[task.size]), batch, threads)
+    encoders = next(iter(models.values())).encoders
+    batch, writing = at_once(arguments, question, encoders.device.type)
+    with Threads.started(arguments.threads, writing, batch) as threads:
+        run.answer(own, partial(encoders.tower_input, SIZES[task.size]), batch, threads)
     return run.outcome, writer.places
+
+
+def at_once(arguments: argparse.Namespace, question: Question, device_type: str) -> tuple[int, int]:
+    """(Photos that are asked at once, threads that write results): see `Question.of_patches`.
+
+    A CPU is the device itself: threads that draw beside it would only take turns with it.
+    """
+    if device_type == 'cpu':
+        return (arguments.batch if question.of_patches else 1), 0
+    return arguments.batch, arguments.threads
 
 
 def reason_of_one(error: Exception) -> str:

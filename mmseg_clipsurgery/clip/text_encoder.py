@@ -76,6 +76,7 @@ class OpenCLIPTextEncoder(nn.Module):
         self.cache = disk_cache(text_cache)
         self._tokenizer: Tokenizer | None = None
         self._kept: dict[tuple, Tensor] = {}
+        self._told: set[tuple] = set()  # words, and from which others they were told apart
         self.eval()
 
     def train(self, mode: bool = True):
@@ -118,18 +119,21 @@ class OpenCLIPTextEncoder(nn.Module):
             ValueError: two words of different groups have the same tokens in every template, or the same embedding.
         """
         device = self.text_device
-        key = (tuple(words), groups and tuple(groups), tuple(apart_from), device, weights_version(self.text))
+        key = (tuple(words), device, weights_version(self.text))
+        told = (key, groups and tuple(groups), tuple(apart_from))
         found = self._kept.get(key)
-        if found is None:
+        if found is None or told not in self._told:
             # Autocast would leave its rounding in the disk cache, under the key of the exact numbers.
             exact = torch.autocast(device.type, enabled=False)
             with torch.inference_mode(False), torch.no_grad(), exact:
                 if apart_from:
                     self.tell_apart([*words, *apart_from])
                 ids = self.tell_apart(words, groups)
-                found = self._cached_embeddings(words, ids).to(device)
+                if found is None:
+                    found = self._cached_embeddings(words, ids).to(device)
                 refuse_twins(words, groups, found)
             self._keep(key, found)
+            self._told.add(told)
         return found
 
     def _keep(self, key: tuple, embeddings: Tensor) -> None:
@@ -141,6 +145,7 @@ class OpenCLIPTextEncoder(nn.Module):
         taken = embeddings.nbytes + sum(value.nbytes for value in before)
         if len(before) >= MOST_KEPT or taken > MOST_KEPT_BYTES:
             self._kept.clear()
+            self._told.clear()
         self._kept[key] = embeddings
 
     def tell_apart(self, words: Sequence[str], groups: Sequence[int] | None = None) -> Tensor:

@@ -219,6 +219,21 @@ def test_points_encode_each_text_once(monkeypatch):
     )
 
 
+def test_points_encode_no_text_that_segment_encoded(monkeypatch):
+    """Counted where texts go into the tower, not where they are asked for."""
+    model, encoded, words = photos.model(), [], ['a', 'b', 'c']
+    average = type(model.encoders.text)._average
+    monkeypatch.setattr(
+        type(model.encoders.text),
+        '_average',
+        lambda self, texts, count: encoded.extend(texts) or average(self, texts, count),
+    )
+    model.segment(photos.photo(), words)
+    for text in ('b', 'b', 'a+x', 'x'):
+        model.points(photos.photo(), text, among=words)
+    assert encoded == ['a', 'b', 'c', 'x']
+
+
 def test_a_text_that_the_tower_cannot_tell_from_the_others_is_refused(model):
     with pytest.raises(ValueError, match="cannot tell 'Cat' from 'cat'"):
         model.points(photos.photo(), 'Cat', among=['dog', 'cat'])

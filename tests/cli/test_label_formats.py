@@ -77,17 +77,17 @@ def test_every_format_holds_the_labels(ask, tmp_path):
 def test_a_stopped_run_ends_in_the_same_bytes(ask, tmp_path, monkeypatch):
     pytest.importorskip('pycocotools')
     assert ask(*WORDS, *FORMATS, out='whole') == 0
-    decode, calls = photo_loop.decode_image, iter((False, True))
+    write, calls = photo_loop.Writer.write, iter((False, True))
 
     def stop_at_the_second(*given):
         if next(calls):
             raise KeyboardInterrupt
-        return decode(*given)
+        return write(*given)
 
-    monkeypatch.setattr(photo_loop, 'decode_image', stop_at_the_second)
+    monkeypatch.setattr(photo_loop.Writer, 'write', stop_at_the_second)
     assert ask(*WORDS, *FORMATS) == 130
     assert 'coco.json' not in files(tmp_path / 'out')
-    monkeypatch.setattr(photo_loop, 'decode_image', decode)
+    monkeypatch.setattr(photo_loop.Writer, 'write', write)
     assert ask(*WORDS, *FORMATS) == 0
     assert files(tmp_path / 'out') == files(tmp_path / 'whole')
 

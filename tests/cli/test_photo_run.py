@@ -595,7 +595,7 @@ def test_a_photo_without_memory_takes_only_itself_along(ask, folder, monkeypatch
     right = getattr(photo_loop, where) if where == 'decode_image' else photo_loop.Writer.figure
     calls = iter((fail, right, right))
     monkeypatch.setattr(module + where, lambda *given: next(calls)(*given))
-    assert ask('heatmaps', folder, *TASKS['heatmaps']) == 3
+    assert ask('heatmaps', folder, *TASKS['heatmaps'], '--threads', '0') == 3  # calls in order
     captured = capsys.readouterr()
     assert '2 photos answered' in captured.out
     assert 'not answered: ' in captured.err.splitlines()[-1]

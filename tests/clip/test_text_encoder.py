@@ -229,6 +229,17 @@ def test_words_are_encoded_at_the_first_call_and_once(arch, monkeypatch):
     assert calls == [3, 2]
 
 
+def test_words_that_are_kept_are_still_told_apart(arch):
+    """As synonyms two words may be alike to the tower; as classes of their own they are refused."""
+    encoder = tiny.text_encoder(arch)
+    together = encoder.embed_words(['Cat', 'cat'], (0, 0))
+    with pytest.raises(ValueError, match="cannot tell 'Cat' from 'cat'"):
+        encoder.embed_words(['Cat', 'cat'], (0, 1))
+    with pytest.raises(ValueError, match="cannot tell 'Cat' from 'cat'"):
+        encoder.embed_words(['Cat', 'cat'], (0, 0), apart_from=['cat'])
+    assert torch.equal(encoder.embed_words(['Cat', 'cat'], (0, 0)), together)
+
+
 def test_memory_is_bounded(arch, monkeypatch):
     monkeypatch.setattr(module, 'MOST_KEPT', 3)
     encoder = tiny.text_encoder(arch)
