@@ -10,6 +10,7 @@ written. The record is written last, so a run that was stopped leaves no record 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,14 @@ class Origin:
         self.photo = {'path': str(photo.absolute()), 'sha256': sha256(data)}
         self.settings, self.record, self.outputs = settings, record, outputs
 
+    @cached_property
+    def noted(self) -> dict[str, Any]:
+        """What an earlier run noted."""
+        return read_record(self.record)
+
     def why_unanswered(self) -> str | None:
         """Why the photo has to be answered: 'new', or what is wrong with what is there; None: it is answered."""
-        noted = read_record(self.record)
+        noted = self.noted
         if not noted:
             return 'with results of unknown origin' if any(path.exists() for path in self.outputs) else 'new'
         if noted.get('photo') != self.photo:
@@ -121,9 +127,8 @@ class Origin:
 
     def note(self) -> None:
         """Record the outputs, which are all written by now, beside those of the same origin that are there already."""
-        noted = read_record(self.record)
-        same = noted.get('photo') == self.photo and noted.get('settings') == self.settings
-        earlier = noted.get('outputs') if same else {}
+        same = self.noted.get('photo') == self.photo and self.noted.get('settings') == self.settings
+        earlier = self.noted.get('outputs') if same else {}
         outputs = {path.name: file_sha256(path) for path in self.outputs}
         kept = earlier if isinstance(earlier, dict) else {}
         write_json(

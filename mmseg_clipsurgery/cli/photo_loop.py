@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -243,7 +242,7 @@ def answer_part(
     asks = question.asks(models)
     writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
     own = shard.part(photos)
-    progress = Progress(len(own), interval=10.0 if shard.speaks else inf)
+    progress = Progress(len(own), interval=10.0 if shard.speaks else None)
     run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
     encoders = next(iter(models.values())).encoders
     batch, writing = at_once(arguments, question, encoders.device.type)

@@ -23,10 +23,10 @@ class Progress:
 
     Args:
         total: number of photos.
-        interval: seconds between two lines where stderr is no terminal.
+        interval: seconds between two lines where stderr is no terminal; None: nothing is told.
     """
 
-    def __init__(self, total: int, interval: float = 10.0):
+    def __init__(self, total: int, interval: float | None = 10.0):
         self.total, self.interval = total, interval
         self.done = self.tried = 0
         self.start = self.last = time.perf_counter()
@@ -34,6 +34,8 @@ class Progress:
     def step(self, skipped: bool = False) -> None:
         """One photo more; skipped ones don't count for the speed."""
         self.done, self.tried = self.done + 1, self.tried + (not skipped)
+        if self.interval is None:
+            return
         now, live = time.perf_counter(), sys.stderr.isatty()
         over = self.done == self.total
         due = over or now - self.last >= (0.2 if live else self.interval)
