@@ -4,7 +4,7 @@
 
 A photo is skipped when its results are there, unchanged, and come from it and from the same question (`origins`): a run
 that was stopped goes on where it was. A photo that can't be answered takes only itself along: its batch is then asked
-photo by photo. On a CPU only those questions are asked of batches whose answers a batch doesn't change by a bit.
+photo by photo. On a CPU photos are asked in batches only where a batch doesn't change an answer by a bit.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..api.encoders import Encoders
 from ..api.image_files import decode_image, read_bytes
 from ..api.reading import Reading
 from ..api.results import Result
@@ -245,20 +246,20 @@ def answer_part(
     progress = Progress(len(own), interval=10.0 if shard.speaks else None)
     run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
     encoders = next(iter(models.values())).encoders
-    batch, writing = at_once(arguments, question, encoders.device.type)
+    batch, writing = at_once(arguments, question, encoders)
     with Threads.started(arguments.threads, writing, batch) as threads:
         run.answer(own, partial(encoders.tower_input, SIZES[task.size]), batch, threads)
     return run.outcome, writer.places
 
 
-def at_once(arguments: argparse.Namespace, question: Question, device_type: str) -> tuple[int, int]:
+def at_once(arguments: argparse.Namespace, question: Question, encoders: Encoders) -> tuple[int, int]:
     """(Photos that are asked at once, threads that write results): see `Question.of_patches`.
 
     A CPU is the device itself: threads that draw beside it would only take turns with it.
     """
-    if device_type == 'cpu':
-        return (arguments.batch if question.of_patches else 1), 0
-    return arguments.batch, arguments.threads
+    if encoders.device.type != 'cpu':
+        return arguments.batch, arguments.threads
+    return (arguments.batch if question.of_patches and encoders.batch_keeps_bits() else 1), 0
 
 
 def reason_of_one(error: Exception) -> str:

@@ -35,8 +35,8 @@ class Question:
         variants: name -> (model) -> what is asked of one model in place of `ask`, side by side; raises ValueError for
             a model that does not fit.
         compares: what these are, in the singular, for JSON.
-        of_patches: the results come of patch tokens alone, which on a CPU are the same to the bit in a batch and
-            alone; the class token, a row a photo, is not.
+        of_patches: the results come of patch tokens alone, which on a CPU are mostly the same to the bit in a batch and
+            alone (`Encoders.batch_keeps_bits`); the class token, a row a photo, is not.
     """
 
     ask: 'Ask'

@@ -10,6 +10,7 @@ import tiny
 from mmseg_clipsurgery.api.encoders import Encoders
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.similarity import feature_surgery, normalize, single_text_surgery
+from mmseg_clipsurgery.structures import ImageTokens
 
 import numpy as np
 import open_clip
@@ -445,3 +446,22 @@ ERRORS = {
 def test_mistakes(model, ask, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         ask(model)
+
+
+def test_whether_a_batch_keeps_the_bits_is_tried(monkeypatch):
+    """Here on towers that read image by image, or add something that depends on how many there are."""
+    encoders = photos.model().encoders
+    tower = type(encoders.tower)
+    forward = tower.forward
+
+    def one_by_one(self, images, **options):
+        found = [forward(self, image[None], **options).patch_tokens for image in images]
+        return ImageTokens(None, torch.cat(found))
+
+    def by_number(self, images, **options):
+        tokens = one_by_one(self, images, **options)
+        return tokens._replace(patch_tokens=tokens.patch_tokens + 1e-6 * len(images))
+
+    for reads, expected in ((one_by_one, True), (by_number, False)):
+        monkeypatch.setattr(tower, 'forward', reads)
+        assert encoders.batch_keeps_bits() == expected

@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import forked
 import photos
@@ -138,12 +139,19 @@ def test_a_batch_that_fails_is_asked_photo_by_photo(ask, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ('device', 'of_patches', 'expected'),
-    [('cpu', True, (8, 0)), ('cpu', False, (1, 0)), ('cuda', True, (8, 2)), ('cuda', False, (8, 2))],
+    ('device', 'of_patches', 'keeps_bits', 'expected'),
+    [
+        ('cpu', True, True, (8, 0)),
+        ('cpu', True, False, (1, 0)),
+        ('cpu', False, True, (1, 0)),
+        ('cuda', True, False, (8, 2)),
+        ('cuda', False, False, (8, 2)),
+    ],
 )
-def test_what_is_done_at_once(device, of_patches, expected):
+def test_what_is_done_at_once(device, of_patches, keeps_bits, expected):
     question = Question(ask=lambda model, given: [], of_patches=of_patches)
-    assert photo_loop.at_once(argparse.Namespace(batch=8, threads=2), question, device) == expected
+    encoders = SimpleNamespace(device=torch.device(device), batch_keeps_bits=lambda: keeps_bits)
+    assert photo_loop.at_once(argparse.Namespace(batch=8, threads=2), question, encoders) == expected
 
 
 MISTAKES = {
