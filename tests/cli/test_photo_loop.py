@@ -1,8 +1,10 @@
 """Batches, threads, shards and several processes give the bytes of one process, one photo at a time."""
 
 import argparse
+import json
 import os
 import socket
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +47,19 @@ def folder(tmp_path_factory) -> Path:
     return where
 
 
+@pytest.fixture(scope='module')
+def alone(clip, folder, tmp_path_factory):
+    """From a task to its results by one process, one photo at a time."""
+
+    @cache
+    def answered(task: str) -> dict[str, bytes]:
+        out = tmp_path_factory.mktemp('alone')
+        assert main(command(clip, folder, out, task, *ONE_BY_ONE)) == 3
+        return results(out)
+
+    return answered
+
+
 @pytest.fixture
 def ask(clip, folder, tmp_path, monkeypatch):
     """Runs a task on the folder; the exit code."""
@@ -70,31 +85,35 @@ def results(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
-def test_batches_and_threads_give_the_same_bytes(ask, folder, tmp_path, monkeypatch, task):
-    assert ask(*ONE_BY_ONE, task=task, out='one') == 3
-    assert ask(task=task, out='many') == 3
-    assert results(tmp_path / 'many') == results(tmp_path / 'one')
-    monkeypatch.setattr(photo_loop, 'at_once', lambda *_: (1, 3))  # threads that write, as beside a GPU
-    assert ask(task=task, out='threads') == 3
-    assert results(tmp_path / 'threads') == results(tmp_path / 'one')
+def test_batches_and_threads_give_the_same_bytes(ask, alone, tmp_path, task):
+    assert ask(task=task) == 3
+    assert results(tmp_path / 'out') == alone(task)
 
 
 @pytest.mark.slow
-def test_shards_give_the_same_bytes_and_resume(ask, tmp_path, capsys):
-    assert ask(*ONE_BY_ONE, out='one') == 3
+def test_threads_that_write_give_the_same_bytes(ask, alone, tmp_path, monkeypatch):
+    """As they do beside a GPU."""
+    monkeypatch.setattr(photo_loop, 'at_once', lambda *_: (1, 3))
+    assert ask() == 3
+    assert results(tmp_path / 'out') == alone('segment')
+
+
+@pytest.mark.slow
+def test_shards_give_the_same_bytes_and_resume(ask, alone, tmp_path, capsys):
+    expected = alone('segment')
+    capsys.readouterr()
     assert [ask('--shard', f'{index}/3') for index in (2, 0, 1)] == [0, 0, 3]
     assert capsys.readouterr().out.count('4 photos answered, results in ') == 2
     assert ask('--shard', '0/3') == 0
     assert '0 photos answered, results in ' in capsys.readouterr().out
     assert ask() == 3
     assert '11 were answered already' in capsys.readouterr().out
-    assert results(tmp_path / 'out') == results(tmp_path / 'one')
+    assert results(tmp_path / 'out') == expected
 
 
 @pytest.mark.slow
-def test_processes_of_torchrun_give_the_same_bytes(ask, clip, folder, tmp_path):
+def test_processes_of_torchrun_give_the_same_bytes(ask, alone, clip, folder, tmp_path):
     pytest.importorskip('pycocotools')
-    assert ask(*ONE_BY_ONE, '--format', 'coco', out='one') == 3
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -111,22 +130,24 @@ def test_processes_of_torchrun_give_the_same_bytes(ask, clip, folder, tmp_path):
     assert '11 photos answered, results in ' in first.stdout
     assert first.stdout.splitlines()[-1].startswith(f'not answered: {folder / "04.jpg"}')
     assert 'answered' not in second.stdout
-    assert results(tmp_path / 'out') == results(tmp_path / 'one')
+    found = results(tmp_path / 'out')
+    images = json.loads(found.pop('coco.json'))['images']
+    assert [image['file_name'] for image in images] == [f'{seed:02}.png' for seed in range(11)]
+    assert found == alone('segment')
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('fail', [torch.OutOfMemoryError, MemoryError, lambda: ValueError('odd')])
-def test_a_batch_that_fails_is_asked_photo_by_photo(ask, tmp_path, monkeypatch, capsys, fail):
+@pytest.mark.parametrize('fail', [torch.OutOfMemoryError, ValueError])
+def test_a_batch_that_fails_is_asked_photo_by_photo(ask, alone, tmp_path, monkeypatch, capsys, fail):
     """One photo of a batch can't be answered; the others are, by themselves."""
-    assert ask(*ONE_BY_ONE, out='one') == 3
-    capsys.readouterr()
+    expected = alone('segment')
     right, asked = SurgeryModel.segment, []
     bad = photos.photo(30, 44, 3)[0, 0].tolist()
 
     def segment(self, pixels, *given, **settings):
         asked.append(len(pixels))
         if any(photo[0, 0].tolist() == bad for photo in pixels):
-            raise fail()
+            raise fail('odd')
         return right(self, pixels, *given, **settings)
 
     monkeypatch.setattr(SurgeryModel, 'segment', segment)
@@ -134,7 +155,7 @@ def test_a_batch_that_fails_is_asked_photo_by_photo(ask, tmp_path, monkeypatch, 
     lines = capsys.readouterr().err.splitlines()[-2:]
     assert [Path(line.split()[2].rstrip(':')).name for line in lines] == ['03.png', '04.jpg']
     assert asked == [8, *[1] * 8, 3]
-    left = {name: data for name, data in results(tmp_path / 'one').items() if not name.startswith('03_')}
+    left = {name: data for name, data in expected.items() if not name.startswith('03_')}
     assert results(tmp_path / 'out') == left
 
 
