@@ -71,7 +71,7 @@ def explained(
 
     def bind(name: str, model: 'SurgeryModel') -> 'Callable[[Photos], Sequence[HeatMaps]]':
         model.encoders.check(explainer_named(name))
-        return partial(model.heatmaps, words=vocabulary, explainer=name, **settings)
+        return lambda photos: model.heatmaps(photos, vocabulary, explainer=name, **settings)
 
     own_files = {
         name: [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])] for name in names
