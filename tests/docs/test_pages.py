@@ -10,7 +10,7 @@ from PIL import Image
 
 MADE = {  # page -> what its blocks leave behind
     'get_started': {'first/photo_segment.png', 'first/photo_labels.png'},
-    'large_photos': {'windows/photo_labels.png'},
+    'large_photos': {'windows.png', 'larger/photo_labels.png'},
     'photos': {
         'labels.png',
         'labelled/photo_palette.png',

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('towers_tool', doc_blocks.ROOT / 'tools' / 'towers.py')
+    spec = importlib.util.spec_from_file_location('towers_tool', doc_blocks.ROOT / 'docs' / 'towers_table.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -30,7 +30,7 @@ def tool():
 
 @pytest.mark.slow
 def test_the_table_is_that_of_the_code(tool):
-    """`python tools/towers.py` writes it."""
+    """`python docs/towers_table.py` writes it."""
     assert tool.page() == TEXT
 
 

@@ -1,6 +1,6 @@
 """Write the table of towers into docs/towers.md, from open_clip's configs and the families that read them.
 
-    python tools/towers.py
+    python docs/towers_table.py
 
 Counts are those of the installed open_clip; surgeries are tried on one tower of each row, built without numbers.
 Licences and published figures are facts of this file.
@@ -19,7 +19,7 @@ from mmseg_clipsurgery.leaderboard.tables import with_blocks
 
 import torch
 
-PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'towers.md'
+PAGE = Path(__file__).resolve().with_name('towers.md')
 HEADS = ('towers', 'class', 'configs', 'image embedding', 'surgeries', 'licence of the weights', 'published')
 
 
