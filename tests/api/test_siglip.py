@@ -14,7 +14,6 @@ from mmseg_clipsurgery.clip.tokenizer import Tokenizer
 import numpy as np
 import pytest
 import torch
-from mmseg.registry import MODELS
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
@@ -77,6 +76,7 @@ def test_every_task_of_the_interface(model):
 @pytest.mark.mmseg
 def test_mmsegs_segmentor_and_recogniser(folder, model):
     """The labels of the interface, and the model's own scale."""
+    models = pytest.importorskip('mmseg.registry').MODELS
     words = dict(vocabulary=WORDS, templates='bare', text_cache=False)
     settings = dict(
         backbone=dict(type='CLIPSurgerySigLIP', arch=str(folder)),
@@ -85,11 +85,11 @@ def test_mmsegs_segmentor_and_recogniser(folder, model):
     )
     photo = photos.photo(12, 20)
     image = torch.from_numpy(photo.copy()).movedim(2, 0)[None] / 255 / 0.5 - 1
-    segmentor = MODELS.build(dict(type='CLIPSurgerySegmentor', test_cfg=dict(mode='whole'), **settings))
+    segmentor = models.build(dict(type='CLIPSurgerySegmentor', test_cfg=dict(mode='whole'), **settings))
     (sample,) = segmentor.predict(image)
     found = model.segment(photo, WORDS).labels
     np.testing.assert_array_equal(sample.pred_sem_seg.data[0], found)
-    recogniser = MODELS.build(dict(type='CLIPSurgeryRecogniser', test_cfg=dict(mode='whole'), **settings))
+    recogniser = models.build(dict(type='CLIPSurgeryRecogniser', test_cfg=dict(mode='whole'), **settings))
     assert recogniser.logit_scale == pytest.approx(np.exp(2.0))
 
 
