@@ -1,8 +1,11 @@
-"""Options of several commands: changes of the config, own files, tracebacks."""
+"""Options of several commands: changes of the config, own files, tracebacks; and how those that go on end."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from ..environment.mistakes import guarded
 from ..environment.paths import folder_to_write, user_path
 
 
@@ -33,6 +36,23 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 def add_debug_option(parser: argparse.ArgumentParser) -> None:
     """`--debug`, for `mistakes.guarded`."""
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+
+
+def exit_code(act: Callable[[argparse.Namespace], list[str]], arguments: argparse.Namespace) -> int:
+    """Run a command that goes on where a part of it fails.
+
+    Args:
+        act: what does it; its lines name what failed.
+        arguments: given to it; `debug` among them.
+
+    Returns:
+        0, or 1 where something failed, which is printed to stderr; as `mistakes.guarded` where `act` raised.
+    """
+    failed: list[str] = []
+    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
+    for line in failed:
+        print(f'failed: {line}', file=sys.stderr, flush=True)
+    return code or int(bool(failed))
 
 
 def path(text: str) -> Path:

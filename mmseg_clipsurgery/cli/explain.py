@@ -12,15 +12,13 @@ named and the others go on; the exit code is then 1. Results, tables and a pictu
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..environment.extensions import import_files
-from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
-from .common import add_config_options, add_debug_option, add_import_option, folder, path
+from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
 
 # The shipped rows of `EXPLAINERS` that are no surgery's; not imported, since --help must not import torch.
 BASELINES = (
@@ -75,11 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_import_option(parser)
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
-    failed: list[str] = []
-    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
-    for line in failed:
-        print(f'failed: {line}', file=sys.stderr, flush=True)
-    return code or int(bool(failed))
+    return exit_code(act, arguments)
 
 
 def act(arguments: argparse.Namespace) -> list[str]:

@@ -13,14 +13,12 @@ then 1. See docs/faithfulness.md.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..environment.extensions import import_files
-from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
-from .common import add_config_options, add_debug_option, add_import_option, folder, path
+from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
 from .explain import BASELINES
 
 TESTS = ('deletion', 'prompts', 'randomisation', 'one_stage', 'mosaic')
@@ -54,11 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.check and not arguments.page:
         parser.error('--check goes with --page')
-    failed: list[str] = []
-    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
-    for line in failed:
-        print(f'failed: {line}', file=sys.stderr, flush=True)
-    return code or int(bool(failed))
+    return exit_code(act, arguments)
 
 
 def act(arguments: argparse.Namespace) -> list[str]:

@@ -17,26 +17,20 @@ Passes run in this process; with --processes N each runs in N processes of its o
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..environment.extensions import import_files
-from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
 from ..leaderboard.published import published_data_sets
 from ..protocols.settings import table
-from .common import add_config_options, add_debug_option, add_import_option, folder, path
+from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing of a grid and write the tables; the exit code."""
     arguments = parse(argv)
-    failed: list[str] = []
-    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
-    for line in failed:
-        print(f'failed: {line}', file=sys.stderr, flush=True)
-    return code or int(bool(failed))
+    return exit_code(act, arguments)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
