@@ -306,11 +306,16 @@ def refusal(config: Mapping[str, Any], label: str, wanted: Iterable[type[ImageTo
     if family := family_of(config):
         remedy = f'use {FAMILIES[family].__name__}'
         return f'{label} is not supported here: it is {FAMILIES[family].title}, {remedy}'
-    works = [name for family in wanted for name in family.supported_archs()]
     return (
-        f'{label} is not supported here: it is {unsupported_kind(config)}. What works: {", ".join(works[:8])}, '
-        f'{len(works) - 8} more of open_clip.list_models(), and dicts of that form'
+        f'{label} is not supported here: it is {unsupported_kind(config)}. What works: {what_works(wanted)}'
     )
+
+
+def what_works(families: Iterable[type[ImageTower]], most: int = 8) -> str:
+    """Names of the installed open_clip that families read, the first few."""
+    names = [name for family in families for name in family.supported_archs()]
+    more = [f'{len(names) - most} more of open_clip.list_models()'] if len(names) > most else []
+    return ', '.join([*names[:most], *more, f'{"and " if names else ""}dicts of that form'])
 
 
 def unsupported_kind(config: Mapping[str, Any]) -> str:
