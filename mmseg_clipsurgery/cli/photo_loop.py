@@ -1,44 +1,34 @@
 """One question asked of many photos, a batch at a time, so that a million need no more memory than a hundred.
 
-    photos -> this process's (`shards`) -> read ahead -> batches of one input size (`read_ahead`) -> results -> files
+    photos -> read ahead -> batches of one input size (`read_ahead`) -> results -> files
 
 A photo is skipped when its results are there, unchanged, and come from it and from the same question (`origins`): a run
 that was stopped goes on where it was. A photo that can't be answered takes only itself along: its batch is then asked
-photo by photo. On a CPU photos are asked in batches only where a batch doesn't change an answer by a bit.
+photo by photo.
 """
 
-import argparse
 import errno
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ..api.encoders import Encoders
 from ..api.image_files import decode_image, read_bytes
 from ..api.reading import Reading
 from ..api.results import Result
 from ..environment.interrupts import received
 from ..environment.mistakes import sentence
-from ..environment.numbers import check_count
-from ..environment.paths import folder_to_write
 from ..environment.progress import Progress
-from ..visualization.panels import check_opacity
-from .files import Photo, ResultFiles, find_photos
-from .models import load_models, settings_of
-from .origins import Origin, keep_settings, read_record
-from .outcome import Outcome, report, tell
+from .files import Photo
+from .origins import Origin
+from .outcome import Outcome, tell
 from .read_ahead import Threads, area, batches
-from .shards import Shard
-from .task import Question, Task
+from .task import Task
 from .writer import Writer
 
 BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # refused for one name: other photos go on
-SIZES = {'short_side': 'segment', 'explain_side': 'explain', 'recognise_side': 'recognise'}  # of `InputSizes`
 
 
 class Unanswered(NamedTuple):
@@ -190,76 +180,6 @@ class PhotoRun:
         """Count a photo that can't be answered."""
         self.outcome.failures.append((found.photo.path, found.reason))
         self.progress.step()
-
-
-def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
-    """Answer every photo of this process that has no complete results yet, and report how it went.
-
-    Returns:
-        How it went; of torchrun's processes the first one has all of it, the others nothing.
-
-    Raises:
-        ValueError, FileNotFoundError, ImportError: a mistake that concerns all photos.
-        OSError: a result could not be written.
-    """
-    check_opacity(arguments.opacity)
-    check_count('--batch', arguments.batch)
-    check_count('--threads', arguments.threads, least=0)
-    shard = Shard.of(arguments.shard, os.environ)
-    out = folder_to_write(arguments.out, '--out')
-    photos, skipped = find_photos(arguments.photos, out)
-    question = task.prepare(arguments)
-    if question.end and not shard.is_all:
-        raise ValueError(
-            '--shard answers a part of the photos, and --format coco and --labels need all; leave them out, and give '
-            'them to a last run without --shard, which finds the photos answered'
-        )
-    if question.check:
-        question.check(photos)
-    with shard.together():
-        own, places = answer_part(task, question, arguments, shard, photos)
-        outcome = Outcome.of_all(shard.gathered(own), photos)
-    if not shard.speaks:
-        return Outcome()
-    report(outcome, out, skipped)
-    if question.end:
-        failed = {path for path, _ in outcome.failures}
-        question.end([photo for photo in photos if photo.path not in failed], places)
-    return outcome
-
-
-def answer_part(
-    task: Task, question: Question, arguments: argparse.Namespace, shard: Shard, photos: Sequence[Photo]
-) -> tuple[Outcome, ResultFiles]:
-    """Answer the photos of this process; how it went, and where results are."""
-    reading, out = Reading(arguments.bit_depth, arguments.max_pixels), folder_to_write(arguments.out, '--out')
-    models = load_models(arguments, task.size)
-    shard.keep_count(out / f'{task.name}.shards.json')
-    note = out / f'{task.name}.settings.json'
-    asked = {**settings_of(arguments, models, read_record(note)), **question.settings}
-    settings = keep_settings(
-        note, {**asked, 'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}, arguments.overwrite
-    )
-    asks = question.asks(models)
-    writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
-    own = shard.part(photos)
-    progress = Progress(len(own), interval=10.0 if shard.speaks else None)
-    run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
-    encoders = next(iter(models.values())).encoders
-    batch, writing = at_once(arguments, question, encoders)
-    with Threads.started(arguments.threads, writing, batch) as threads:
-        run.answer(own, partial(encoders.tower_input, SIZES[task.size]), batch, threads)
-    return run.outcome, writer.places
-
-
-def at_once(arguments: argparse.Namespace, question: Question, encoders: Encoders) -> tuple[int, int]:
-    """(Photos that are asked at once, threads that write results): see `Question.of_patches`.
-
-    A CPU is the device itself: threads that draw beside it would only take turns with it.
-    """
-    if encoders.device.type != 'cpu':
-        return arguments.batch, arguments.threads
-    return (arguments.batch if question.of_patches and encoders.batch_keeps_bits() else 1), 0
 
 
 def reason_of_one(error: Exception) -> str:

@@ -28,7 +28,7 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     failures: list[object] = []
 
     def action() -> None:
-        from .photo_loop import process_photos
+        from .photo_process import process_photos
 
         check_photos(parsed, parser)
         import_files(parsed.imports)

@@ -13,7 +13,7 @@ import photos
 import tiny
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.api.model import SurgeryModel
-from mmseg_clipsurgery.cli import photo_loop
+from mmseg_clipsurgery.cli import photo_process
 from mmseg_clipsurgery.cli.task import Question
 
 import pytest
@@ -93,7 +93,7 @@ def test_batches_and_threads_give_the_same_bytes(ask, alone, tmp_path, task):
 @pytest.mark.slow
 def test_threads_that_write_give_the_same_bytes(ask, alone, tmp_path, monkeypatch):
     """As they do beside a GPU."""
-    monkeypatch.setattr(photo_loop, 'at_once', lambda *_: (1, 3))
+    monkeypatch.setattr(photo_process, 'at_once', lambda *_: (1, 3))
     assert ask() == 3
     assert results(tmp_path / 'out') == alone('segment')
 
@@ -172,7 +172,7 @@ def test_a_batch_that_fails_is_asked_photo_by_photo(ask, alone, tmp_path, monkey
 def test_what_is_done_at_once(device, of_patches, keeps_bits, expected):
     question = Question(ask=lambda model, given: [], of_patches=of_patches)
     encoders = SimpleNamespace(device=torch.device(device), batch_keeps_bits=lambda: keeps_bits)
-    assert photo_loop.at_once(argparse.Namespace(batch=8, threads=2), question, encoders) == expected
+    assert photo_process.at_once(argparse.Namespace(batch=8, threads=2), question, encoders) == expected
 
 
 MISTAKES = {
