@@ -1,8 +1,9 @@
 """`--format`: the labels of `segment` in the formats of other tools, beside the label maps.
 
-    palette     OUT/<name>_palette.png      a file a photo
-    labelme     OUT/<name>_labelme.json     a file a photo
-    coco        OUT/coco.json               a file a run, made of the label maps at its end
+    palette          OUT/<name>_palette.png      a file a photo
+    labelme          OUT/<name>_labelme.json     a file a photo
+    coco             OUT/coco.json               a file a run, made of the label maps at its end
+    label_studio     OUT/label_studio.json       a file a run, likewise
 
 So a run that was stopped goes on with every format, and what it gives at last are the bytes of a run that was not.
 With several surgeries, each name gets that of the surgery, as those of the label maps.
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from .files import Photo, ResultFiles
 
 LABEL_MAP = 'labels.png'
-FORMATS = ('palette', 'labelme', 'coco')
+FORMATS_OF_PHOTO = ('palette', 'labelme')
+FORMATS_OF_RUN = ('coco', 'label_studio')
+FORMATS = (*FORMATS_OF_PHOTO, *FORMATS_OF_RUN)
 
 FilesOfPhoto = dict[str, 'Callable[[Segmentation, Path, Path], None]']
 
@@ -55,14 +58,26 @@ def check_formats(formats: Sequence[str], classes: int) -> None:
         import_mask_tools()
 
 
-def write_run(classes: Sequence[str], photos: 'Sequence[Photo]', places: 'ResultFiles') -> None:
-    """Write OUT/coco.json, one for each surgery, from the label maps of the photos."""
-    from ..api.formats.coco import write_coco
+def write_run(
+    formats: Sequence[str], classes: Sequence[str], photos: 'Sequence[Photo]', places: 'ResultFiles'
+) -> None:
+    """Write the files of a run, one for each surgery, from the label maps of the photos.
 
+    Args:
+        formats: of `FORMATS_OF_RUN`.
+        classes: names, by label.
+        photos: all of the run.
+        places: where their label maps lie.
+    """
+    from ..api.formats.coco import write_coco
+    from ..api.formats.label_studio import write_label_studio
+
+    writers = {'coco': write_coco, 'label_studio': write_label_studio}
     for surgery in places.surgeries:
         kind = places.of_surgery(LABEL_MAP, surgery)
         maps = {photo.relative: partial(read_labels, places.path(photo, kind)) for photo in photos}
-        write_coco(places.out / places.of_surgery('coco.json', surgery), maps, classes)
+        for name in formats:
+            writers[name](places.out / places.of_surgery(f'{name}.json', surgery), maps, classes)
 
 
 def read_labels(path: Path) -> 'np.ndarray':

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..vocabulary import Vocabulary
-from .label_formats import FORMATS, check_formats, files_of_photo, write_run
+from .label_formats import FORMATS, FORMATS_OF_RUN, check_formats, files_of_photo, write_run
 from .options import add_presence, add_words, read_words
 from .photo_run import run
 from .task import Question, Task
@@ -49,8 +49,8 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
         nargs='+',
         choices=FORMATS,
         default=[],
-        help="also write 'palette': PNG masks in colours, 'labelme': polygons, 'coco': one file for all photos, masks "
-        'as run lengths, which CVAT and Label Studio import',
+        help="also write, for each photo, 'palette': PNG masks in colours, 'labelme': polygons; for all photos "
+        "together, 'coco': masks as run lengths, which CVAT imports, 'label_studio': polygons",
     )
     parser.add_argument('--pamr', action='store_true', help="move borders onto the photo's edges (slow)")
 
@@ -64,11 +64,12 @@ def prepare(arguments: argparse.Namespace) -> Question:
         pamr=PAMR if arguments.pamr else None,
         min_presence=arguments.min_presence,
     )
+    of_run = [name for name in FORMATS_OF_RUN if name in arguments.format]
     return Question(
         ask=lambda model, photos: model.segment(photos, vocabulary, **settings),
         settings={'words': vars(vocabulary), **settings},
         files=files_of_photo(arguments.format),
-        end=partial(write_run, classes) if 'coco' in arguments.format else None,
+        end=partial(write_run, of_run, classes) if of_run else None,
         of_patches=arguments.min_presence is None,
     )
 

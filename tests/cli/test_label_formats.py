@@ -15,7 +15,8 @@ from PIL import Image
 
 ARCH = tiny.changed(photos.ARCH, vision_cfg={'layers': 6, 'image_size': 24})
 WORDS = ('--words', 'background: sky, wall', 'cat', 'dog, puppy')
-FORMATS = ('--format', 'palette', 'labelme', 'coco')
+FORMATS = ('--format', 'palette', 'labelme', 'coco', 'label_studio')
+OF_RUN = ('coco', 'label_studio')
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +55,7 @@ def test_every_format_holds_the_labels(ask, tmp_path):
     assert ask(*WORDS, *FORMATS) == 0
     kinds = ('labels.png', 'palette.png', 'labelme.json')
     assert set(files(out)) == {f'{name}_{kind}' for name in ('a', 'b', 'below/c') for kind in kinds} | {
-        'coco.json'
+        f'{name}.json' for name in OF_RUN
     }
     coco = coco_tools.COCO(str(out / 'coco.json'))
     names = [category['name'] for category in coco.cats.values()]
@@ -86,7 +87,7 @@ def test_a_stopped_run_ends_in_the_same_bytes(ask, tmp_path, monkeypatch):
 
     monkeypatch.setattr(photo_loop.Writer, 'write', stop_at_the_second)
     assert ask(*WORDS, *FORMATS) == 130
-    assert 'coco.json' not in files(tmp_path / 'out')
+    assert not {f'{name}.json' for name in OF_RUN} & set(files(tmp_path / 'out'))
     monkeypatch.setattr(photo_loop.Writer, 'write', write)
     assert ask(*WORDS, *FORMATS) == 0
     assert files(tmp_path / 'out') == files(tmp_path / 'whole')
@@ -109,7 +110,7 @@ def test_several_surgeries_have_files_of_their_own(ask, tmp_path):
     kinds = ('labels_{}.png', 'palette_{}.png', 'labelme_{}.json')
     surgeries = ('clip', 'clip_surgery')
     assert found == {f'a_{kind.format(name)}' for kind in kinds for name in surgeries} | {
-        f'coco_{name}.json' for name in surgeries
+        f'{kind}_{name}.json' for kind in OF_RUN for name in surgeries
     }
 
 

@@ -16,6 +16,7 @@ MADE = {  # page -> what its blocks leave behind
         'labelled/photo_palette.png',
         'labelled/photo_labelme.json',
         'labelled/coco.json',
+        'labelled/label_studio.json',
     },
     'sam': {'points.json'},
 }

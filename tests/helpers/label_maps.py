@@ -1,7 +1,10 @@
-"""Label maps that are hard on a format: holes in holes, single pixels, lines, parts that touch at corners, borders."""
+"""Label maps that are hard on a format: holes in holes, single pixels, lines, parts that touch at corners, borders.
+
+And what a test needs to compare drawn polygons with them.
+"""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 CLASSES = ('background', 'cat', 'sofa', 'наклейка')
 
@@ -42,3 +45,21 @@ MAPS = {
     'one pixel': np.full((1, 1), 2),
     'a strip': np.random.default_rng(2).integers(0, 4, (1, 60)),
 }
+
+
+def drawn(corners: list, size: tuple[int, int]) -> np.ndarray:
+    """A polygon as LabelMe fills it (Pillow, outline included): "H W" bool; size (height, width)."""
+    canvas = Image.new('1', size[::-1])
+    ImageDraw.Draw(canvas).polygon([tuple(point) for point in corners], outline=1, fill=1)
+    return np.asarray(canvas)
+
+
+def union(shapes: list, size: tuple[int, int]) -> np.ndarray:
+    """What any of the polygons covers: "H W" bool."""
+    return np.any([drawn(corners, size) for corners in shapes] or [np.zeros(size, bool)], axis=0)
+
+
+def border(mask: np.ndarray) -> np.ndarray:
+    """Pixels within one pixel of where a mask begins or ends: its 3 x 3 maximum is not its 3 x 3 minimum."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(mask, 1, 'edge'), (3, 3))
+    return windows.any((2, 3)) & ~windows.all((2, 3))

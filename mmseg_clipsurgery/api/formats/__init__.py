@@ -2,6 +2,7 @@
 
     palette        PNG whose pixels are labels and whose palette colours them     Pillow
     labelme        polygons of LabelMe, one JSON beside a photo                   OpenCV's contours
+    label_studio   polygons as tasks of Label Studio, one JSON of a whole run     OpenCV's contours
     coco           COCO's JSON of a whole run, masks as run lengths               pycocotools, extra [coco]
     detections     `supervision.Detections`                                       supervision, extra [supervision]
 

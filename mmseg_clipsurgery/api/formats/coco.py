@@ -1,4 +1,4 @@
-"""Labels of many photos as one file in COCO's form, masks as run lengths: CVAT, Label Studio and FiftyOne read it.
+"""Labels of many photos as one file in COCO's form, masks as run lengths: pycocotools, CVAT and supervision read it.
 
     {"images": [{"id": 1, "file_name": "a.jpg", "height": .., "width": ..}, ..],
      "annotations": [{"id": 1, "image_id": 1, "category_id": 2, "segmentation": {"size": [H, W], "counts": ".."},

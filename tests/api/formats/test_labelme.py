@@ -4,29 +4,12 @@ import json
 
 import label_maps
 import photos
+from label_maps import border, union
 from mmseg_clipsurgery.api.formats.polygons import polygons
 from mmseg_clipsurgery.api.results import Segmentation
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
-
-
-def drawn(corners: list, size: tuple[int, int]) -> np.ndarray:
-    """A polygon as LabelMe fills it (Pillow, outline included): "H W" bool; size (height, width)."""
-    canvas = Image.new('1', size[::-1])
-    ImageDraw.Draw(canvas).polygon([tuple(point) for point in corners], outline=1, fill=1)
-    return np.asarray(canvas)
-
-
-def union(shapes: list, size: tuple[int, int]) -> np.ndarray:
-    return np.any([drawn(corners, size) for corners in shapes] or [np.zeros(size, bool)], axis=0)
-
-
-def border(mask: np.ndarray) -> np.ndarray:
-    """Pixels within one pixel of where a mask begins or ends: its 3 x 3 maximum is not its 3 x 3 minimum."""
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(mask, 1, 'edge'), (3, 3))
-    return windows.any((2, 3)) & ~windows.all((2, 3))
 
 
 @pytest.mark.parametrize('labels', label_maps.MAPS.values(), ids=label_maps.MAPS.keys())
