@@ -62,7 +62,9 @@ def decode_image(data: bytes, name: str, reading: Reading = DEFAULT) -> Pixels:
     reading.check_pixels(header_pixels(data), name)
     check_content(data, name)
     if data.startswith(b'\x89PNG') and not sums_right(data):
-        raise ValueError(f'{name} is damaged: a part of it has another sum than it states; fetch it again')
+        raise ValueError(
+            f'{name} is damaged: a part of it is cut off or has another sum than it states; fetch it again'
+        )
     whole = ends_whole(data)
     deep = decode(data, keep_depth=True) if whole and may_be_deep(data) else None
     if deep is not None and (most := netpbm_maximum(data)):
@@ -127,13 +129,17 @@ def check_content(data: bytes, name: str) -> None:
 
 
 def sums_right(data: bytes) -> bool:
-    """Whether the parts of a PNG that decide its pixels have the sums that they state, as far as they are there."""
-    place = 8
-    while place + 12 <= len(data):
-        kind, end = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4], 'big')
-        found, stated = zlib.crc32(data[place + 4 : end]), int.from_bytes(data[end : end + 4], 'big')
-        decides = kind[:1].isupper() or kind in (b'tRNS', b'eXIf')
-        if decides and end + 4 <= len(data) and found != stated:
+    """Whether the parts of a PNG are there to its end, with the sums that they state.
+
+    All of them count: damage can take the name of a part that decides pixels, such as the orientation.
+    """
+    place, kind = 8, b''
+    while kind != b'IEND':
+        size, kind = int.from_bytes(data[place : place + 4], 'big'), data[place + 4 : place + 8]
+        end = place + 8 + size
+        if end + 4 > len(data) or zlib.crc32(data[place + 4 : end]) != int.from_bytes(
+            data[end : end + 4], 'big'
+        ):
             return False
         place = end + 4
     return True

@@ -246,7 +246,7 @@ def test_a_file_that_ends_too_early_is_refused(tmp_path):
     for name in ('cut.jpg', 'cut.png'):
         path = photos.save(tmp_path / name, noise)
         path.write_bytes(path.read_bytes()[:-2000])
-        with pytest.raises(ValueError, match=rf'{name} is no image that can be read \(.*\); check or remove'):
+        with pytest.raises(ValueError, match=rf'{name} is (no image that can be read \(.*\)|damaged: .*); '):
             read_image(path)
 
 
@@ -317,6 +317,9 @@ def test_what_opencv_cannot_decode_is_none(data):
     assert decode(data) is None
 
 
+DAMAGED = 'the given data is damaged: a part of it is cut off or has another sum than it states'
+
+
 @pytest.mark.parametrize('kind', [b'IHDR', b'IDAT', b'tRNS'])
 def test_a_png_with_a_wrong_sum_is_refused(kind):
     stream = io.BytesIO()
@@ -325,8 +328,36 @@ def test_a_png_with_a_wrong_sum_is_refused(kind):
     assert np.array_equal(read_image(bytes(data)), PHOTO)
     place = data.find(kind)
     data[place + 4 + int.from_bytes(data[place - 4 : place], 'big')] ^= 1  # the first byte of the sum
-    with pytest.raises(ValueError, match='the given data is damaged: a part of it has another sum'):
+    with pytest.raises(ValueError, match=DAMAGED):
         read_image(bytes(data))
+
+
+def png_with_orientation() -> bytearray:
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PHOTO).save(stream, 'PNG', exif=exif)
+    assert np.array_equal(read_image(stream.getvalue()), np.rot90(PHOTO, -1))
+    return bytearray(stream.getvalue())
+
+
+def test_a_png_whose_orientation_lost_its_name_is_refused():
+    data = png_with_orientation()
+    data[data.find(b'eXIf') + 1] += 1
+    with pytest.raises(ValueError, match=DAMAGED):
+        read_image(bytes(data))
+
+
+def test_a_png_with_a_part_that_goes_on_beyond_its_end_is_refused():
+    data = png_with_orientation()
+    place = data.find(b'IDAT')
+    data[place - 4 : place] = len(data).to_bytes(4, 'big')
+    with pytest.raises(ValueError, match=DAMAGED):
+        read_image(bytes(data))
+
+
+def test_what_follows_the_end_of_a_png_is_left_alone():
+    data = bytes(png_with_orientation())
+    assert np.array_equal(read_image(data + b'anything'), read_image(data))
 
 
 @pytest.mark.parametrize(
