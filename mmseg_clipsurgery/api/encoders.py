@@ -76,9 +76,18 @@ class Encoders:
             tokens: of the photo.
             queries: embedded words.
             logit_scale: in place of the model's own.
+
+        Raises:
+            ValueError: a file of such a CLIP lacks its bias.
         """
         scale = self.logit_scale if logit_scale is None else logit_scale
-        bias = own_logit_bias(self.text.source.weights)
+        source = self.text.source
+        bias = own_logit_bias(source.weights)
+        if bias is None and source.weights is not None and 'init_logit_bias' in source.config:
+            raise ValueError(
+                f'{source.weights} has no logit_bias, without which {source.label} gives no probability of a word; give '
+                'the whole file'
+            )
         if bias is not None:
             return pair_probability(tokens.cls_token, queries, scale, bias)[0]
         empty = self.text.embed_words(['']) if queries.empty is None else queries.empty

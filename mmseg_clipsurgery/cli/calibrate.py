@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..inference.calibration_run import Counts
     from ..vocabulary import Vocabulary
 
-MODEL = ('arch', 'weights', 'surgery', 'guide', 'templates', 'quick_gelu', 'short_side', 'bit_depth')
+MODEL = ('arch', 'weights', 'surgery', 'guide', 'layer', 'templates', 'quick_gelu', 'short_side', 'bit_depth')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

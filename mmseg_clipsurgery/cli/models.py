@@ -47,7 +47,7 @@ def load_models(arguments: argparse.Namespace, *sizes: str) -> dict[str, Surgery
     sides = {} if arguments.short_side == 'auto' else dict.fromkeys(sizes, arguments.short_side)
     guide = guide_of(arguments)
     shared: dict[str, Any] = dict(guide=guide, templates=arguments.templates, quick_gelu=gelu)
-    model = load(arch, weights, first, batch=arguments.batch, **shared, **sides)
+    model = load(arch, weights, first, layer=arguments.layer, batch=arguments.batch, **shared, **sides)
     model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
 
@@ -96,6 +96,7 @@ def settings_of(
         'weights': weights_sha256(file, before),
         UNCOMPARED: file,
         'surgery': {name: surgery_settings(name, model.encoders.surgery) for name, model in models.items()},
+        **({} if arguments.layer is None else {'layer': arguments.layer}),
         **({'guide': guide_settings(arguments)} if arguments.guide else {}),
         'templates': encoders.text.templates,
         'short_side': vars(encoders.sizes),

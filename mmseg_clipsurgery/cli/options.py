@@ -77,6 +77,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         '--guide-arch', default='vitb8', help='its arch, such as vits16 (default: %(default)s)'
     )
     model.add_argument(
+        '--layer',
+        type=int,
+        metavar='N',
+        help='block at which patches are read, counted from 1 (default: the last one)',
+    )
+    model.add_argument(
         '--templates', default='auto', help='sentences around each word: a name, a file, or auto'
     )
     model.add_argument(

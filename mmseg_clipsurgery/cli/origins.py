@@ -80,7 +80,8 @@ def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> s
     settings = json.loads(json.dumps(settings))
     before = read_record(path)
     compared = {name: value for name, value in settings.items() if name != UNCOMPARED}
-    changed = [name for name, value in compared.items() if before.get(name) != value]
+    names = [name for name in {**compared, **before} if name != UNCOMPARED]
+    changed = [name for name in names if before.get(name) != compared.get(name)]
     if before and changed and not overwrite:
         raise ValueError(
             f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '

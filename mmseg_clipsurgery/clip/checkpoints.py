@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ..environment.files import decoding
 from .archives import code_of
-from .containers import opened, without_prefixes
+from .containers import listed, one_clip, opened, without_prefixes
 from .hugging_face import SHARDS_SUFFIX, is_hugging_face, shards, to_open_clip
-from .other_models import IMAGE_ALONE, refuse_other_models
+from .other_models import IMAGE_ALONE, TEXT_ALONE, refuse_other_models
 
 # Beside the towers a CLIP file may hold its temperature and, in OpenAI's archives, three sizes.
 SCALARS = {'logit_scale', 'logit_bias', 'input_resolution', 'context_length', 'vocab_size'}
@@ -52,7 +52,7 @@ def read_weights(path: str | Path, checksum: str | None = None) -> dict[str, Ten
     Raises:
         FileNotFoundError, ValueError: as `read_tensors`; the weights of another model.
     """
-    tensors = read_tensors(path, checksum)
+    tensors = one_clip(read_tensors(path, checksum), Path(path))
     refuse_other_models(tensors, Path(path))
     return to_open_clip(tensors, str(path)) if is_hugging_face(tensors) else tensors
 
@@ -206,8 +206,8 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
         ValueError: a name is missing or unexpected, a shape differs, or a tensor is of no floating type or not finite.
     """
     found = split_towers(tensors, source)[which]
-    if which == 'text' and not found and tensors:
-        raise ValueError(f'{source} {IMAGE_ALONE}')
+    if not found and tensors:
+        raise ValueError(f'{source} {IMAGE_ALONE if which == "text" else TEXT_ALONE}')
     wanted = tower.state_dict()
     missing = [name for name in wanted if name not in found and not name.endswith(COUNTERS)]
     unexpected = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]
@@ -224,20 +224,14 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
                 f'{tuple(wanted[name].shape)}; check that arch and weights belong together'
             )
         if wanted[name].is_floating_point() and (trouble := no_weight(value)):
-            raise ValueError(f'{source}: {which} tensor {name} {trouble}; fetch the file again')
+            raise ValueError(f'{source}: {which} tensor {name} {trouble}; fetch the file again, in floating point')
     tower.load_state_dict(found, strict=False)
 
 
 def no_weight(value: Tensor) -> str | None:
     """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite in fp32."""
     if value.dtype not in WEIGHT_TYPES:
-        return f'is of type {value.dtype}, which is no weight'
+        return f'is of type {value.dtype}, which is no weight (quantised ones are not read)'
     if value.layout is not torch.strided or value.is_meta or value.is_nested:
         return 'is sparse, nested or without values'
     return None if torch.isfinite(value.float()).all() else 'holds NaN or infinite values'
-
-
-def listed(names: list[str], most: int = 6) -> str:
-    """Names for a message: all of a few, else the first ones and how many more."""
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return (', '.join(names[:most]) or 'nothing') + more

@@ -3,12 +3,13 @@
     container    {'state_dict': ...}, {'model': ...}, {'model_state_dict': ...} and the like, one in another too
     prefix       module. (DistributedDataParallel), _orig_mod. (torch.compile), model., clip_model. and the like, where
                  every name has it; several one after the other
+    beside       a CLIP under a prefix of its own, and a loss, metrics or other parts of the training under others
 
-What was opened and stripped is logged. An average of weights (EMA) beside the weights is not taken, and named.
+What was opened, stripped and left out is logged. An average of weights (EMA) beside the weights is not taken, and named.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ AVERAGES = (
     'ema',
     'averaged_model',
 )
-PREFIXES = ('module.', '_orig_mod.', 'model.', 'clip_model.', 'clip.', 'net.', 'backbone.', 'base_model.')
+PREFIXES = ('state_dict.', 'module.', '_orig_mod.', 'model.', 'clip_model.', 'clip.', 'net.', 'backbone.', 'base_model.')
+IMAGE_TOWERS = ('visual', 'vision_model')  # open_clip's and OpenAI's name, Hugging Face's
 DEEPEST = 4  # containers in containers
 
 
@@ -55,7 +57,7 @@ def opened(content: Any, path: Path) -> dict[str, Tensor]:
         through.append(inside)
         content = content[inside]
     if not is_state_dict(content):
-        raise ValueError(f'{path} holds no state dict (names with tensors)')
+        raise ValueError(f'{path} holds no state dict (names with tensors){strangers(content)}')
     if through:
         logger.info('%s: weights read from %s', path, ' > '.join(through))
     return dict(content)
@@ -68,6 +70,15 @@ def is_state_dict(content: object) -> bool:
         and bool(content)
         and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
     )
+
+
+def strangers(content: Any) -> str:
+    """What stands beside tensors and is none, for a message; empty where there are no tensors."""
+    values = content if isinstance(content, Mapping) else {}
+    names = [str(name) for name, value in values.items() if not isinstance(value, Tensor)]
+    if not names or len(names) == len(values):
+        return ''
+    return f': beside tensors it has {listed(names)}; save the tensors alone'
 
 
 def without_prefixes(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -84,3 +95,47 @@ def without_prefixes(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Ten
     if stripped:
         logger.info('%s: the prefix %s of every name was stripped', path, stripped)
     return found
+
+
+def one_clip(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The CLIP that stands under a prefix of its own; all names where none does.
+
+    Args:
+        tensors: by name.
+        path: the file, for messages.
+
+    Raises:
+        ValueError: there are several, and not all but one are averages of weights.
+    """
+    found = list(dict.fromkeys(prefix for prefix in map(before_tower, tensors) if prefix is not None))
+    if found in ([], ['']):
+        return dict(tensors)
+    own = [prefix for prefix in found if not set(prefix.split('.')) & set(AVERAGES)]
+    if len(own) != 1:
+        what = 'several models' if own else 'an average of weights alone'
+        raise ValueError(
+            f'{path} holds {what} ({listed([name or "no prefix" for name in own or found])}); save the one that is '
+            'wanted as a file of its own'
+        )
+    (prefix,) = own
+    others = tuple(name for name in found if name != prefix)
+    kept = [name for name in tensors if name.startswith(prefix) and not name.startswith(others)]
+    left = [name for name in tensors if name not in kept]
+    if left:
+        logger.warning('%s: what stands under %r is taken; %s is not', path, prefix, listed(left))
+    else:
+        logger.info('%s: the prefix %s of every name was stripped', path, prefix)
+    return {name.removeprefix(prefix): tensors[name] for name in kept}
+
+
+def before_tower(name: str) -> str | None:
+    """What stands before the image tower in a tensor's name; None: it is of no image tower."""
+    parts = name.split('.')
+    place = next((k for k, part in enumerate(parts) if part in IMAGE_TOWERS), None)
+    return None if place is None else ''.join(f'{part}.' for part in parts[:place])
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names for a message: all of a few, else the first ones and how many more."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return (', '.join(names[:most]) or 'nothing') + more

@@ -124,7 +124,7 @@ def model_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{path} describes a model of type {config.get('model_type')!r}; of Hugging Face's models 'clip' is read"
         )
     vision, text = (parts_of(config, name, path) for name in ('vision_config', 'text_config'))
-    activations = {vision.get('hidden_act', 'quick_gelu'), text.get('hidden_act', 'quick_gelu')}
+    activations = {str(part.get('hidden_act', 'quick_gelu')) for part in (vision, text)}
     if len(activations) > 1 or not activations <= set(ACTIVATIONS):
         raise ValueError(
             f'{path}: hidden_act must be quick_gelu or gelu in both towers, got {sorted(activations)}'

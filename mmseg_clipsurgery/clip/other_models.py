@@ -14,11 +14,18 @@ MARKS = {
     ('vision_model.head.probe', 'vision_model.head.attention'): (
         "a SigLIP in Hugging Face's form, which is not read here; give open_clip's, such as hf-hub:timm/ViT-B-16-SigLIP"
     ),
+    ('image_encoder.model.', 'visual.blocks.', 'visual.attn_pool.probe'): (
+        "a CLIP in its authors' own form (MobileCLIP, EVA-CLIP, Perception Encoder), which is not read here; give "
+        "open_clip's, by its tag or from the hub"
+    ),
+    ('prompt_learner.',): 'a CLIP with learned prompts, which know other words than yours; give the CLIP below them',
+    ('.SCB', '.quant_state.', '.qweight'): 'a quantised model; give its weights in floating point',
     ('vision_model.encoder.layers.0.self_attn.qkv.',): 'a BLIP, which is no CLIP',
     ('sam_model.', 'mask_decoder.'): 'a SAM; give it as sam',
     ('optimizer_state',): 'the state of an optimizer; give the model of the same run',
 }
 IMAGE_ALONE = 'holds an image tower alone; give the file of the whole CLIP, words need its text tower'
+TEXT_ALONE = 'holds a text tower alone; give the file of the whole CLIP, photos need its image tower'
 BARE_VISUAL = ('conv1.weight', 'class_embedding', 'ln_pre.weight')  # an image tower saved by itself
 
 

@@ -14,6 +14,8 @@ Source: EVA-02 (arXiv 2303.11331) and Perception Encoder (arXiv 2504.13181), in 
 import torch
 from torch import Tensor, nn
 
+from .position_table import is_exporting
+
 Grid = tuple[int, int]
 
 
@@ -45,6 +47,9 @@ class Rotary:
 
     def tables(self, grid: Grid, device: torch.device) -> tuple[Tensor, Tensor]:
         """Sines and cosines "h*w e" of a grid's angles, fp32."""
+        if is_exporting():  # a grid of any size is no key
+            angles = self.angles(grid, device)
+            return angles.sin(), angles.cos()
         key = (*grid, device)
         if key not in self.kept:
             angles = self.angles(grid, device)

@@ -28,7 +28,7 @@ from ..structures import TextQueries
 from ..vocabulary import TemplatesSpec, Vocabulary, VocabularySpec, read_templates
 from .blocks import TransformerBlock, unknown_parameters
 from .building import build_text_tower
-from .checkpoints import listed
+from .containers import listed
 from .sources import resolve
 from .text_cache import disk_cache
 from .tokenizer import Tokenizer

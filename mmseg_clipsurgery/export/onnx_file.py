@@ -4,8 +4,8 @@
     output    logits "b q h w" on the patch grid, by the config's similarity, before the logit scale
     metadata  `mmseg_clipsurgery`: JSON of `facts`, what a program needs besides
 
-Height and width are free where the surgery fits its position table by size; by a factor (`bicubic_scale`), or where the
-exporter can't, they are fixed. A file whose logits differ from PyTorch's is not kept. docs/onnx.md runs one.
+Height and width are free; where the exporter can't leave them free, they are fixed, and a log line says why. A file
+whose logits differ from PyTorch's is not kept. docs/onnx.md runs one.
 """
 
 import importlib.util
@@ -25,6 +25,7 @@ from ..environment.numbers import check_count
 from ..environment.paths import folder_to_write, user_path
 from ..environment.quiet import import_quietly
 from ..inference.normalization import tower_statistics
+from ..inference.windows import margins
 from ..structures import TextQueries
 from ..version import __version__
 from .checkpoint import built
@@ -145,7 +146,9 @@ def trained_size(tower: Any) -> Size:
 
 def size_of(model: Any, given: Size | None) -> Size:
     """The size by which a tower is traced, see `export_onnx`. Raises ValueError for one that it does not have."""
-    size = given or model.settings.windows[0] or trained_size(model.backbone)
+    window, multiple = model.settings.windows[0], model.settings.pad_to(model.backbone.patch)
+    padded = window and tuple(side + sum(margins(side, multiple)) for side in window)
+    size = given or padded or trained_size(model.backbone)
     for side in size:
         check_count('--size', side, least=model.backbone.patch)
         if side > LARGEST_SIDE:
@@ -160,12 +163,28 @@ def exported(module: GridLogits, size: Size, tower: Any) -> tuple[Any, bool]:
     free = {0: batch, 2: torch.export.Dim('height', **side), 3: torch.export.Dim('width', **side)}
     # A traced size other than the trained one, at which the table is not fitted.
     other = (size[0] + tower.patch, size[1] + 2 * tower.patch)
-    if tower.surgery.position != 'bicubic_scale':
-        try:
-            return traced(module, other if size == trained_size(tower) else size, free), True
-        except Exception as error:  # whatever the exporter makes of a form that it does not know
-            logger.warning('height and width are fixed at %d x %d pixels (%s)', *size, reason(error))
+    try:
+        program = traced(module, other if size == trained_size(tower) else size, free)
+        why = '' if is_free(program) else 'the exporter put numbers in their places'
+    except Exception as error:  # whatever the exporter makes of a form that it does not know
+        program, why = None, reason(first_cause(error))
+    if not why:
+        return program, True
+    logger.warning('height and width are fixed at %d x %d pixels (%s)', *size, why)
     return traced(module, size, {0: batch}), False
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What an exporter's chain of errors began with."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def is_free(program: Any) -> bool:
+    """Whether an ONNX program takes images of any height and width."""
+    (images,) = program.model.graph.inputs
+    return not any(isinstance(side, int) for side in images.shape.dims[2:])
 
 
 def traced(module: GridLogits, size: Size, dynamic: Mapping[int, Any]) -> Any:

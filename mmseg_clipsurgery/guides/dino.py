@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..clip.checkpoints import listed, no_weight, read_tensors
+from ..clip.checkpoints import no_weight, read_tensors
+from ..clip.containers import listed
 from ..clip.position_table import resize_position_table
 from .weights import weights_path
 
@@ -203,5 +204,5 @@ def load_guide(guide: nn.Module, tensors: Mapping[str, Tensor], source: str) -> 
                 'that arch (its patch above all) and weights belong together'
             )
         if trouble := no_weight(value):
-            raise ValueError(f'{source}: {name} {trouble}; fetch the file again')
+            raise ValueError(f'{source}: {name} {trouble}; fetch the file again, in floating point')
     guide.load_state_dict(dict(tensors))

@@ -15,7 +15,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from ..clip.checkpoints import listed, no_weight
+from ..clip.checkpoints import no_weight
+from ..clip.containers import listed
 from ..compatibility import check_feedback, check_has_guide
 from ..guides import build_guide
 from ..inference.calibration_files import calibrated

@@ -1,14 +1,21 @@
 """An ONNX file: PyTorch's logits at any size and batch, what it says of itself, the program of its page, refusals."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import doc_blocks
 import segmentors
 from mmseg_clipsurgery.cli import export as command
 from mmseg_clipsurgery.export import onnx_file
-from mmseg_clipsurgery.export.onnx_file import GridLogits, check_exportable, export_onnx, exported, size_of
-from mmseg_clipsurgery.inference.windows import window_logits
+from mmseg_clipsurgery.export.onnx_file import (
+    GridLogits,
+    check_exportable,
+    export_onnx,
+    exported,
+    is_free,
+    size_of,
+)
 
 import numpy as np
 import pytest
@@ -20,14 +27,17 @@ pytestmark = pytest.mark.mmseg
 WORDS = ['background', ['cat', 'kitten'], 'dog', 'red car']
 
 
+WINDOWS = dict(mode='slide', crop_size=(13, 18), stride=(8, 8), pad_windows=True)  # patch 4: padded to 16 x 20
+
+
 @pytest.fixture(scope='module')
 def config():
-    return Config(dict(default_scope='mmseg', model=segmentors.word_config(WORDS, mode='whole')))
+    return Config(dict(default_scope='mmseg', model=segmentors.word_config(WORDS, **WINDOWS)))
 
 
 @pytest.fixture(scope='module')
 def file(config, tmp_path_factory):
-    """A tiny ViT and five words; its surgery fits the position table by size."""
+    """A tiny ViT and five words."""
     path = tmp_path_factory.mktemp('onnx') / 'tiny.onnx'
     export_onnx(config, str(path))
     return path
@@ -44,7 +54,7 @@ def opened(file):
 
 @pytest.fixture(scope='module')
 def segmentor():
-    return segmentors.word_segmentor(WORDS, mode='whole')
+    return segmentors.word_segmentor(WORDS, **WINDOWS)
 
 
 def logits_of(segmentor, images):
@@ -66,29 +76,84 @@ def test_what_the_file_says_of_itself(opened, segmentor):
     facts = opened[1]
     assert facts['classes'] == ['background', 'cat', 'dog', 'red car']
     assert facts['class_of'] == [0, 1, 1, 2, 3]
-    assert (facts['patch'], facts['size'], facts['window']) == (4, None, None)
+    assert (facts['patch'], facts['size'], facts['window'], facts['pad_to']) == (4, None, [13, 18], 4)
     assert facts['mean'] == pytest.approx([value * 255 for value in segmentor.backbone.mean])
     assert facts['logit_scale'] == segmentor.settings.logit_scale
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('window', [None, [12, 16]], ids=['whole', 'windows'])
-def test_the_program_of_the_page_gives_the_packages_labels(opened, segmentor, window):
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Runs the program of the page as its reader would: (file, photo) -> labels."""
     page = doc_blocks.ROOT / 'docs' / 'onnx.md'
-    program: dict = {'__name__': 'program'}
-    exec(next(block.text for block in doc_blocks.blocks_of(page) if block.language == 'python'), program)
-    session, facts = opened
-    stride = window and [8, 8]
-    image = np.random.default_rng(0).integers(0, 256, (20, 28, 3), np.uint8)
-    found = program['segment'](session, {**facts, 'window': window, 'stride': stride}, image)
-    pixels = torch.from_numpy(image).movedim(2, 0).float()
-    mean, std = (torch.tensor(facts[name]).view(3, 1, 1) for name in ('mean', 'std'))
-    (tiles,) = window_logits(
-        [(pixels - mean) / std], lambda images: logits_of(segmentor, images), window, stride
-    )
-    queries = segmentor.text_encoder()
-    expected = queries.class_of[tiles.best_queries()]
-    assert (found == expected.numpy()).mean() > 0.99
+    text = next(block.text for block in doc_blocks.blocks_of(page) if block.language == 'python')
+    assert len(text.splitlines()) <= 40
+
+    def run(file, photo):
+        np.save(tmp_path / 'photo.npy', photo)
+        words = [str(file), str(tmp_path / 'photo.npy'), str(tmp_path / 'labels.npy')]
+        monkeypatch.setattr(sys, 'argv', ['segment_onnx.py', *words])
+        exec(compile(text, str(page), 'exec'), {'__name__': '__main__'})
+        return np.load(tmp_path / 'labels.npy')
+
+    return run
+
+
+class Session:
+    """What the program sees of onnxruntime's session, with PyTorch's logits."""
+
+    def __init__(self, segmentor):
+        self.segmentor = segmentor
+
+    def get_modelmeta(self):
+        told = json.dumps(onnx_file.facts(self.segmentor, None))
+        return SimpleNamespace(custom_metadata_map={onnx_file.KEY: told})
+
+    def run(self, _, inputs):
+        images = inputs['images']
+        assert images.dtype == np.float32
+        return [logits_of(self.segmentor, torch.from_numpy(images)).numpy()]
+
+
+def assert_the_packages_labels(segmentor, photo, found):
+    """Equal to what the segmentor predicts of a photo, but where the two best words are as good as equal."""
+    pixels = torch.from_numpy(photo).movedim(2, 0).float()
+    mean, std = (torch.tensor(value).view(3, 1, 1) * 255 for value in (segmentor.backbone.mean, segmentor.backbone.std))
+    images = ((pixels - mean) / std)[None]
+    (sample,) = segmentor.predict(images)
+    with torch.no_grad():
+        (logits,) = segmentor(images, mode='tensor')
+    if len(logits) == 1 or not segmentor.text_encoder().class_of.any():
+        logits = torch.stack([torch.full_like(logits[0], segmentor.decode_head.threshold), logits.amax(dim=0)])
+    margin = 1e-4 * float(logits.abs().max())
+    segmentors.assert_same_labels(torch.from_numpy(found), sample.pred_sem_seg.data[0], logits, margin)
+
+
+def photo_of(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size', [(29, 43), (9, 11)], ids=['several windows', 'smaller than one'])
+def test_the_program_of_the_page_gives_the_packages_labels(file, segmentor, program, size):
+    photo = photo_of(*size)
+    assert_the_packages_labels(segmentor, photo, program(file, photo))
+
+
+SETTINGS = {
+    'whole': (WORDS, dict(mode='whole')),
+    'windows': (WORDS, dict(mode='slide', crop_size=(12, 16), stride=(8, 8))),
+    'padded windows': (WORDS, WINDOWS),
+    'one word': ([['cat', 'kitten']], WINDOWS),
+}
+
+
+@pytest.mark.parametrize('size', [(20, 28), (29, 43), (9, 40), (4, 4)], ids=str)
+@pytest.mark.parametrize(('words', 'settings'), SETTINGS.values(), ids=SETTINGS.keys())
+def test_the_program_cuts_pads_and_averages_as_the_package(program, monkeypatch, words, settings, size):
+    segmentor = segmentors.word_segmentor(words, **settings)
+    monkeypatch.setattr('onnxruntime.InferenceSession', lambda _: Session(segmentor))
+    photo = photo_of(*size)
+    assert_the_packages_labels(segmentor, photo, program('any.onnx', photo))
 
 
 def fake_program(written):
@@ -105,27 +170,34 @@ def test_a_file_that_differs_is_not_kept(config, tmp_path, monkeypatch):
     assert 'classes' in json.loads(program.model.metadata_props[onnx_file.KEY])
 
 
-def test_sizes_are_fixed_where_they_cannot_be_free(segmentor, monkeypatch):
+@pytest.mark.parametrize('numbers', [False, True], ids=['refused', 'numbers in place of sizes'])
+def test_sizes_are_fixed_where_they_cannot_be_free(segmentor, monkeypatch, numbers, caplog):
     asked = []
 
     def traced(module, size, dynamic):
         asked.append((size, sorted(dynamic)))
-        if 2 in dynamic:
-            raise RuntimeError('no such form\nand more')
+        if 2 in dynamic and not numbers:
+            try:
+                raise RuntimeError('no such form\nand more')
+            except RuntimeError as error:
+                raise ValueError('failed') from error
+        images = SimpleNamespace(shape=SimpleNamespace(dims=('batch', 3, *size)))
+        return SimpleNamespace(model=SimpleNamespace(graph=SimpleNamespace(inputs=[images])))
 
     monkeypatch.setattr(onnx_file, 'traced', traced)
-    tower = segmentor.backbone
-    assert exported(None, (12, 12), tower) == (None, False)
+    program, free = exported(None, (12, 12), segmentor.backbone)
+    assert not free
+    assert not is_free(program)
     assert asked == [((16, 20), [0, 2, 3]), ((12, 12), [0])]
-    scaled = SimpleNamespace(patch=4, surgery=SimpleNamespace(position='bicubic_scale'), trained_grid=(3, 3))
-    assert exported(None, (16, 16), scaled) == (None, False)
-    assert asked[2:] == [((16, 16), [0])]
+    why = 'the exporter put numbers in their places' if numbers else 'no such form'
+    assert f'height and width are fixed at 12 x 12 pixels ({why})' in caplog.text
 
 
 def test_a_size_is_the_windows_or_the_trained_one(segmentor):
-    assert size_of(segmentor, None) == (12, 12)
-    assert size_of(segmentor, (16, 20)) == (16, 20)
+    assert size_of(segmentor, None) == (16, 20), 'with padding'
+    assert size_of(segmentor, (16, 24)) == (16, 24)
     assert size_of(segmentors.word_segmentor(WORDS, mode='slide', crop_size=8, stride=4), None) == (8, 8)
+    assert size_of(segmentors.word_segmentor(WORDS, mode='whole'), None) == (12, 12)
     for size in ((2, 12), (12, 9000)):
         with pytest.raises(ValueError, match='--size must be'):
             size_of(segmentor, size)
