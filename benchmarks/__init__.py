@@ -5,5 +5,6 @@ MODULES = {
     'scaling': ('tokens', 'classes', 'templates', 'text', 'best'),
     'memory': ('memory', 'long_run'),
     'processes': ('start', 'one_pass', 'scenes_board', 'processes', 'loop'),
+    'elsewhere': ('onnx', 'page'),
 }
 SECTIONS = {section: module for module, sections in MODULES.items() for section in sections}

@@ -85,8 +85,8 @@ class Encoders:
         bias = own_logit_bias(source.weights)
         if bias is None and source.weights is not None and 'init_logit_bias' in source.config:
             raise ValueError(
-                f'{source.weights} has no logit_bias, without which {source.label} gives no probability of a word; give '
-                'the whole file'
+                f'{source.weights} has no logit_bias, without which {source.label} gives no probability of a word; '
+                'give the whole file'
             )
         if bias is not None:
             return pair_probability(tokens.cls_token, queries, scale, bias)[0]

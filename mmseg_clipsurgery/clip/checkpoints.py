@@ -224,7 +224,9 @@ def load_tower(tower: nn.Module, tensors: dict[str, Tensor], which: str, source:
                 f'{tuple(wanted[name].shape)}; check that arch and weights belong together'
             )
         if wanted[name].is_floating_point() and (trouble := no_weight(value)):
-            raise ValueError(f'{source}: {which} tensor {name} {trouble}; fetch the file again, in floating point')
+            raise ValueError(
+                f'{source}: {which} tensor {name} {trouble}; fetch the file again, in floating point'
+            )
     tower.load_state_dict(found, strict=False)
 
 

@@ -5,7 +5,7 @@
                  every name has it; several one after the other
     beside       a CLIP under a prefix of its own, and a loss, metrics or other parts of the training under others
 
-What was opened, stripped and left out is logged. An average of weights (EMA) beside the weights is not taken, and named.
+What was opened, stripped and left out is logged. An average of weights (EMA) beside the weights is named, not taken.
 """
 
 import logging
@@ -27,7 +27,17 @@ AVERAGES = (
     'ema',
     'averaged_model',
 )
-PREFIXES = ('state_dict.', 'module.', '_orig_mod.', 'model.', 'clip_model.', 'clip.', 'net.', 'backbone.', 'base_model.')
+PREFIXES = (
+    'state_dict.',
+    'module.',
+    '_orig_mod.',
+    'model.',
+    'clip_model.',
+    'clip.',
+    'net.',
+    'backbone.',
+    'base_model.',
+)
 IMAGE_TOWERS = ('visual', 'vision_model')  # open_clip's and OpenAI's name, Hugging Face's
 DEEPEST = 4  # containers in containers
 

@@ -32,6 +32,7 @@ from .checkpoint import built
 
 KEY = 'mmseg_clipsurgery'
 LARGEST_DIFFERENCE = 1e-3  # of the logits, relative to the largest one
+LARGEST_FILE = 1536 << 20  # bytes of weights that torch keeps within one file
 LARGEST_SIDE = 8192  # pixels, of images of free size
 Size = tuple[int, int]
 logger = logging.getLogger('mmseg_clipsurgery')
@@ -133,6 +134,11 @@ def check_exportable(model: Any) -> None:
     if found := next((what for what, given in more.items() if given), None):
         raise ValueError(
             f'an ONNX file holds one tower and fixed words, and the config has {found}; leave it out'
+        )
+    if (weights := sum(value.nbytes for value in model.backbone.state_dict().values())) > LARGEST_FILE:
+        raise ValueError(
+            f'the weights of {model.backbone.label} take {weights:,} bytes, one ONNX file {LARGEST_FILE:,} at most; '
+            'give a smaller tower'
         )
     if model.vocabulary is None:
         raise ValueError('the config has no words: set model.text_encoder.vocabulary')

@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import doc_blocks
 import segmentors
+import tiny
+import tiny_timm
+from mmseg_clipsurgery import Surgery
 from mmseg_clipsurgery.cli import export as command
 from mmseg_clipsurgery.export import onnx_file
 from mmseg_clipsurgery.export.onnx_file import (
@@ -14,8 +17,12 @@ from mmseg_clipsurgery.export.onnx_file import (
     export_onnx,
     exported,
     is_free,
+    largest_difference,
     size_of,
 )
+from mmseg_clipsurgery.models.head import SurgeryHead
+from mmseg_clipsurgery.similarity import normalize
+from mmseg_clipsurgery.structures import TextQueries
 
 import numpy as np
 import pytest
@@ -27,7 +34,9 @@ pytestmark = pytest.mark.mmseg
 WORDS = ['background', ['cat', 'kitten'], 'dog', 'red car']
 
 
-WINDOWS = dict(mode='slide', crop_size=(13, 18), stride=(8, 8), pad_windows=True)  # patch 4: padded to 16 x 20
+WINDOWS = dict(
+    mode='slide', crop_size=(13, 18), stride=(8, 8), pad_windows=True
+)  # patch 4: padded to 16 x 20
 
 
 @pytest.fixture(scope='module')
@@ -117,13 +126,17 @@ class Session:
 def assert_the_packages_labels(segmentor, photo, found):
     """Equal to what the segmentor predicts of a photo, but where the two best words are as good as equal."""
     pixels = torch.from_numpy(photo).movedim(2, 0).float()
-    mean, std = (torch.tensor(value).view(3, 1, 1) * 255 for value in (segmentor.backbone.mean, segmentor.backbone.std))
+    mean, std = (
+        torch.tensor(value).view(3, 1, 1) * 255 for value in (segmentor.backbone.mean, segmentor.backbone.std)
+    )
     images = ((pixels - mean) / std)[None]
     (sample,) = segmentor.predict(images)
     with torch.no_grad():
         (logits,) = segmentor(images, mode='tensor')
     if len(logits) == 1 or not segmentor.text_encoder().class_of.any():
-        logits = torch.stack([torch.full_like(logits[0], segmentor.decode_head.threshold), logits.amax(dim=0)])
+        logits = torch.stack(
+            [torch.full_like(logits[0], segmentor.decode_head.threshold), logits.amax(dim=0)]
+        )
     margin = 1e-4 * float(logits.abs().max())
     segmentors.assert_same_labels(torch.from_numpy(found), sample.pred_sem_seg.data[0], logits, margin)
 
@@ -147,13 +160,26 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize('size', [(20, 28), (29, 43), (9, 40), (4, 4)], ids=str)
+@pytest.mark.parametrize('size', [(29, 43), (9, 11)], ids=['several windows', 'smaller than one'])
 @pytest.mark.parametrize(('words', 'settings'), SETTINGS.values(), ids=SETTINGS.keys())
 def test_the_program_cuts_pads_and_averages_as_the_package(program, monkeypatch, words, settings, size):
     segmentor = segmentors.word_segmentor(words, **settings)
     monkeypatch.setattr('onnxruntime.InferenceSession', lambda _: Session(segmentor))
     photo = photo_of(*size)
     assert_the_packages_labels(segmentor, photo, program('any.onnx', photo))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['PE', 'SigLIP'])
+def test_towers_of_timm_take_any_size(kind, tmp_path):
+    """The attention pool's value path, rotary positions, a table that is resized by a factor."""
+    tower = tiny_timm.tower(kind, Surgery(1, 'vv'), layer=1)
+    words = TextQueries(normalize(tiny.images(3, tower.config['embed_dim'])), torch.arange(3), None)
+    module = GridLogits(tower, SurgeryHead(), words).eval()
+    program, free = exported(module, (12, 12), tower)
+    program.save(str(tmp_path / 'tower.onnx'))
+    assert free
+    assert largest_difference(tmp_path / 'tower.onnx', module, [(12, 12), (8, 21), (28, 12)]) < 1e-5
 
 
 def fake_program(written):
@@ -206,8 +232,9 @@ def test_a_size_is_the_windows_or_the_trained_one(segmentor):
 def parts(**changes):
     """What `check_exportable` sees of a segmentor."""
     own = dict(guide=None, variants={}, vocabulary=WORDS, feedback=None, explainer=None, has_prior=False)
-    part = SimpleNamespace(**{**own, **changes})
-    part.settings = part.decode_head = part
+    part = SimpleNamespace(**{**own, 'weights': 1000, 'label': 'a tower', **changes})
+    part.state_dict = lambda: {'weight': SimpleNamespace(nbytes=part.weights)}
+    part.settings = part.decode_head = part.backbone = part
     return part
 
 
@@ -220,6 +247,10 @@ REFUSED = {
     'explainer': (dict(explainer='legrad'), 'has an explainer'),
     'variants': (dict(variants={'a': 1}), 'has variants'),
     'prior': (dict(has_prior=True), "has the head's global_share or prompt_shift"),
+    'large': (
+        dict(weights=2 << 30),
+        'of a tower take 2,147,483,648 bytes, one ONNX file 1,610,612,736 at most',
+    ),
     'no words': (dict(vocabulary=None), 'has no words: set'),
 }
 

@@ -12,7 +12,18 @@ import mini_voc
 import pretend_gpu
 import tiny
 import tools.benchmark as command
-from benchmarks import MODULES, SECTIONS, measure, memory, processes, published, report, run, scaling
+from benchmarks import (
+    MODULES,
+    SECTIONS,
+    elsewhere,
+    measure,
+    memory,
+    processes,
+    published,
+    report,
+    run,
+    scaling,
+)
 from benchmarks.workload import Workload
 from mmseg_clipsurgery.leaderboard import processes as launcher
 from mmseg_clipsurgery.similarity import feature_surgery, normalize
@@ -52,6 +63,13 @@ def in_forks(function, *tasks) -> list:
         return list(pool.map(function, *zip(*tasks, strict=True)))
 
 
+def pytorch_twice(encoders) -> dict:
+    """In place of `elsewhere.both_ways`, whose export takes long; tests/export has its own."""
+    side = encoders.tower.trained_grid[0] * encoders.tower.patch
+    logits = encoders.tower(torch.zeros(1, 3, side, side)).patch_tokens
+    return {'PyTorch': lambda r: logits + 0, 'onnxruntime': lambda r: [logits.numpy()]}
+
+
 @pytest.mark.slow
 def test_a_quick_run_measures_every_section_and_reports_every_table(load, tmp_path, monkeypatch):
     boards = []
@@ -68,6 +86,7 @@ def test_a_quick_run_measures_every_section_and_reports_every_table(load, tmp_pa
     monkeypatch.setattr(launcher, 'run_to_end', forked.launched)
     for module in (memory, scaling):
         monkeypatch.setattr(module, 'in_fresh_processes', in_forks)
+    monkeypatch.setattr(elsewhere, 'both_ways', pytorch_twice)
     path = tmp_path / 'performance.json'
     measured = run.measure_all(load, SECTIONS, path)
     assert json.loads(path.read_text()) == measured
@@ -82,6 +101,8 @@ def test_a_quick_run_measures_every_section_and_reports_every_table(load, tmp_pa
     )
     assert set(rows['start']) == set(processes.COMMANDS)
     assert rows['memory']['847 classes']['weights'] > 0
+    assert rows['onnx']['scenes, onnxruntime']['largest difference'] == 0
+    assert rows['page']['labels, 14 words']['seconds']['median'] > 0
     assert rows['one_pass']['all in one pass']['share of equal label maps'] == 1
     assert {'--one-by-one' in words for words, tree in boards if tree == processes.ROOT} == {True, False}
 
