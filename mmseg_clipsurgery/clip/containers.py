@@ -130,7 +130,7 @@ def one_clip(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     (prefix,) = own
     others = tuple(name for name in found if name != prefix)
     kept = [name for name in tensors if name.startswith(prefix) and not name.startswith(others)]
-    left = [name for name in tensors if name not in kept]
+    left = sorted(tensors.keys() - set(kept))
     if left:
         logger.warning('%s: what stands under %r is taken; %s is not', path, prefix, listed(left))
     else:

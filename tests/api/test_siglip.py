@@ -1,6 +1,7 @@
 """A SigLIP in open_clip's local-dir form, asked by the interface: its tokenizer, pixel statistics, sigmoid and bias."""
 
 import json
+import shutil
 from pathlib import Path
 
 import photos
@@ -14,7 +15,7 @@ from mmseg_clipsurgery.clip.tokenizer import Tokenizer
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
 WORDS = ['cat', 'green grass', 'sky']
@@ -108,3 +109,17 @@ def test_a_file_of_weights_gets_the_statistics_of_its_archs_tags():
     assert resolve('MobileCLIP-B').std == (1.0, 1.0, 1.0)
     assert resolve('ViT-B-16').mean[0] == pytest.approx(0.48145466)
     assert resolve(tiny.SMALL).mean[0] == pytest.approx(0.48145466)
+
+
+@pytest.mark.slow
+def test_a_file_without_its_bias_gives_no_probability(folder, tmp_path):
+    own = tmp_path / 'siglip'
+    shutil.copytree(folder, own)
+    weights = own / 'open_clip_model.safetensors'
+    save_file({name: value for name, value in load_file(weights).items() if name != 'logit_bias'}, weights)
+    found = load(own, templates='bare', text_cache=False)
+    assert found.segment(photos.photo(12, 12), WORDS).labels.shape == (12, 12)
+    with pytest.raises(
+        ValueError, match=r'has no logit_bias, without which .* gives no probability of a word'
+    ):
+        found.recognise(photos.photo(12, 12), WORDS)

@@ -127,6 +127,19 @@ def test_answers_are_those_of_the_python_interface(ask, clip, folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_layer_is_that_of_the_python_interface_and_another_question(ask, clip, folder, tmp_path, capsys):
+    words = ['segment', folder / 'a.jpg', *TASKS['segment'], '--surgery', 'sclip']
+    assert ask(*words, '--layer', '4') == 0
+    model = load(str(clip), templates='bare', text_cache=False, surgery='sclip', layer=4)
+    answer = model.segment(folder / 'a.jpg', ['cat', ['dog', 'puppy'], 'grass'])
+    assert np.array_equal(Image.open(tmp_path / 'out' / 'a_labels.png'), answer.labels)
+    assert ask(*words) == 1
+    assert 'holds results of a run with another layer; give' in capsys.readouterr().err
+    assert ask(*words, '--layer', '7', out='other') == 1
+    assert 'layer is the number of a block, 1 to 6 of ' in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_vocabulary_files_and_names(ask, folder, tmp_path):
     (tmp_path / 'words.txt').write_text('background: sky, wall\n猫, cat\nсобака\n', encoding='utf-8')
     words = [

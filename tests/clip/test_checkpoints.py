@@ -224,8 +224,18 @@ BAD_TENSORS = {
     ),
     'the text tower alone': (
         {name: value for name, value in tiny.tensors(ARCH).items() if not name.startswith('visual.')},
-        'does not fit the visual tower: missing class_embedding.* and 38 more; unexpected nothing',
+        'holds a text tower alone; give the file of the whole CLIP, photos need its image tower',
     ),
+    'quantised': (
+        altered(visual__proj=torch.ones(16, 12, dtype=torch.int8)),
+        r'proj is of type torch.int8, which is no weight \(quantised ones are not read\); fetch .* floating point',
+    ),
+    'quantised, with its scales': (
+        altered(visual__proj__SCB=torch.ones(2)),
+        'is a quantised model; give its',
+    ),
+    "in its authors' form": (altered(visual__blocks__0=torch.ones(1)), "is a CLIP in its authors' own form"),
+    'learned prompts': ({'prompt_learner.ctx': torch.ones(4, 16)}, 'is a CLIP with learned prompts'),
     'nothing': ({}, r'holds no state dict \(names with tensors\)'),
 }
 
@@ -243,8 +253,12 @@ def test_what_does_not_fit_is_named(tensors, message, tmp_path):
         (altered(text_projection=None), 'does not fit the text tower: missing text_projection'),
         (altered(text__head=torch.ones(1)), 'unexpected head'),
         (altered(ln_final__bias=NAN), 'text tensor ln_final.bias holds NaN'),
+        (
+            {name: value for name, value in tiny.tensors(ARCH).items() if name.startswith('visual.')},
+            'holds an image tower alone; give the file of the whole CLIP, words need its text tower',
+        ),
     ],
-    ids=['missing', 'unexpected', 'NaN'],
+    ids=['missing', 'unexpected', 'NaN', 'not there'],
 )
 def test_a_towers_trouble_is_its_own(tensors, message, tmp_path):
     torch.save(tensors, tmp_path / 'clip.pt')

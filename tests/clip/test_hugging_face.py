@@ -98,6 +98,7 @@ def config(**changes) -> dict:
     [
         (config(model_type='siglip'), "a model of type 'siglip'"),
         (config(vision_config={'hidden_act': 'silu'}), r"hidden_act .* got \['quick_gelu', 'silu'\]"),
+        (config(text_config={'hidden_act': ['gelu']}), r'hidden_act .* got \['),
         (config(vision_config={'patch_size': '8'}), "vision_config.patch_size must be a whole number .* '8'"),
         (config(text_config={'vocab_size': 600, 'eos_token_id': 7}), 'eos_token_id must be 599, got 7'),
         (config(text_config={'eos_token_id': 7}), 'eos_token_id must be 49407, got 7'),
@@ -113,7 +114,7 @@ def config(**changes) -> dict:
         (config(vision_config=[1]), 'vision_config must hold names and values, got .1.'),
     ],
     ids=[
-        *('other model', 'activation', 'size', 'end of text', 'end of OpenAI text'),
+        *('other model', 'activation', 'activations in a list', 'size', 'end of text', 'end of OpenAI text'),
         *('norms', 'channels', 'heads', 'no mapping'),
     ],
 )

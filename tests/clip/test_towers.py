@@ -10,6 +10,7 @@ import rows
 import tiny
 from cases import slow_but
 from mmseg_clipsurgery import SURGERIES, Surgery, explain, similarity
+from mmseg_clipsurgery.clip import position_table
 from mmseg_clipsurgery.clip.position_table import resize_position_table
 from mmseg_clipsurgery.clip.resnet import CLIPSurgeryResNet
 from mmseg_clipsurgery.clip.vit import CLIPSurgeryViT
@@ -399,6 +400,17 @@ def test_position_table(position, trained, grid):
 def test_another_shape_with_as_many_patches_is_interpolated():
     table = tiny.images(17, 6)
     assert not torch.equal(resize_position_table(table, (4, 4), (2, 8), 'bilinear'), table)
+
+
+@pytest.mark.parametrize(
+    ('trained', 'grid'), [((3, 3), (3, 3)), ((3, 3), (7, 3)), ((4, 5), (1, 9)), ((14, 14), (28, 3))], ids=str
+)
+def test_a_table_by_a_factor_is_the_same_for_exporters(trained, grid):
+    table = torch.randn(1 + trained[0] * trained[1], 6, generator=torch.Generator().manual_seed(0))
+    wanted = resize_position_table(table, trained, grid, 'bicubic_scale')
+    rows, columns = position_table.scaled_weights(trained, grid)
+    patches = torch.einsum('ijd,hi,wj->hwd', table[1:].unflatten(0, trained), rows, columns)
+    golden.assert_close(torch.cat([table[:1], patches.flatten(0, 1)]), wanted, 1e-5)
 
 
 @pytest.mark.parametrize('position', POSITIONS)
