@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmseg_clipsurgery import SURGERIES
+from mmseg_clipsurgery.clip.average_vit import CLIPSurgeryAverageViT
 from mmseg_clipsurgery.clip.families import FAMILIES, build_tower
 from mmseg_clipsurgery.clip.tower import ImageTower
 from mmseg_clipsurgery.environment.files import atomic_write
@@ -53,6 +54,7 @@ KINDS = (
         'OpenImages V7 p-mIoU 48.4 of a CLIP B/16 (LeGrad); MetaCLIP B/16 in place of OpenAI gives three published '
         'methods +1.6 to +2.3 mean mIoU',
     ),
+    Kind('CLIPA', 'average_vit', '.*', 'ViT-L-14-CLIPA', 'Apache-2.0'),
     Kind("CLIP's ResNets", 'resnet', '.*', 'RN50', 'MIT'),
     Kind('EVA-CLIP, EVA-02-CLIP', 'timm_vit', 'EVA', 'EVA02-B-16', 'MIT'),
     Kind(
@@ -97,6 +99,8 @@ def embedding_of(tower: ImageTower) -> str:
     """What the image embedding is made by, in words."""
     if tower.has_class_token:
         return 'class token'
+    if isinstance(tower, CLIPSurgeryAverageViT):
+        return 'mean of the patches'
     if tower.depth is None:
         return 'attention pool, the one attention that is read'
     return 'attention pool' if tower.before == 0 else 'attention pool, over a class token too'

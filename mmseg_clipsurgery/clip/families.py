@@ -10,6 +10,7 @@ from typing import Any
 
 from ..environment.extensions import open_table
 from .archs import read_arch
+from .average_vit import CLIPSurgeryAverageViT
 from .perception_encoder import CLIPSurgeryPE
 from .resnet import CLIPSurgeryResNet
 from .siglip import CLIPSurgerySigLIP
@@ -18,6 +19,7 @@ from .tower import FAMILIES, ImageTower, family_of, refusal
 from .vit import CLIPSurgeryViT
 
 FAMILIES['vit'] = CLIPSurgeryViT
+FAMILIES['average_vit'] = CLIPSurgeryAverageViT
 FAMILIES['resnet'] = CLIPSurgeryResNet
 FAMILIES['timm_vit'] = CLIPSurgeryTimmViT
 FAMILIES['siglip'] = CLIPSurgerySigLIP

@@ -74,6 +74,7 @@ def test_a_resnet_is_built(name):
 
 # What is built: name, family, patch, trained grid, blocks, tokens before the patches.
 PUBLISHED = [
+    ('ViT-L-14-CLIPA-336', 'average_vit', 14, 24, 24, 1),
     ('MobileCLIP2-L-14', 'timm_vit', 14, 16, 24, 1),
     ('ViT-SO400M-14-SigLIP2-378', 'siglip', 14, 27, 27, 0),
     ('PE-Core-L-14-336', 'perception_encoder', 14, 24, 24, 1),
@@ -82,7 +83,7 @@ PUBLISHED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('name', 'family', 'patch', 'side', 'depth', 'before'), PUBLISHED)
-def test_a_timm_tower_is_built(name, family, patch, side, depth, before):
+def test_a_tower_of_another_family_is_built(name, family, patch, side, depth, before):
     if name not in MODELS:
         pytest.skip('open_clip too old')
     with torch.device('meta'):
@@ -133,19 +134,19 @@ def test_a_family_of_ones_own_builds_what_it_recognises(monkeypatch):
     if not hasattr(open_clip.CLIPVisionCfg, 'pool_type'):
         pytest.skip('this open_clip knows no other pooling')
 
-    class AverageViT(CLIPSurgeryViT):
-        title = 'a ViT with average pooling'
+    class UnpooledViT(CLIPSurgeryViT):
+        title = 'a ViT without pooling'
 
         @classmethod
         def recognises(cls, vision):
-            return vision.get('pool_type') == 'avg' and not vision.get('timm_model_name')
+            return vision.get('pool_type') == 'none' and not vision.get('timm_model_name')
 
-    arch = tiny.changed(tiny.SMALL, vision_cfg=dict(pool_type='avg'))
+    arch = tiny.changed(tiny.SMALL, vision_cfg=dict(pool_type='none'))
     with pytest.raises(ValueError, match='it is a ViT with'):
         build_tower(arch, surgery='clip')
-    monkeypatch.setitem(FAMILIES, 'average', AverageViT)
+    monkeypatch.setitem(FAMILIES, 'unpooled', UnpooledViT)
     tower = build_tower(arch, surgery='clip')
-    assert type(tower) is AverageViT
+    assert type(tower) is UnpooledViT
     assert tower(tiny.images(1, 3, 12, 16)).patch_tokens.shape == (1, 12, 3, 4)
 
 
@@ -169,7 +170,7 @@ def test_its_text_tower_is_built(name):
 REFUSED_DICTS = {
     'timm': (dict(timm_model_name='convnext_base'), r'it is a timm tower \(convnext_base\)'),
     'attention pooling': (dict(attentional_pool=True), 'it is a ViT with attention pooling'),
-    'average pooling': (dict(pool_type='avg'), "it is a ViT with 'avg' pooling"),
+    'average pooling': (dict(pool_type='avg'), 'it is a ViT with average pooling, use CLIPSurgeryAverageViT'),
     'average pooling, old name': (dict(global_average_pool=True), "it is a ViT with 'avg' pooling"),
     'no pooling': (dict(pool_type='none'), "it is a ViT with 'none' pooling"),
     'rectangular patches': (dict(patch_size=[4, 2]), 'does not cut its image into square patches'),

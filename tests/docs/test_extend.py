@@ -62,7 +62,7 @@ def applied(diff: str, package) -> None:
 CHECKS = (
     'import mmseg_clipsurgery; '
     'assert mmseg_clipsurgery.load("scenes", surgery="mine").surgery_name == "mine"; '
-    'from mmseg_clipsurgery.clip.families import FAMILIES; assert "average_pool_vit" in FAMILIES'
+    'from mmseg_clipsurgery.clip.families import FAMILIES; assert "average_timm_vit" in FAMILIES'
 )
 
 
@@ -73,7 +73,7 @@ def test_diffs_apply_and_work(tmp_path):
     tower = next(block.text for block in BLOCKS if block.file == 'my_tower.py')
     own_file = tower.replace('from mmseg_clipsurgery.clip.families import FAMILIES\n', '')
     own_file = own_file.partition("FAMILIES['")[0].rstrip() + '\n'
-    (package / 'clip' / 'average_pool_vit.py').write_text(own_file, encoding='utf-8')
+    (package / 'clip' / 'average_timm_vit.py').write_text(own_file, encoding='utf-8')
     assert len(DIFFS) == 2
     for diff in DIFFS:
         applied(diff.text, package)
