@@ -163,21 +163,31 @@ def size_of(model: Any, given: Size | None) -> Size:
 
 
 def exported(module: GridLogits, size: Size, tower: Any) -> tuple[Any, bool]:
-    """torch's ONNX program of a module, and whether height and width are free."""
+    """torch's ONNX program of a module, and whether height and width are free.
+
+    Raises:
+        ValueError: the exporter knows no form of what the surgery does.
+    """
     import_quietly(['onnxscript'])
     batch, side = torch.export.Dim('batch'), dict(min=tower.patch, max=LARGEST_SIDE)
     free = {0: batch, 2: torch.export.Dim('height', **side), 3: torch.export.Dim('width', **side)}
     # A traced size other than the trained one, at which the table is not fitted.
     other = (size[0] + tower.patch, size[1] + 2 * tower.patch)
+    why = 'the exporter put numbers in their places'
     try:
         program = traced(module, other if size == trained_size(tower) else size, free)
-        why = '' if is_free(program) else 'the exporter put numbers in their places'
+        if is_free(program):
+            return program, True
     except Exception as error:  # whatever the exporter makes of a form that it does not know
-        program, why = None, reason(first_cause(error))
-    if not why:
-        return program, True
+        why = reason(first_cause(error))
     logger.warning('height and width are fixed at %d x %d pixels (%s)', *size, why)
-    return traced(module, size, {0: batch}), False
+    try:
+        return traced(module, size, {0: batch}), False
+    except Exception as error:
+        raise ValueError(
+            f'{tower.label} under {tower.surgery.name!r} has no ONNX form ({reason(first_cause(error))}); give another '
+            'surgery'
+        ) from error
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -52,7 +52,8 @@ def squared_distances(tokens: Tensor) -> Tensor:
     centred = tokens - tokens.mean(dim=1, keepdim=True)
     squares = centred.square().sum(dim=-1)
     distances = squares[:, :, None] + squares[:, None] - 2 * centred @ centred.mT
-    return distances.clamp_min_(0).diagonal_scatter(distances.new_full(squares.shape, -1.0), dim1=1, dim2=2)
+    own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+    return distances.clamp_min(0).masked_fill(own, -1.0)
 
 
 def local_outliers(tokens: Tensor, neighbours: int, share: float) -> Tensor:

@@ -219,6 +219,15 @@ def test_sizes_are_fixed_where_they_cannot_be_free(segmentor, monkeypatch, numbe
     assert f'height and width are fixed at 12 x 12 pixels ({why})' in caplog.text
 
 
+def test_what_has_no_onnx_form_is_named(segmentor, monkeypatch):
+    def traced(*_):
+        raise RuntimeError('no such operator\nand more')
+
+    monkeypatch.setattr(onnx_file, 'traced', traced)
+    with pytest.raises(ValueError, match=r'has no ONNX form \(no such operator\); give another surgery$'):
+        exported(None, (12, 12), segmentor.backbone)
+
+
 def test_a_size_is_the_windows_or_the_trained_one(segmentor):
     assert size_of(segmentor, None) == (16, 20), 'with padding'
     assert size_of(segmentor, (16, 24)) == (16, 24)
