@@ -44,13 +44,11 @@ def both_ways(encoders: Encoders) -> dict[str, Callable]:
     options, size = onnxruntime.SessionOptions(), trained_size(encoders.tower)
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # waiting must not count as work
-    module, image = (
-        GridLogits(encoders.tower, SurgeryHead(), encoders.text('voc21')),
-        torch.randn(1, 3, *size),
-    )
+    module = GridLogits(encoders.tower, SurgeryHead(), encoders.text('voc21')).eval()
     with tempfile.TemporaryDirectory() as folder:
-        exported(module.eval(), size, encoders.tower)[0].save(path := f'{folder}/tower.onnx')
+        exported(module, size, encoders.tower)[0].save(path := f'{folder}/tower.onnx')
         session = onnxruntime.InferenceSession(path, options)
+    image = torch.randn(1, 3, *size)
     inputs = {'images': image.numpy()}
     return {'PyTorch': lambda r: module(image), 'onnxruntime': lambda r: session.run(None, inputs)}
 

@@ -18,9 +18,7 @@ MARKS = {
         "a CLIP in its authors' own form (MobileCLIP, EVA-CLIP, Perception Encoder), which is not read here; give "
         "open_clip's, by its tag or from the hub"
     ),
-    (
-        'prompt_learner.',
-    ): 'a CLIP with learned prompts, which know other words than yours; give the CLIP below them',
+    ('prompt_learner.',): 'a CLIP with learned prompts, for words of its own; give the CLIP below them',
     ('.SCB', '.quant_state.', '.qweight'): 'a quantised model; give its weights in floating point',
     ('vision_model.encoder.layers.0.self_attn.qkv.',): 'a BLIP, which is no CLIP',
     ('sam_model.', 'mask_decoder.'): 'a SAM; give it as sam',
