@@ -130,6 +130,7 @@ def test_an_edited_affinity_is_run_again(tmp_path):
         ('EVA02-B-16', 'CLIPSurgeryTimmViT'),
         ('ViT-B-16-SigLIP2', 'CLIPSurgerySigLIP'),
         ('PE-Core-L-14-336', 'CLIPSurgeryPE'),
+        ('ViT-L-14-CLIPA', 'CLIPSurgeryAverageViT'),
     ],
 )
 def test_a_backbones_class_is_that_of_its_family(tmp_path, arch, tower):
