@@ -62,6 +62,7 @@ def test_zero_blocks_are_open_clips_own_tokens(arch):
     assert type(tower(arch, 'clip')) is CLIPSurgeryAverageViT
 
 
+@pytest.mark.slow
 @POOLS
 def test_layer_reads_earlier_patches_beside_the_whole_towers_embedding(arch):
     images, visual = tiny.images(1, 3, 12, 12), tiny.clip(arch).visual

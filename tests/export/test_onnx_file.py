@@ -8,6 +8,7 @@ import doc_blocks
 import segmentors
 import tiny
 import tiny_timm
+from cases import slow_but
 from mmseg_clipsurgery import Surgery
 from mmseg_clipsurgery.cli import export as command
 from mmseg_clipsurgery.export import onnx_file
@@ -161,8 +162,9 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize('size', [(29, 43), (9, 11)], ids=['several windows', 'smaller than one'])
-@pytest.mark.parametrize(('words', 'settings'), SETTINGS.values(), ids=SETTINGS.keys())
-def test_the_program_cuts_pads_and_averages_as_the_package(program, monkeypatch, words, settings, size):
+@pytest.mark.parametrize('case', slow_but(['padded windows'], SETTINGS))
+def test_the_program_cuts_pads_and_averages_as_the_package(program, monkeypatch, case, size):
+    words, settings = SETTINGS[case]
     segmentor = segmentors.word_segmentor(words, **settings)
     monkeypatch.setattr('onnxruntime.InferenceSession', lambda _: Session(segmentor))
     photo = photo_of(*size)
