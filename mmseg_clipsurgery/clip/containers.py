@@ -1,8 +1,9 @@
 """Weights as training scripts leave them: containers around a state dict, and prefixes before its names.
 
     container    {'state_dict': ...}, {'model': ...}, {'model_state_dict': ...} and the like, one in another too
-    prefix       module. (DistributedDataParallel), _orig_mod. (torch.compile), model., clip_model. and the like, where
-                 every name has it; several one after the other
+    wrapper      _orig_mod. (torch.compile) and the like, anywhere in a name
+    prefix       module. (DistributedDataParallel), model., clip_model. and the like, where every name has it; several
+                 one after the other
     beside       a CLIP under a prefix of its own, and a loss, metrics or other parts of the training under others
 
 What was opened, stripped and left out is logged. An average of weights (EMA) beside the weights is named, not taken.
@@ -30,7 +31,6 @@ AVERAGES = (
 PREFIXES = (
     'state_dict.',
     'module.',
-    '_orig_mod.',
     'model.',
     'clip_model.',
     'clip.',
@@ -38,6 +38,8 @@ PREFIXES = (
     'backbone.',
     'base_model.',
 )
+# Of torch.compile, of activation checkpoints and of FSDP: no module is called so by itself.
+WRAPPERS = ('_orig_mod', '_checkpoint_wrapped_module', '_fsdp_wrapped_module')
 IMAGE_TOWERS = ('visual', 'vision_model')  # open_clip's and OpenAI's name, Hugging Face's
 DEEPEST = 4  # containers in containers
 
@@ -92,19 +94,31 @@ def strangers(content: Any) -> str:
 
 
 def without_prefixes(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Names without the prefixes that all of them have; what was stripped is logged.
+    """Names without wrappers' parts and without the prefixes that all of them have; what was stripped is logged.
 
     Args:
         tensors: by name.
         path: the file, for messages.
+
+    Raises:
+        ValueError: two names are the same without wrappers.
     """
-    found, stripped = dict(tensors), ''
+    found, stripped = {unwrapped(name): value for name, value in tensors.items()}, ''
+    if len(found) < len(tensors):
+        raise ValueError(f'{path} holds a model twice, wrapped and not; save one as a file of its own')
+    if found.keys() != tensors.keys():
+        logger.info('%s: the names of wrappers (%s) were taken out', path, ', '.join(WRAPPERS))
     while prefix := next((p for p in PREFIXES if found and all(name.startswith(p) for name in found)), None):
         found = {name.removeprefix(prefix): value for name, value in found.items()}
         stripped += prefix
     if stripped:
         logger.info('%s: the prefix %s of every name was stripped', path, stripped)
     return found
+
+
+def unwrapped(name: str) -> str:
+    """A tensor's name without wrappers' parts."""
+    return '.'.join(part for part in name.split('.') if part not in WRAPPERS)
 
 
 def one_clip(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -121,7 +121,8 @@ def model_config(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """
     if config.get('model_type') != 'clip':
         raise ValueError(
-            f"{path} describes a model of type {config.get('model_type')!r}; of Hugging Face's models 'clip' is read"
+            f"{path} describes a model of type {config.get('model_type')!r}; of Hugging Face's models 'clip' is read, "
+            "give others in open_clip's form, such as hf-hub:timm/ViT-B-16-SigLIP"
         )
     vision, text = (parts_of(config, name, path) for name in ('vision_config', 'text_config'))
     activations = {str(part.get('hidden_act', 'quick_gelu')) for part in (vision, text)}

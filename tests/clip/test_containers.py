@@ -22,6 +22,14 @@ CONTENTS = {
     'DataParallel': prefixed('module.'),
     'compiled': prefixed('_orig_mod.'),
     'compiled and parallel': prefixed('module._orig_mod.'),
+    'a compiled tower': {
+        'visual._orig_mod.conv1.weight': TENSORS['visual.conv1.weight'],
+        'token_embedding.weight': TENSORS['token_embedding.weight'],
+    },
+    'FSDP over checkpoints': {
+        '_fsdp_wrapped_module.visual._checkpoint_wrapped_module.conv1.weight': TENSORS['visual.conv1.weight'],
+        '_fsdp_wrapped_module.token_embedding.weight': TENSORS['token_embedding.weight'],
+    },
     'clip_model': prefixed('model.clip_model.'),
     'Lightning': {'state_dict': prefixed('model.'), 'epoch': 3, 'callbacks': {}},
     'model': {'model': TENSORS, 'optimizer': {'state': {}}, 'step': 4},
@@ -104,9 +112,10 @@ def test_the_clip_beside_other_parts_is_taken(content, said, suffix, tmp_path, c
             r'several models \(student., teacher.\); save the one',
         ),
         ({**TENSORS, **prefixed('other.')}, r'several models \(no prefix, other.\); save the one'),
+        ({**TENSORS, **prefixed('_orig_mod.')}, 'holds a model twice, wrapped and not; save one'),
         (prefixed('model_ema.'), r'an average of weights alone \(model_ema.\); save the one'),
     ],
-    ids=['two', 'two, one without', 'average'],
+    ids=['two', 'two, one without', 'wrapped and not', 'average'],
 )
 def test_several_models_or_an_average_alone_are_refused(content, message, tmp_path):
     torch.save(content, tmp_path / 'weights.pt')
