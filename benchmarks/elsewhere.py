@@ -17,19 +17,16 @@ from mmseg_clipsurgery.web.photos import SCENES, scene
 import torch
 
 from .measure import Measured, Row
+from .processes import CPU
 from .workload import Workload
-
-CPU = torch.device('cpu')
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
 def onnx(load: Workload) -> dict[str, Row]:
     """Logits of one image of the trained size, by what is exported and by its file, with as many threads."""
-    models = {
-        'the model': replace(load, device=CPU).encoders,
-        'scenes': load_model('scenes', text_cache=False).encoders,
-    }
+    scenes = load_model('scenes', text_cache=False)
+    models = {'the model': replace(load, device=CPU).encoders, 'scenes': scenes.encoders}
     ways = {f'{name}, {by}': way for name, one in models.items() for by, way in both_ways(one).items()}
     measured = Measured(ways, load.rounds, CPU)
     rows = {way: measured.row(way, to=f'{way.partition(",")[0]}, PyTorch') for way in ways}
@@ -59,9 +56,8 @@ def both_ways(encoders: Encoders) -> dict[str, Callable]:
 def page(load: Workload) -> dict[str, Row]:
     """What the page's button does for a scene and words in a new order, picture included; needs no gradio."""
     with torch.inference_mode(False):
-        handlers = Handlers(
-            Answers({'clip_surgery': load_model('scenes', text_cache=False)}, Reading(), kept_bytes=0), None
-        )
+        model = load_model('scenes', text_cache=False)
+    handlers = Handlers(Answers({'clip_surgery': model}, Reading(), kept_bytes=0), None)
 
     def ask(r: int) -> None:
         words = [CLASSES[(r + k) % len(CLASSES)] for k in range(14)]
