@@ -48,6 +48,11 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_MODULES[name]), name)
 
 
+def __dir__() -> list[str]:
+    """The public names, also of modules that are imported when they are first needed."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith('__'))})
+
+
 if not running_command():
     from mmseg_clipsurgery.environment import torchvision_ready  # noqa: F401
 

@@ -47,7 +47,7 @@ from .attention import (
     sharpened_attention,
     softmax_weights,
 )
-from .environment.extensions import open_table
+from .environment.extensions import is_shipped, open_table
 from .methods.mixed_attention import (
     crossed,
     guide_attention,
@@ -164,7 +164,25 @@ open_table('affinity', AFFINITIES)
 
 
 def affinity_named(name: str) -> Affinity:
-    """The row of a name. Raises ValueError for an unknown one; the sentence lists those that are there."""
+    """The row of a name.
+
+    Raises:
+        ValueError: there is none, which lists those that are there, or what stands there is no `Affinity`.
+    """
     if not isinstance(name, str) or name not in AFFINITIES:
         raise ValueError(f'affinity must be one of {", ".join(AFFINITIES)}, got {name!r}')
-    return AFFINITIES[name]
+    if not isinstance(row := AFFINITIES[name], Affinity):
+        raise ValueError(
+            f"AFFINITIES[{name!r}] must be an Affinity, such as Affinity('kv', weights=...), got {type(row).__name__}"
+        )
+    return row
+
+
+def tokens_by(name: str, p: Projections, rows: slice) -> Tensor:
+    """A v at the given rows, "b a r e", by the affinity of a name. Raises ValueError for an own one that fails."""
+    affinity = AFFINITIES[name]
+    return (
+        affinity.new_tokens(p, rows)
+        if is_shipped('affinity', name)
+        else affinity.checked_tokens(name, p, rows)
+    )

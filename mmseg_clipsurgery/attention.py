@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -101,6 +102,30 @@ class Affinity:
             return self.attend(p, rows)
         assert self.weights is not None
         return self.weights(p, rows) @ p.v
+
+    def checked_tokens(self, name: str, p: Projections, rows: slice) -> Tensor:
+        """As `new_tokens`, for a row of a user's own: from what it declares alone, whatever else is at hand.
+
+        Raises:
+            ValueError: it fails, or gives another shape; the sentence has its name.
+        """
+        undeclared = {part: p.v.new_empty(0) for part in 'qk' if part not in self.uses}
+        try:
+            found = self.new_tokens(p._replace(**undeclared), rows)
+        except (AttributeError, IndexError, TypeError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise ValueError(
+                f'the affinity {name!r} fails with {type(error).__name__}: {error}; it takes (projections, rows), and '
+                f'its uses, {self.uses!r}, must name all of q and k that it reads'
+            ) from error
+        wanted = tuple(p.v[:, :, rows].shape)
+        if self.grid is None and tuple(found.shape) != wanted:
+            raise ValueError(
+                f'the affinity {name!r} gives tokens of shape {tuple(found.shape)}, expected {wanted}: images, heads, '
+                'the given rows of tokens, head width'
+            )
+        return found
 
 
 def plain_attention(

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .affinities import AFFINITIES
+from .affinities import affinity_named, tokens_by
 from .attention import Projections
 from .kept_traces import KeptTraces
 from .surgery import Read, Surgery
@@ -54,7 +54,8 @@ class NewPath:
         self.surgery = surgery
         self.first_block = depth - surgery.last_blocks + 1
         self.readings = surgery.reads or (Read(),)
-        self.affinities = [AFFINITIES[read.affinity or surgery.affinity] for read in self.readings]
+        self.names = [read.affinity or surgery.affinity for read in self.readings]
+        self.affinities = [affinity_named(name) for name in self.names]
         self.traces = surgery.traces()
         self.tokens: Tensor | None = None
 
@@ -94,9 +95,9 @@ class NewPath:
 
     def reading(self, index: int, block: Block, context: Context, p: Projections) -> Tensor:
         """What one reading gives, "b n d": its weight times after(O(A v))."""
-        read, affinity = self.readings[index], self.affinities[index]
-        p = self.projections(index, block, context, p, affinity.uses)
-        found = block.output(affinity.new_tokens(p, p.patches))
+        read = self.readings[index]
+        p = self.projections(index, block, context, p, self.affinities[index].uses)
+        found = block.output(tokens_by(self.names[index], p, p.patches))
         for name in read.after:
             found = TOKEN_MAPS[name].apply(found, stream_of(read, context)[:, : p.before], context)
         return found if read.weight == 1 else read.weight * found

@@ -178,7 +178,8 @@ def _locate(spec: 'str | PathLike[str]', kind: str) -> Path:
     )
     if path.suffix or len(path.parts) > 1 or not isinstance(spec, str):
         raise FileNotFoundError(f'got the {what} file {name!r}, which is not a file: {remedy}')
-    raise ValueError(f'got the unknown {what} name {name!r}: {remedy}')
+    one = f'write [{name!r}] for that one word, or {remedy}' if what == 'vocabulary' else remedy
+    raise ValueError(f'got the unknown {what} name {name!r}: {one}')
 
 
 def read_lines(path: Path) -> list[str]:

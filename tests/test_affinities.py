@@ -3,7 +3,7 @@
 import naive
 import rows
 from mmseg_clipsurgery import attention
-from mmseg_clipsurgery.affinities import AFFINITIES, affinity_named, gauss_bias
+from mmseg_clipsurgery.affinities import AFFINITIES, affinity_named, gauss_bias, tokens_by
 from mmseg_clipsurgery.attention import Affinity
 
 import pytest
@@ -141,3 +141,43 @@ def test_an_affinity_that_is_none_is_refused(fields, message):
 def test_an_unknown_affinity_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"one of identity, qk, .*, got 'xx'"):
         affinity_named('xx')
+
+
+def plus_query(p: attention.Projections, rows: slice) -> Tensor:
+    return p.v[:, :, rows] + p.q[:, :, rows]
+
+
+OWN_MISTAKES = {
+    'reads what it does not declare': (
+        Affinity('k', attend=plus_query),
+        'fails with .*uses, .k., must name all of q and k',
+    ),
+    'takes one argument': (Affinity('v', attend=lambda p: p.v), "the affinity 'mine' fails with TypeError"),
+    'gives every row': (
+        Affinity('v', attend=lambda p, rows: p.v),
+        r'gives tokens of shape \(2, 3, 7, 4\), expected \(2, 3, 6, 4\)',
+    ),
+    'transposed': (
+        Affinity('k', weights=lambda p, rows: p.k[:, :, rows].mT),
+        "'mine' fails with RuntimeError",
+    ),
+}
+
+
+@pytest.mark.parametrize(('row', 'message'), OWN_MISTAKES.values(), ids=OWN_MISTAKES.keys())
+def test_an_own_affinity_that_fails_is_named(monkeypatch, row, message):
+    monkeypatch.setitem(AFFINITIES, 'mine', row)
+    with pytest.raises(ValueError, match=message):
+        tokens_by('mine', projections(2, 3, 2, 3, 4), slice(1, None))
+
+
+def test_an_own_affinity_sees_what_it_declares_whatever_else_is_there(monkeypatch):
+    monkeypatch.setitem(AFFINITIES, 'mine', Affinity('q', attend=plus_query))
+    p = projections(2, 3, 2, 3, 4)
+    torch.testing.assert_close(tokens_by('mine', p, slice(1, None)), (p.v + p.q)[:, :, 1:])
+
+
+def test_a_function_is_no_affinity(monkeypatch):
+    monkeypatch.setitem(AFFINITIES, 'mine', plus_query)
+    with pytest.raises(ValueError, match=r"AFFINITIES\['mine'\] must be an Affinity, .*, got function"):
+        affinity_named('mine')

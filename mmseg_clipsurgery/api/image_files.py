@@ -47,9 +47,13 @@ def read_stream(stream: Any) -> bytes:
     """All bytes of a file object, from its beginning where it can go back. Raises ValueError for one of text."""
     if callable(getattr(stream, 'seekable', None)) and stream.seekable():
         stream.seek(0)
-    data = stream.read()
+    text = 'got a file object of text, not of bytes; open it with mode "rb"'
+    try:
+        data = stream.read()
+    except UnicodeDecodeError:
+        raise ValueError(text) from None
     if not isinstance(data, bytes):
-        raise ValueError(f'got a file object of {type(data).__name__}, not bytes; open it with mode "rb"')
+        raise ValueError(text)
     return data
 
 

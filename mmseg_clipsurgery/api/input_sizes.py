@@ -28,6 +28,13 @@ Side: TypeAlias = int | Literal['auto'] | None
 Size: TypeAlias = tuple[int, int]
 
 
+def said(field: str) -> str:
+    """The argument of `load` that a field of `InputSizes` comes from."""
+    return {'segment': 'short_side', 'explain': 'explain_side', 'recognise': 'recognise_side'}.get(
+        field, field
+    )
+
+
 @dataclass(frozen=True)
 class InputSizes:
     """Sizes in pixels; None: an image's own size (sides), no windows (window, stride).
@@ -45,9 +52,9 @@ class InputSizes:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a number of pixels, None or 'auto', got {value!r}")
+                raise ValueError(f"{said(name)} must be a number of pixels, None or 'auto', got {value!r}")
             if value is not None and value > MOST:
-                raise ValueError(f'{name} must be at most {MOST} pixels, got {value}')
+                raise ValueError(f'{said(name)} must be at most {MOST} pixels, got {value}')
 
     @classmethod
     def of(cls, tower: ImageTower, given: Mapping[str, Side]) -> 'InputSizes':
@@ -62,6 +69,8 @@ class InputSizes:
         large = trained >= CLIP_SIZE
         chosen = {name: size for name, size in given.items() if size != 'auto'}
         window = chosen.get('window', trained if large else None)
+        if window is None and chosen.get('stride') is not None:
+            raise ValueError(f'got the stride {chosen["stride"]!r} and no window; give both, or neither')
         defaults: dict[str, Any] = dict(
             segment=round(1.5 * trained) if large else trained,
             window=window,

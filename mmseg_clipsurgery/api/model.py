@@ -28,7 +28,7 @@ from ..explainers.table import explainer_named
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores
-from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
+from ..similarity import SIMILARITIES, Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
@@ -46,6 +46,8 @@ from .text_maps import against_empty, text_maps
 from .word_lists import Words, chunks, texts_for, texts_of, told_from, words_for
 from .word_relevance import RelevanceMethod, embed_texts, word_relevance
 
+DEFAULTS = dict(logit_scale=40.0, prob_thd=None, area_thd=None, threshold=0.0)  # of `segment`
+
 
 class SurgeryModel:
     """What `load` returns. Every method takes one photo or a list of photos, and returns one result or a list.
@@ -57,6 +59,9 @@ class SurgeryModel:
 
     def __init__(self, encoders: Encoders, reading: Reading = DEFAULT):
         self.encoders, self.reading = encoders, reading
+
+    def __repr__(self) -> str:
+        return f'<{self.encoders.text.source.label} under {self.surgery_name}, on {self.encoders.device}>'
 
     def to(self, *args: Any, **kwargs: Any) -> 'SurgeryModel':
         """Move the towers, as `torch.nn.Module.to`; the model itself is returned.
@@ -104,7 +109,7 @@ class SurgeryModel:
             images, words: see the module's head; the words in label order. One word alone gives labels 0 and 1.
             logit_scale, prob_thd, area_thd, pamr, feedback: as in the segmentor's `test_cfg`; the two thresholds need a
                 first class 'background', feedback (of `resclip`) two words or more.
-            threshold: what a pixel's similarity must exceed for one word alone.
+            threshold: what a pixel's similarity must exceed, for one word alone.
             scores: also give class scores.
             min_presence: drop words that the class token finds absent: those whose probability against the empty
                 string (`recognition.word_presence`) is below this; 0.5 is where the photo is as near to one as to the
@@ -113,13 +118,22 @@ class SurgeryModel:
                 prob_thd, area_thd and threshold.
 
         Raises:
-            ValueError, FileNotFoundError: no words, no photo, settings out of range, or a calibration of other words.
+            ValueError, FileNotFoundError: no words, no photo, settings out of range or without effect, or a calibration
+                of other words or beside settings of its own.
         """
         given = dict(logit_scale=logit_scale, prob_thd=prob_thd, area_thd=area_thd, threshold=threshold)
         found = None if calibration is None else Calibration.read(calibration)
+        own = [name for name, value in given.items() if value != DEFAULTS[name]]
+        if found is not None and own:
+            raise ValueError(f'a calibration brings its own {own[0]}; leave {own[0]} out')
         short_side = self.encoders.sizes.segment
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[Segmentation]:
+            if 'threshold' in own and vocabulary.num_classes > 1:
+                raise ValueError(
+                    f'threshold is for one word alone, got {vocabulary.num_classes} words; for several, prob_thd makes '
+                    'what is less probable the background'
+                )
             settings = given if found is None else given | found.settings_for(vocabulary, self.surgery_name)
             predictor = self.encoders.predictor(**settings, pamr=pamr, feedback=feedback, scores=scores)
             check_thresholds(predictor.settings, vocabulary)
@@ -167,10 +181,16 @@ class SurgeryModel:
             min_presence: leave out the maps of absent words, as `segment` does.
 
         Raises:
-            ValueError: an unknown explainer, one that the tower does not fit, or one beside a form.
+            ValueError: an unknown form or explainer, one that the tower does not fit, one beside a form, or `among` for
+                maps that depend on no other word.
         """
         row = self._explainer(explainer, form)
         others = Vocabulary.read(among)
+        if others is not None and not (form != 'cosine' if row is None else row.compares):
+            raise ValueError(
+                f'among (--against) has no effect: the maps of {explainer or "the cosine"} are made for each word by '
+                'itself; leave it out, or take feature surgery'
+            )
 
         def results(pixels: list[Pixels], vocabulary: Vocabulary, queries: TextQueries) -> list[HeatMaps]:
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
@@ -313,6 +333,8 @@ class SurgeryModel:
 
     def _explainer(self, explainer: str | Explainer | None, form: Similarity) -> Explainer | None:
         """The explainer that was asked for; None: the model's own surgery."""
+        if form not in SIMILARITIES:
+            raise ValueError(f'form must be one of {", ".join(SIMILARITIES)}, got {form!r}')
         if explainer is None:
             return None
         if form != 'released':

@@ -8,12 +8,15 @@ For a single photo the words are exactly what `Vocabulary.read` takes. For a lis
     ['cat', ['sofa', 'couch']]        both: refused, since it can be read either way; synonyms go into a mapping
 """
 
+import logging
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TypeAlias, TypeVar
 
 from ..vocabulary import Vocabulary, VocabularySpec, check_characters
 
 T = TypeVar('T')
+logger = logging.getLogger('mmseg_clipsurgery')
 Words: TypeAlias = 'VocabularySpec | Sequence[VocabularySpec]'
 
 
@@ -48,7 +51,18 @@ def given_words(words: Words) -> Vocabulary:
         raise ValueError(
             f'got {vocabulary.classes[0]!r} alone, with nothing to tell it from; give at least one word beside it'
         )
+    if 'background' in [name.lower() for name in vocabulary.classes[1:]]:
+        log_background(vocabulary.classes)
     return vocabulary
+
+
+@cache
+def log_background(classes: tuple[str, ...]) -> None:
+    """Log once for each list of words that its background is none."""
+    logger.warning(
+        "'background' is the background as the first word alone; among %s it is a word like the others",
+        ', '.join(classes),
+    )
 
 
 def told_from(vocabulary: Vocabulary, others: Vocabulary | None) -> Vocabulary:

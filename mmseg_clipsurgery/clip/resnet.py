@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..affinities import AFFINITIES
+from ..affinities import AFFINITIES, affinity_named, tokens_by
 from ..attention import Projections, plain_attention
 from ..methods.same_label import FeedbackRule
 from ..structures import ImageTokens
@@ -140,12 +140,13 @@ class CLIPSurgeryResNet(ImageTower):
 
     def read_pool(self, surgery: Surgery, p: Projections, class_token: bool) -> ImageTokens:
         """Tokens of one surgery from the pool's projections."""
-        affinity = AFFINITIES[surgery.affinity if surgery.last_blocks else 'qk']
+        name = surgery.affinity if surgery.last_blocks else 'qk'
         if self.sharpens(surgery):
-            assert affinity.sharpened is not None
-            attended = torch.cat([affinity.new_tokens(p, slice(1)), affinity.sharpened(p)], dim=2)
+            sharpened = affinity_named(name).sharpened
+            assert sharpened is not None
+            attended = torch.cat([tokens_by(name, p, slice(1)), sharpened(p)], dim=2)
         else:
-            attended = affinity.new_tokens(p, slice(None))
+            attended = tokens_by(name, p, slice(None))
         tokens = self.visual.attnpool.c_proj(merge_heads(attended))
         patch_tokens = tokens[:, 1:].transpose(1, 2).unflatten(2, p.grid)
         return ImageTokens(tokens[:, 0] if class_token else None, patch_tokens)

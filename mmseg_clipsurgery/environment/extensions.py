@@ -35,6 +35,11 @@ def open_table(kind: str, table: MutableMapping[str, Any]) -> None:
     TABLES[kind], FIRST_ROWS[kind] = table, dict(table)
 
 
+def is_shipped(kind: str, name: str) -> bool:
+    """Whether a row is the package's own."""
+    return name in FIRST_ROWS[kind]
+
+
 def import_files(paths: Iterable[str | Path]) -> None:
     """`import_file` for each of them, in order.
 

@@ -33,6 +33,7 @@ class Explainer:
             surgery's map the surgery says it.
         surgery: whose tokens it compares; None: it reads CLIP's own path, class token and blocks.
         similarity: what it compares them by; for a surgery alone.
+        compares: whether a text's map depends on the other texts, as in feature surgery.
 
     Raises:
         ValueError: an unknown position.
@@ -45,6 +46,7 @@ class Explainer:
     position: str = 'bicubic'
     surgery: Surgery | None = None
     similarity: Similarity | None = None
+    compares: bool = False
 
     def __post_init__(self) -> None:
         if self.position not in POSITIONS:

@@ -28,7 +28,8 @@ def of_surgery(name: str, surgery: Surgery, similarity: Similarity) -> Explainer
     """The row of a surgery's maps."""
     title = name if similarity == 'cosine' else f'{name} + feature surgery ({similarity})'
     maps = partial(surgery_map, surgery=surgery, similarity=similarity)
-    return Explainer(title, maps, surgery=surgery, similarity=similarity)
+    compares = similarity != 'cosine'
+    return Explainer(title, maps, surgery=surgery, similarity=similarity, compares=compares)
 
 
 CLIP = SURGERIES['clip']

@@ -92,7 +92,9 @@ def window_logits_of_many(
     grids: list[list[list[list[Tensor]]]] = [[[[]] * len(w.columns) for _ in w.rows] for w in windows]
     for batch in window_batches(windows, window_batch):
         pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
-        by_window = zip(*grids_of(padded(pixels, pad_to), [place.image for place in batch]), strict=True)
+        found_of_batch = grids_of(padded(pixels, pad_to), [place.image for place in batch])
+        check_finite(found_of_batch)
+        by_window = zip(*found_of_batch, strict=True)
         for place, logits in zip(batch, by_window, strict=True):
             grids[place.image][place.row][place.column] = [one.permute(1, 2, 0) for one in logits]
     found: list[list[TiledLogits]] = []
@@ -107,6 +109,15 @@ def window_logits_of_many(
             tiles = torch.cat([torch.cat(row, dim=1) for row in each])
             found[-1].append(TiledLogits(tiles.contiguous(), *weights[sizes]))
     return found
+
+
+def check_finite(grids: Sequence[Tensor]) -> None:
+    """Refuse logits that no label follows from, with a ValueError."""
+    if not all(torch.isfinite(grid).all() for grid in grids):
+        raise ValueError(
+            'the logits of a window hold NaN or infinite values, from which no label follows; look at the method, or '
+            'take full precision'
+        )
 
 
 def windows_of(size: Size, crop: Size | None = None, stride: Size | None = None) -> Windows:

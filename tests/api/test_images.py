@@ -276,7 +276,11 @@ ERRORS = {
     'no bytes in a file': (lambda tmp: io.BytesIO(), r'the given file is no image .*\(it is empty\)'),
     'a file of text': (
         lambda tmp: io.StringIO('a'),
-        'a file object of str, not bytes; open it with mode "rb"',
+        'a file object of text, not of bytes; open it with mode "rb"',
+    ),
+    'a photo opened as text': (
+        lambda tmp: photos.save(tmp / 'a.png', PHOTO).open(encoding='utf-8'),
+        'a file object of text, not of bytes; open it with mode "rb"',
     ),
     'a URL': (
         lambda tmp: 'https://example.org/a.jpg',

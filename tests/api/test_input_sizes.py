@@ -44,7 +44,7 @@ def test_wrong_sizes(wrong):
 
 def test_sizes_have_a_limit():
     assert InputSizes.of(tower(224, 16), dict(segment=8192)).segment == 8192
-    with pytest.raises(ValueError, match='segment must be at most 8192 pixels, got 1000000'):
+    with pytest.raises(ValueError, match='short_side must be at most 8192 pixels, got 1000000'):
         InputSizes.of(tower(224, 16), dict(segment=1_000_000))
 
 

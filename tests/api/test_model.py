@@ -407,7 +407,7 @@ PHOTO = photos.photo()
 ERRORS = {
     'no words': (lambda m: m.segment(PHOTO, []), 'empty vocabulary'),
     'words None': (lambda m: m.heatmaps(PHOTO, None), 'got no words; give a list such as'),
-    'a bare word': (lambda m: m.segment(PHOTO, 'cat'), "unknown vocabulary name 'cat': give a list"),
+    'a bare word': (lambda m: m.segment(PHOTO, 'cat'), r"unknown vocabulary name 'cat': write \['cat'\] for"),
     'no word file': (lambda m: m.segment(PHOTO, 'words/missing.txt'), 'missing.txt.*which is not a file'),
     'mixed words': (lambda m: m.segment([PHOTO], ['cat', ['dog', 'puppy']]), 'mixed.*mapping'),
     'too many lists': (lambda m: m.segment([PHOTO], [['cat'], ['dog']]), '2 lists of words for 1 photos'),
@@ -422,7 +422,20 @@ ERRORS = {
         lambda m: m.segment(PHOTO, WORDS, min_presence=50),
         'min_presence must lie between 0 and 1, got 50',
     ),
-    'form': (lambda m: m.heatmaps(PHOTO, WORDS, form='best'), "got 'best'"),
+    'form': (lambda m: m.heatmaps(PHOTO, WORDS, form='best'), "form must be one of .*, got 'best'"),
+    'cosine among': (
+        lambda m: m.heatmaps(PHOTO, WORDS, form='cosine', among=['sky']),
+        'among .* no effect: the maps of the cosine',
+    ),
+    'explainer among': (
+        lambda m: m.heatmaps(PHOTO, WORDS, explainer='legrad', among=['sky']),
+        'among .* no effect: the maps of legrad',
+    ),
+    'threshold of several words': (
+        lambda m: m.segment(PHOTO, WORDS, threshold=0.2),
+        'threshold is for one word alone, got 4 words',
+    ),
+    'stride alone': (lambda m: photos.model(window=None, stride=8), 'the stride 8 and no window'),
     'recognition scale': (lambda m: m.recognise(PHOTO, WORDS, logit_scale=-1), 'above 0, got -1'),
     'empty part': (lambda m: m.points(PHOTO, 'cat+'), "got the text 'cat\\+'"),
     'text of several': (lambda m: m.points(PHOTO, ['cat', 'dog']), 'give a string'),
@@ -436,7 +449,7 @@ ERRORS = {
     'batch': (lambda m: photos.model(batch=0), 'batch must be a whole number >= 1, got 0'),
     'side': (
         lambda m: photos.model(short_side=0),
-        "segment must be a number of pixels, None or 'auto', got 0",
+        "short_side must be a number of pixels, None or 'auto', got 0",
     ),
     'window below a patch': (lambda m: photos.model(window=2).segment(PHOTO, WORDS), 'smaller than a patch'),
 }
@@ -465,3 +478,12 @@ def test_whether_a_batch_keeps_the_bits_is_tried(monkeypatch):
     for reads, expected in ((one_by_one, True), (by_number, False)):
         monkeypatch.setattr(tower, 'forward', reads)
         assert encoders.batch_keeps_bits() == expected
+
+
+def test_what_the_package_offers_can_be_completed_at_a_prompt():
+    assert set(mmseg_clipsurgery.__all__) <= set(dir(mmseg_clipsurgery))
+    assert not {'Any', 'TYPE_CHECKING', 'import_module', 'running_command'} & set(dir(mmseg_clipsurgery))
+
+
+def test_a_model_says_what_it_is():
+    assert repr(photos.model('clip')).endswith(' under clip, on cpu>')

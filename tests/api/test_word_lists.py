@@ -94,3 +94,15 @@ def test_words_to_be_told_from_come_after_and_once():
     joint = told_from(asked, others)
     assert joint == Vocabulary.of([('cat', ['cat', 'tom']), ('dog', ['dog']), ('sky', ['sky'])])
     assert told_from(asked, Vocabulary.read({'pet': ['tom', 'hamster']})).queries[-1] == 'hamster'
+
+
+def test_a_background_that_is_not_the_first_word_is_told_once(caplog):
+    words_for(['background', 'zebra', 'fish'], 1, False)
+    assert not caplog.records
+    for _ in range(2):
+        words_for(['zebra', 'fish', 'Background'], 1, False)
+    (record,) = caplog.records
+    assert (
+        'as the first word alone; among zebra, fish, Background it is a word like the others'
+        in record.getMessage()
+    )

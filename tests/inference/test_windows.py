@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 
 import segmentors
+from mmseg_clipsurgery.inference.windows import window_logits
 
 import pytest
 import torch
@@ -151,3 +152,12 @@ def test_clipping_to_smaller_images_is_logged_once(caplog):
             model(segmentors.images((12, 20), (31, 16)))
     (message,) = caplog.messages
     assert '31 x 17' in message
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_logits_from_which_no_label_follows_are_refused(value):
+    """By any way, since every way goes through windows: NaN would count as the first word."""
+    logits = torch.zeros(1, 2, 3, 4)
+    logits[0, 1, 2, 3] = value
+    with pytest.raises(ValueError, match='the logits of a window hold NaN or infinite values'):
+        window_logits([torch.zeros(3, 12, 16)], lambda _: logits)

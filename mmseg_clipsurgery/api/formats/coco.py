@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...environment.files import atomic_write
-from .regions import has_background, regions
+from ..results.base import check_ending
+from .regions import has_background, labels_of_photo, regions
 
 REMEDY = 'pip install "mmseg_clipsurgery[coco]"'
 
@@ -34,8 +35,10 @@ def write_coco(
         classes: names, by label.
 
     Raises:
+        ValueError: another ending than .json, or labels that number no class.
         ImportError: pycocotools is not installed; with the remedy.
     """
+    check_ending(path, 'write_coco', ('.json',))
     mask_tools = import_mask_tools()
     first = 1 - int(has_background(classes))
 
@@ -44,8 +47,8 @@ def write_coco(
         with temporary.open('w', encoding='utf-8', errors='backslashreplace') as file:
             file.write('{"annotations": [')
             count = 0
-            for number, (name, labels_of) in enumerate(photos.items(), start=1):
-                labels = labels_of()
+            for number, (name, give) in enumerate(photos.items(), start=1):
+                labels = labels_of_photo(name, give)
                 height, width = labels.shape
                 images.append(said({'id': number, 'file_name': name, 'height': height, 'width': width}))
                 for annotation in annotations(mask_tools, labels, classes):

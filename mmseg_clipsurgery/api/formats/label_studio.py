@@ -21,8 +21,9 @@ import numpy as np
 
 from ...environment.files import atomic_write
 from ...version import __version__
+from ..results.base import check_ending
 from .polygons import polygons
-from .regions import regions
+from .regions import labels_of_photo, regions
 
 LOCAL_FILES = '/data/local-files/?d='  # Label Studio's own address of files below its document root
 
@@ -40,16 +41,21 @@ def write_label_studio(
         photos: name of each photo's file -> what gives its labels "H W".
         classes: names, by label.
         root: what stands before a photo's name in its address, as Label Studio will ask for it.
+
+    Raises:
+        ValueError: another ending than .json, or labels that number no class.
     """
+    check_ending(path, 'write_label_studio', ('.json',))
 
     def save(temporary: Path) -> None:
         with temporary.open('w', encoding='utf-8', errors='backslashreplace') as file:
             file.write('[')
-            for number, (name, labels_of) in enumerate(photos.items()):
+            for number, (name, give) in enumerate(photos.items()):
                 file.write(', \n' if number else '\n')
                 file.write(
                     json.dumps(
-                        task(root + quote(os.fsencode(name)), labels_of(), classes), ensure_ascii=False
+                        task(root + quote(os.fsencode(name)), labels_of_photo(name, give), classes),
+                        ensure_ascii=False,
                     )
                 )
             file.write('\n]\n')

@@ -1,5 +1,6 @@
 """COCO's file of a run, read by pycocotools and by supervision: the masks are the masks."""
 
+import json
 import sys
 
 import label_maps
@@ -64,8 +65,23 @@ def test_a_file_that_fails_half_way_is_not_there(tmp_path):
 
     pytest.importorskip('pycocotools')
     with pytest.raises(OSError, match='read error'):
-        write_coco(tmp_path / 'coco.json', {'a.png': lambda: np.ones((3, 4)), 'b.png': fail}, ('a', 'b'))
+        write_coco(tmp_path / 'coco.json', {'a.png': lambda: np.ones((3, 4), int), 'b.png': fail}, ('a', 'b'))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_label_map_of_these_classes_is_refused(tmp_path):
+    pytest.importorskip('pycocotools')
+    labels = np.array([[0, 2], [255, 1]])
+    with pytest.raises(ValueError, match=r'the label 2 and 2 classes, from 0; give a name'):
+        write_coco(tmp_path / 'coco.json', {'a.png': lambda: labels}, ('a', 'b'))
+    with pytest.raises(ValueError, match=r'a.png: give a function without arguments .*, got ndarray'):
+        write_coco(tmp_path / 'coco.json', {'a.png': labels}, ('a', 'b', 'c'))
+    with pytest.raises(ValueError, match=r'coco.txt'):
+        write_coco(tmp_path / 'coco.txt', {'a.png': lambda: labels}, ('a', 'b', 'c'))
+    write_coco(tmp_path / 'coco.json', {'a.png': lambda: labels}, ('a', 'b', 'c'))
+    assert (
+        len(json.loads((tmp_path / 'coco.json').read_text())['annotations']) == 3
+    )  # none for 255, which is ignored
 
 
 def test_without_pycocotools_the_sentence_has_the_command(tmp_path, monkeypatch):
