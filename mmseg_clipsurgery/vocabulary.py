@@ -21,6 +21,7 @@ background): such classes tie wherever that word is the best, and the earlier on
 are the words of one class. Words keep their case; runs of white space count as one blank.
 """
 
+import logging
 import unicodedata
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from typing import Any, TypeAlias
 from .environment.paths import user_path
 from .resources import RESOURCES
 from .word_files import parse_words
+
+MOST_BYTES = 64 << 20  # of a text file
+logger = logging.getLogger('mmseg_clipsurgery')
 
 VocabularySpec: TypeAlias = 'Vocabulary | str | PathLike[str] | Sequence[Any] | Mapping[str, Any] | None'
 TemplatesSpec: TypeAlias = 'str | PathLike[str] | Sequence[str]'
@@ -124,9 +128,17 @@ class Vocabulary:
     @classmethod
     def _read_file(cls, path: Path) -> 'Vocabulary':
         try:
-            return cls.parse(read_text(path))
+            found = cls.parse(read_text(path))
         except ValueError as error:
             raise ValueError(f'in {path}: {error}') from None
+        if joined := [word for word in found.queries if '_' in word]:
+            logger.warning(
+                '%s: %d words hold an underscore, which a CLIP reads as a sign of its own, first %r; write a blank',
+                path,
+                len(joined),
+                joined[0],
+            )
+        return found
 
 
 def read_templates(spec: TemplatesSpec) -> tuple[str, ...]:
@@ -189,7 +201,9 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """A text file without its byte order mark. Raises ValueError where it is not UTF-8."""
+    """A text file without its byte order mark. Raises ValueError where it is not UTF-8, or too large for a list."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f'got {path} of {path.stat().st_size:,} bytes, and a list has at most {MOST_BYTES:,}; divide it')
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:

@@ -3,9 +3,11 @@
     text lines      aeroplane · sofa, couch · 0 background · - aeroplane · names: [cat, dog]       see `word_lines`
     JSON            ["cat", ["sofa", "couch"]] · {"0": "cat"} · {"cat": 0} · {"sofa": ["sofa", "couch"]}
                     {"fish": ["A fish has scales.", "a fish"]}, prompts a class as in CuPL's files, repeated ones once
-                    {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids
+                    {"categories": [{"id": 1, "name": "cat"}]}, COCO's, or the list alone, in the order of the ids;
+                    LVIS's with their synonyms, whose _ are read as blanks
                     {"names": ...} and the other `HOLDERS`, whose value is one of these
-    CSV, tabs       a header with a column Name, as ADE20K's objectInfo; synonyms are separated by ; or ,
+    CSV, tabs       a header with a column Name, as ADE20K's objectInfo; synonyms are separated by ; or, beside tabs, by
+                    a comma, or stand in a column of their own
 
 Numbers say the order; a class is numbered by its place.
 """
@@ -14,6 +16,7 @@ import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -32,8 +35,10 @@ HOLDERS = (
     'thing_classes',
     'stuff_classes',
 )
-NAME_COLUMNS = ('name', 'displayname', 'class', 'label', 'category', 'words')
-ID_COLUMNS = ('id', 'idx', 'index')
+NAME_COLUMNS = ('name', 'displayname', 'class', 'label', 'category', 'words', 'class_name', 'label_name', 'category_name')
+ID_COLUMNS = ('id', 'idx', 'index', 'class_id', 'label_id', 'category_id')
+SYNONYM_COLUMNS = ('synonyms', 'aliases')
+COLOUR = re.compile(r'#(?:[0-9A-Fa-f]{3,4}){1,2}')
 
 
 def parse_words(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
@@ -63,7 +68,7 @@ def parse_words(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
 def from_json(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
     """Classes in one of the JSON forms above."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=without_repeated_keys)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'it starts as JSON and is none: {error}') from None
     if isinstance(content, dict):
@@ -79,18 +84,38 @@ def from_json(text: str) -> Classes | Sequence[Any] | Mapping[str, Any]:
     return from_object(content)
 
 
+def without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The content of an object. Raises ValueError where a key stands there twice, since JSON would keep the last."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        again = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
+        raise ValueError(f'the key "{again}" stands there twice')
+    return content
+
+
 def from_categories(categories: list) -> Classes:
-    """Categories of COCO, CVAT or Mapillary (whose readable names are taken), in the order of their ids."""
-    names = []
+    """Categories of COCO, LVIS, CVAT or Mapillary (whose readable names are taken), in the order of their ids."""
+    classes = []
     for place, category in enumerate(categories, start=1):
         name = category.get('readable', category.get('name')) if isinstance(category, dict) else None
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f'category {place} has no "name", got {str(category)[:60]}')
-        names.append(name)
-    order = list(range(len(names)))
-    if all(type(category.get('id')) is int for category in categories):
-        order = sorted(order, key=lambda place: categories[place]['id'])
-    return [(names[place], [names[place]]) for place in order]
+        classes.append((name, synonyms_of(category) or [name]))
+    ids = [str(category.get('id')) for category in categories]
+    if not all(map(str.isdecimal, ids)):
+        return classes
+    order = sorted(range(len(ids)), key=lambda place: int(ids[place]))
+    if again := [first for first, second in pairwise(order) if int(ids[first]) == int(ids[second])]:
+        raise ValueError(f'two categories have the id {ids[again[0]]}')
+    return [classes[place] for place in order]
+
+
+def synonyms_of(category: dict) -> list[str]:
+    """Words of an LVIS category, which are written with _ for blanks; none of another's."""
+    synonyms = category.get('synonyms')
+    if not isinstance(synonyms, list) or not all(isinstance(word, str) for word in synonyms):
+        return []
+    return list(dict.fromkeys(word.replace('_', ' ') for word in synonyms))
 
 
 def without_identifiers(classes: list) -> list:
@@ -102,9 +127,9 @@ def without_identifiers(classes: list) -> list:
     return [words[1:] for words in classes]
 
 
-def from_object(content: dict) -> Classes | Mapping[str, Any]:
+def from_object(content: dict) -> Sequence[Any] | Mapping[str, Any]:
     """{index: name}, {name: index} or {name: words}."""
-    if content and all(re.fullmatch(r'\d+', key) for key in content):
+    if content and all(re.fullmatch(r'\s*-?\d+\s*', key) for key in content):
         pairs = sorted(((int(key), value) for key, value in content.items()), key=itemgetter(0))
     elif content and all(type(value) is int for value in content.values()):
         pairs = sorted((value, key) for key, value in content.items())
@@ -112,6 +137,10 @@ def from_object(content: dict) -> Classes | Mapping[str, Any]:
         for key, value in content.items():
             if not isinstance(value, str | list) or not all(isinstance(word, str) for word in value):
                 raise ValueError(f'"{key}" holds no word and no list of words, got {str(value)[:60]}')
+            if isinstance(value, str) and COLOUR.fullmatch(value):
+                raise ValueError(f'"{key}" holds a colour, {value}, and no word: give a list of the names')
+        if all(map(IDENTIFIER.fullmatch, content)):
+            return list(content.values())
         return {name: without_repeats(words) for name, words in content.items()}
     check_run([index for index, _ in pairs])
     return without_identifiers([name for _, name in pairs])
@@ -141,7 +170,7 @@ def cells(text: str) -> list[list[str]]:
 
 def column(header: Sequence[str], names: Sequence[str]) -> int | None:
     """Place of the first column with one of these names, whatever its case."""
-    return next((place for place, cell in enumerate(header) if cell.lower() in names), None)
+    return next((place for place, cell in enumerate(header) if cell.lower().replace(' ', '_') in names), None)
 
 
 def from_table(text: str) -> Classes:
@@ -154,5 +183,11 @@ def from_table(text: str) -> Classes:
             raise ValueError(f'row {place} has no name or no number: {",".join(row)[:60]!r}')
     if number is not None and len(rows) > 1:
         check_run([int(row[number]) for row in rows])
-    words = [[word.strip() for word in re.split('[;,]', row[name]) if word.strip()] for row in rows]
+    separators = '[;,]' if '\t' in text.strip().splitlines()[0] else ';'
+    more = column(header, SYNONYM_COLUMNS)
+    words = [
+        [word.strip() for word in re.split(separators, row[name]) if word.strip()]
+        + ([] if more is None else [word.strip() for word in re.split('[;,|]', row[more]) if word.strip()])
+        for row in rows
+    ]
     return [(synonyms[0], list(dict.fromkeys(synonyms))) for synonyms in words]

@@ -4,7 +4,7 @@ aeroplane · sofa, couch · background: sky, wall · house: "building, edifice" 
 0 background · 1: aeroplane · 1, aeroplane · 1. aeroplane · aeroplane, 1      numbered from 0 or 1
 - aeroplane · * aeroplane · 'aeroplane', · n02690373 airliner · /m/0cmf2,Airplane
 aeroplane:128,0,0::                                     CVAT's label map
-names: [cat, dog] · names: over lines that are indented or begin with -                             YAML
+names: [cat, dog] · names: {0: cat} · names: over lines that are indented or begin with -            YAML
 """
 
 import re
@@ -15,23 +15,30 @@ Classes = list[tuple[str, list[str]]]  # (name, its words)
 Lines = list[tuple[int, str]]  # (number of the line, from 1; its text)
 
 # What stands around the words of each line in other forms of a list; `rest` is the words.
-NUMBERED = re.compile(r'(?P<number>\d+)(?:[.)]\s+|\s*[:,=]\s*|\s+)(?P<rest>\S.*)')
-NUMBERED_BEHIND = re.compile(r'(?P<rest>\S.*?)(?:\s*[:,=]\s*|\s+)(?P<number>\d+)')
+NUMBERED = re.compile(r'(?P<number>-?\d{1,9})(?:[.)]\s+|\s*[:,=]\s*|\s+)(?P<rest>\S.*)')
+NUMBERED_BEHIND = re.compile(r'(?P<rest>\S.*?)(?:\s*[:,=]\s*|\s+)(?P<number>\d{1,9})')
 WRAPPINGS = (
     re.compile(r'[-*•·–]\s+(?P<rest>\S.*)'),
     re.compile(r'(?:/[mg]/\w+|n\d{8})[\s,:]+(?P<rest>\S.*)'),  # ids of Open Images and of WordNet
+    re.compile(r'(?P<rest>\S.*?)[\s,]+(?:/[mg]/\w+|n\d{8})'),
     re.compile(r'(?P<rest>[^:]+):(?:\d+,\d+,\d+)?:[^:]*:[^:]*'),
     re.compile(r"""(?P<quote>['"])(?P<rest>[^'",]+)(?P=quote),?"""),
 )
+BLANKS = re.compile(r'\s{2,}')
 QUOTED = re.compile(r'(?:^|(?<=[,:]))\s*"([^",]+(?:,[^",]+)+)"\s*(?=,|$)')  # one word that holds commas
 IDENTIFIER = re.compile(r'/[mg]/\w+|n\d{8}')
-YAML_LIST = re.compile(r'(?:names|classes|labels)\s*:\s*(?:\[(?P<items>[^][]*)\])?')
-SCALAR = re.compile(r"""(?P<head>(?:-\s+|\d+\s*:\s*)?)(?P<quote>['"]?)(?P<text>.*)(?P=quote)""")
+YAML_LIST = re.compile(r'\s*(?:names|classes|labels|class_names|CLASSES|id2label)\s*:\s*(?P<items>[\[{].*)?')
+FLOW = re.compile(r'[\[{](?P<items>[^\]\[{}]*)[\]}]\s*')
+SCALAR = re.compile(r"""(?P<head>(?:-\s+)?)(?:(['"]?)(?P<number>\d+)\2\s*:\s+)?(?P<value>.*)""")
+IN_QUOTES = re.compile(r"""'(?P<single>(?:[^']|'')*)'(?:\s+#.*)?|"(?P<double>[^"]*)"(?:\s+#.*)?""")
+COMMENT = re.compile(r'(?:^|\s)#.*')
 # Marks of another form: JSON, YAML, XML, code, tables, colours, comments behind a word, a part of a numbered list.
 FOREIGN = re.compile(
     r'[\[\]{}<>="|;\\\t]|^---|^[-*•·–]\s|^(?:names|classes|labels):$|\s#|//|\d+[\s,]+\d+|^\d+\s*[:=]|^\d+[.)]\s'
-    r"|^__\w+__$|^\(?'.*'\)?,?$"  # LabelMe's __ignore__; words in quotes, tuples of Python
+    r"|^_+\w+_+$|^\(?'.*'\)?,?$"  # LabelMe's __ignore__ and _background_; words in quotes, tuples of Python
+    r'|`|\*\*|--|^[!$%&+./@^~]|^-\d|^\d+\.[^\W\d]'  # Markdown, Mapillary's object--animal, paths, 001.ak47
 )
+HEADER = re.compile(r'id|idx|index|\w+[_ ](?:id|idx|index|name)')  # of one column among several
 HEADERS = ('name', 'names', 'class', 'classes', 'label', 'labels', 'category', 'categories')
 
 
@@ -50,24 +57,54 @@ def parse_lines(lines: Lines) -> Classes:
 def yaml_list(lines: Lines) -> Lines:
     """The lines of a YAML file's list of names, each without what is around it; all lines where there is none."""
     for place, (number, line) in enumerate(lines):
-        found = YAML_LIST.fullmatch(line)
+        found = YAML_LIST.fullmatch(COMMENT.sub('', line))
         if found and found['items']:
-            return [(number, scalar(item)) for item in found['items'].split(',') if item.strip()]
-        below = list(takewhile(lambda one: one[1][0] in ' \t-', lines[place + 1 :]))
-        if found and below:
-            return [(number, scalar(line)) for number, line in below]
+            return flow_items(number, [COMMENT.sub('', line) for _, line in lines[place:]])
+        if found:
+            below = list(takewhile(lambda one: is_below(one[1], line), lines[place + 1 :]))
+            if below:
+                return [(number, scalar(one)) for number, one in below]
     return [(number, line.strip()) for number, line in lines]
 
 
+def is_below(line: str, key: str) -> bool:
+    """Whether a line of YAML belongs to a key's: it is indented further, or begins with - as far."""
+    deeper = len(line) - len(line.lstrip()) - (len(key) - len(key.lstrip()))
+    return deeper > 0 or (deeper == 0 and line.lstrip()[0] == '-')
+
+
+def flow_items(number: int, lines: Sequence[str]) -> Lines:
+    """What stands between brackets or braces, from the first of these lines on, perhaps over several."""
+    text = lines[0].partition(':')[2].strip()
+    for line in lines[1:]:
+        if ']' in text or '}' in text:
+            break
+        text += ' ' + line.strip()
+    found = FLOW.fullmatch(text)
+    if not found:
+        raise refusal(number, lines[0])
+    return [(number, scalar(item)) for item in found['items'].split(',') if item.strip()]
+
+
 def scalar(text: str) -> str:
-    """A value of YAML without the quotes around it; what stands before it (`- `, `0: `) stays."""
+    """A value of YAML without quotes and comment; what stands before it (`- `, `0: `) stays."""
     found = SCALAR.fullmatch(text.strip())
     assert found is not None
-    return found['head'] + found['text'].replace("''", "'" if found['quote'] == "'" else "''")
+    quoted, value = IN_QUOTES.fullmatch(found['value']), COMMENT.sub('', found['value'])
+    if quoted:
+        single, double = quoted.group('single', 'double')
+        value = double if single is None else single.replace("''", "'")
+    return f'{found["head"]}{found["number"]}: {value}' if found['number'] else found['head'] + value
+
+
+def one_blank(blanks: re.Match[str]) -> str:
+    """A tab, which separates columns, where there is one among blanks; else a blank."""
+    return '\t' if '\t' in blanks[0] else ' '
 
 
 def unwrapped(lines: Lines) -> Lines:
-    """Lines without numbers, bullets, quotes or identifiers, where every line has them."""
+    """Lines without numbers, bullets, quotes or identifiers, where every line has them; runs of blanks are one."""
+    lines = [(number, BLANKS.sub(one_blank, line)) for number, line in lines]
     for form in (NUMBERED, *WRAPPINGS, NUMBERED_BEHIND):
         found = [form.fullmatch(line) for _, line in lines]
         matches = [match for match in found if match]
@@ -89,7 +126,8 @@ def from_line(number: int, line: str, place: int) -> tuple[str, list[str]]:
     """
     if FOREIGN.search(QUOTED.sub('', line)):
         raise refusal(number, line)
-    if place == 0 and line.lower() in HEADERS:
+    cells = [cell.strip().lower() for cell in line.split(',')]
+    if place == 0 and (cells[0] in HEADERS or any(map(HEADER.fullmatch, cells))) and ':' not in line:
         raise refusal(number, line, 'looks like the header of a table')
     name, colon, words = line.rstrip(', ').partition(':')
     protected = QUOTED.sub(lambda quoted: quoted[1].replace(',', '\0'), words if colon else name)

@@ -1,5 +1,9 @@
 """Word files of other tools and data sets: read for what they are, or refused with the line."""
 
+import json
+import time
+from contextlib import suppress
+
 from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import pytest
@@ -48,6 +52,17 @@ READ = {
     'single quotes and commas': "'cat',\n'dog',\n'fish',\n",
     'commas behind': 'cat,\ndog,\nfish,\n',
     'byte order mark and CRLF': '\ufeffcat\r\ndog\r\nfish\r\n',
+    'YAML with comments': 'nc: 3 # number\nnames: # of classes\n  0: cat # a pet\n  1: "dog" # too\n  2: fish\nval: x\n',
+    'YAML list over lines': "nc: 3\nnames: ['cat', 'dog', # two\n  fish] # all\nval: x\n",
+    'YAML map in braces': 'names: {0: cat, 1: dog, 2: fish}\n',
+    'YAML with keys in quotes': "class_names:\n  '0': cat\n  '1': dog\n  '2': fish\n",
+    'YAML below other keys': "info:\n  label:\n    names:\n      '0': cat\n      '1': dog\n      '2': fish\n  n: 3\n",
+    "WordNet's ids as keys": '{"n02121620": "cat", "n02084071": "dog", "n02512053": "fish"}',
+    'WordNet behind': 'cat n02121620\ndog n02084071\nfish n02512053\n',
+    'COCO with ids in quotes': '[{"id": "10", "name": "fish"}, {"id": "2", "name": "dog"}, {"id": "1", "name": "cat"}]',
+    'keys with blanks': '{" 0": "cat", "1 ": "dog", "2": "fish"}',
+    'CSV of class_id': 'class_id,class_name\n0,cat\n1,dog\n2,fish\n',
+    'TSV of Label Name': 'Category ID\tLabel Name\n0\tcat\n1\tdog\n2\tfish\n',
     'objectInfo': 'Idx\tRatio\tVal\tName\n1\t0.1\t1\tcat\n2\t.1\t0\tdog\n3\t.1\t0\tfish',
 }
 
@@ -86,8 +101,9 @@ def test_indices_are_sorted_as_numbers(tmp_path):
         '0 sofa, couch\n1 cat',
         'id,name\n0,sofa;couch\n1,cat',
         'Idx\tName\n1\tsofa, couch\n2\tcat',
+        'id,name,synonyms\n0,sofa,couch\n1,cat,\n',
     ],
-    ids=['JSON list', 'JSON object', 'numbered', 'CSV', 'tabs'],
+    ids=['JSON list', 'JSON object', 'numbered', 'CSV', 'tabs', 'a column of synonyms'],
 )
 def test_synonyms(text, tmp_path):
     (tmp_path / 'words').write_text(text)
@@ -100,6 +116,45 @@ def test_prompts_of_a_language_model_are_words_of_their_class(tmp_path):
     )
     found = Vocabulary.read(tmp_path / 'cupl.json')
     assert found == Vocabulary.read({'fish': ['a fish', 'fish scales'], 'sky': ['A sky is blue: up.']})
+
+
+def test_categories_of_lvis_are_asked_for_by_their_synonyms(tmp_path):
+    rows = [
+        {'id': 2, 'name': 'bow_(weapon)', 'synonyms': ['bow_(weapon)']},
+        {'id': 1, 'name': 'aerosol_can', 'synonyms': ['aerosol_can', 'spray_can'], 'synset': 'aerosol.n.02'},
+    ]
+    (tmp_path / 'lvis.json').write_text(json.dumps({'images': [], 'categories': rows}))
+    found = Vocabulary.read(tmp_path / 'lvis.json')
+    assert found == Vocabulary.read({'aerosol_can': ['aerosol can', 'spray can'], 'bow_(weapon)': 'bow (weapon)'})
+
+
+def test_underscores_are_warned_of(tmp_path, caplog):
+    (tmp_path / 'words').write_text('cat\ndining_table\n')
+    assert Vocabulary.read(tmp_path / 'words').classes == ('cat', 'dining_table')
+    assert "1 words hold an underscore" in caplog.text and 'dining_table' in caplog.text
+
+
+def test_a_cell_in_quotes_is_one_word(tmp_path):
+    (tmp_path / 'words.csv').write_text('id,name\n0,cat\n1,"air, drumming"\n')
+    assert Vocabulary.read(tmp_path / 'words.csv').queries == ('cat', 'air, drumming')
+
+
+@pytest.mark.parametrize(
+    'part', ['a: ', '1 ', '"a,', 'a, ', '"', ' ', '\t', "'", '- '], ids=repr
+)
+def test_a_line_of_many_signs_takes_no_long_time(part, tmp_path):
+    (tmp_path / 'words').write_text(f'a{part * 5_000}1 b\na{part * 5_000}1 b')
+    started = time.process_time()
+    with suppress(ValueError):
+        Vocabulary.read(tmp_path / 'words')
+    assert time.process_time() - started < 1  # 30 and more where an expression goes back at every sign
+
+
+def test_a_file_of_gigabytes_is_no_list(tmp_path):
+    with (tmp_path / 'words').open('wb') as file:
+        file.truncate(1 << 31)
+    with pytest.raises(ValueError, match='2,147,483,648 bytes'):
+        Vocabulary.read(tmp_path / 'words')
 
 
 def test_a_word_that_holds_commas_stands_in_quotes(tmp_path):
@@ -141,6 +196,19 @@ REFUSED = {
     ),
     'YAML that is nested': ('names:\n  cat:\n    id: 1\n', 'line 2, .* has an empty word'),
     'LabelMe of lines': ('__ignore__\ncat', "line 1, '__ignore__', is no class"),
+    'LabelMe without __ignore__': ('_background_\ncat', "line 1, '_background_', is no class"),
+    'a negative number': ('-1 ignore\n0 cat', 'line 1: the number -1 is out of order'),
+    'a negative number in JSON': ('{"-1": "ignore", "0": "cat"}', 'the number -1 is out of order'),
+    'a key twice': ('{"0": "cat", "0": "dog"}', '.*the key "0" stands there twice'),
+    'an id twice': ('[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]', 'two categories have the id 1'),
+    'colours in JSON': ('{"cat": "#ff0000", "dog": "#0f0"}', '"cat" holds a colour'),
+    'a header of two columns': ('class_id,title\n0,cat', "line 1, 'class_id,title', looks like the header"),
+    'Markdown': ('**cat**\n**dog**', r"line 1, '..cat..', is no class"),
+    'a comment of LaTeX': ('% animals\ncat', "line 1, '% animals', is no class"),
+    'paths of Places': ('/a/airfield 0\n/b/beach 1', "line 1, '/a/airfield', is no class"),
+    'folders of Caltech': ('001.ak47\n002.flag', "line 1, '001.ak47', is no class"),
+    'Mapillary without readable names': ('object--animal--bird', 'line 1, .* is no class'),
+    'an open YAML list': ('names: [cat,\n dog\n', "line 1, 'names: .cat,', is no class"),
     'quotes around an apostrophe': ("'cat'\n'the dog's'", 'line 1, .* is no class'),
     "Python's tuple": ("('cat', 'dog')", 'line 1, .* is no class'),
     'bullets in part': ('- cat\ndog', "line 1, '- cat', is no class"),
