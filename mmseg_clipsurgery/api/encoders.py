@@ -30,6 +30,7 @@ from .input_sizes import InputSizes, Size, whole_patches
 from .pixels import Pixels
 
 Read = TypeVar('Read')
+MOST_IN_BATCH = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Encoders:
     guide: nn.Module | None = None
 
     def __post_init__(self) -> None:
-        check_count('batch', self.batch)
+        check_count('batch', self.batch, most=MOST_IN_BATCH)
         check_has_guide(self.guide, self.surgery)
 
     def with_surgery(self, surgery: str | Mapping | Surgery) -> 'Encoders':
@@ -172,21 +173,24 @@ class Encoders:
         return [found[index] for index in range(len(fitted))]
 
     @torch.no_grad()
-    def batch_keeps_bits(self) -> bool:
+    def batch_keeps_bits(self, batch: int) -> bool:
         """Whether patch tokens of a batch are those of single images to the bit; tried with noise, on this machine.
+
+        Args:
+            batch: images.
 
         So it is of ViTs on x86 with MKL: each sum is over one row, in one order. ResNets' convolutions choose another
         order for a single image.
         """
         sides = [side * self.tower.patch for side in self.tower.trained_grid]
-        images = torch.rand(self.batch, 3, *sides, generator=torch.Generator().manual_seed(0)).to(self.device)
+        images = torch.rand(batch, 3, *sides, generator=torch.Generator().manual_seed(0)).to(self.device)
 
         def read(part: Tensor) -> Tensor:
             guide = self.guide_features(part, self.surgery)
             return self.tower(part, class_token=False, surgery=self.surgery, guide=guide).patch_tokens
 
         together = read(images)
-        return all(torch.equal(together[k : k + 1], read(images[k : k + 1])) for k in (0, self.batch - 1))
+        return all(torch.equal(together[k : k + 1], read(images[k : k + 1])) for k in (0, batch - 1))
 
     def guide_features(self, images: Tensor, surgery: Surgery) -> Tensor | None:
         """The second tower's features "b c h w" of images "b 3 H W"; None where the surgery reads none."""

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..environment.paths import user_path
-from ..inference.image_formats import open_image
+from ..inference.image_formats import allow_pixels, open_image
 from .opencv import decode
 from .pixels import Pixels, from_array, from_pillow
 from .reading import DEFAULT, Reading
@@ -177,6 +177,8 @@ def ends_whole(data: bytes) -> bool:
 
 def with_pillow(name: str, data: bytes, reading: Reading) -> Pixels:
     """The bytes of a file, decoded by Pillow. Raises ValueError with Pillow's reason where that fails too."""
+    if reading.max_pixels > DEFAULT.max_pixels:
+        allow_pixels(reading.max_pixels)
     try:
         return from_pillow(open_image(io.BytesIO(data)), reading)
     except MemoryError:

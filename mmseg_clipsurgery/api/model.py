@@ -43,7 +43,7 @@ from .reading import DEFAULT, Reading
 from .results import HeatMaps, PatchAttention, Points, Recognition, Segmentation, TextExplanation
 from .results.base import maps_at
 from .text_maps import against_empty, text_maps
-from .word_lists import Words, chunks, texts_for, texts_of, told_from, words_for
+from .word_lists import Words, check_others, chunks, texts_for, texts_of, told_from, words_for
 from .word_relevance import RelevanceMethod, embed_texts, word_relevance
 
 DEFAULTS = dict(logit_scale=40.0, prob_thd=None, area_thd=None, threshold=0.0)  # of `segment`
@@ -261,6 +261,7 @@ class SurgeryModel:
         pixels, batch = read_images(images, self.reading)
         others, results = Vocabulary.read(among), []
         texts = texts_for(word, len(pixels), batch)
+        check_others(texts, others)
         embedded = self._embedded([part for text in texts for part in texts_of(text)], others)
         for photo, tokens, text in zip(pixels, self._tokens(pixels), texts, strict=True):
             maps = text_maps(tokens, texts_of(text), others, embedded).cpu()

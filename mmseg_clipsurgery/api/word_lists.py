@@ -47,6 +47,8 @@ def given_words(words: Words) -> Vocabulary:
     vocabulary = Vocabulary.read(words)
     if vocabulary is None:
         raise ValueError("got no words; give a list such as ['cat', 'grass'], a shipped name or a text file")
+    if isinstance(words, list | tuple) and len(words) == 1 and ',' in vocabulary.classes[0]:
+        logger.warning('%r is read as one word: give several as a list, each a string', vocabulary.classes[0])
     if vocabulary.num_classes == 1 and vocabulary.has_background:
         raise ValueError(
             f'got {vocabulary.classes[0]!r} alone, with nothing to tell it from; give at least one word beside it'
@@ -106,6 +108,13 @@ def texts_of(text: str) -> list[str]:
         raise ValueError(f"got the text {text!r}; give a word, or several joined by + such as 'person+bench'")
     check_characters(text)
     return texts
+
+
+def check_others(texts: Sequence[str], others: Vocabulary | None) -> None:
+    """Refuse words that hold nothing beside a text which is to be told from them. Raises ValueError."""
+    for text in texts:
+        if others is not None and set(others.queries) <= {*texts_of(text)}:
+            raise ValueError(f'got {text!r} to be told from itself alone; give other words, or none')
 
 
 def chunks(

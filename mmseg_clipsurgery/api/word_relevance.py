@@ -73,9 +73,10 @@ def check_length(encoder: OpenCLIPTextEncoder, words: list[str]) -> list[int]:
     """Number of tokens of each word. Raises ValueError where they don't fit into the tower's context."""
     ids = encoder.tokenizer(words)
     counts = (encoder.end_positions(ids) - 1).tolist() if encoder.cuts_text else [1] * len(words)
-    if sum(counts) + 2 > ids.shape[1]:
+    whole = [' '.join(words)]
+    if sum(counts) + 2 > ids.shape[1] or encoder.tokenizer.cut(whole, encoder.tokenizer(whole)):
         raise ValueError(
-            f'the sentence has {sum(counts)} tokens and the text tower reads {ids.shape[1] - 2}; shorten it'
+            f'the sentence has {sum(counts)} tokens or more and the text tower reads {ids.shape[1] - 2}; shorten it'
         )
     return counts
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .options import add_against, add_presence, add_words, read_words
+from .options import add_against, add_presence, add_words, read_others, read_words
 from .photo_run import run
 from .task import Question, Task
 
@@ -39,11 +39,12 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
+    others = read_others(arguments.against)
     settings = dict(among=arguments.against, form=arguments.form, min_presence=arguments.min_presence)
     if arguments.explainer:
         return explained(arguments, vocabulary, settings)
     return Question(
-        ask=lambda model, photos: model.heatmaps(photos, vocabulary, **settings),
+        ask=lambda model, photos: model.heatmaps(photos, vocabulary, **{**settings, 'among': others}),
         settings={'words': vars(vocabulary), **settings},
         of_patches=arguments.form == 'cosine' and arguments.min_presence is None,
     )
@@ -71,7 +72,10 @@ def explained(
 
     def bind(name: str, model: 'SurgeryModel') -> 'Callable[[Photos], Sequence[HeatMaps]]':
         model.encoders.check(explainer_named(name))
-        return lambda photos: model.heatmaps(photos, vocabulary, explainer=name, **settings)
+        others = read_others(arguments.against)
+        return lambda photos: model.heatmaps(
+            photos, vocabulary, explainer=name, **{**settings, 'among': others}
+        )
 
     own_files = {
         name: [digest_of('explainer', name), digest_of('surgery', name.partition(':')[0])] for name in names

@@ -3,16 +3,19 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from ..environment.paths import user_path
 from ..surgery import SURGERIES
 from ..vocabulary import Vocabulary, resource_names
+from ..word_lines import from_line
 from .common import add_debug_option, add_import_option
 
 PHOTOS_FIRST = 'write photos before the options, as in: segment photo.jpg --words cat dog'
 # Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
+FILE_ENDINGS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.bmp', '.txt', '.json', '.csv', '.yaml', '.yml')
 OPACITY, MAX_PIXELS = 0.6, 178_956_970
 
 
@@ -172,10 +175,7 @@ def read_words(arguments: argparse.Namespace) -> Vocabulary:
     if arguments.words is None:
         user_path(arguments.vocabulary)  # as a path, if it is one
         return given_words(arguments.vocabulary)
-    for text in arguments.words:
-        if Path(text).suffix and is_file(text):
-            raise ValueError(f'the word {text!r} is a file; {PHOTOS_FIRST}')
-    classes = [word_with_synonyms(text) for text in arguments.words]
+    classes = read_classes(arguments.words)
     if len(classes) == 1 and len(classes[0][1]) > 1 and ':' not in arguments.words[0]:
         name, words = classes[0]
         print(
@@ -210,8 +210,34 @@ def is_file(text: str) -> bool:
         return False
 
 
-def word_with_synonyms(text: str) -> tuple[str, list[str]]:
-    """One line of a vocabulary file: 'cat', 'sofa, couch' or 'background: sky, wall'."""
-    name, colon, rest = text.partition(':')
-    words = [' '.join(word.split()) for word in (rest if colon else name).split(',')]
-    return (' '.join(name.split()) if colon else words[0]), words
+def read_others(texts: Sequence[str] | None) -> Vocabulary | None:
+    """The words of `--against`; None for none. Raises ValueError as `read_classes`."""
+    return None if texts is None else Vocabulary.of(read_classes(texts))
+
+
+def read_classes(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Each as a line of a vocabulary file: 'cat', 'sofa, couch' or 'background: sky, wall'.
+
+    Raises:
+        ValueError: a file, a shipped vocabulary, or what is no class of a file either.
+    """
+    classes = []
+    for text in texts:
+        check_no_file(text)
+        if text in resource_names('vocabularies'):
+            raise ValueError(f'the word {text!r} is a shipped vocabulary; give --vocabulary {text}')
+        try:
+            classes.append(from_line(1, text, place=1))
+        except ValueError:
+            raise ValueError(
+                f"the word {text!r} is none; set words apart by blanks, each with synonyms behind commas: cat 'sofa, "
+                "couch'"
+            ) from None
+    return classes
+
+
+def check_no_file(text: str) -> None:
+    """Refuse a word that names a file or a folder. Raises ValueError."""
+    there = os.sep in text and os.path.exists(text)
+    if there or Path(text).suffix.lower() in FILE_ENDINGS or (Path(text).suffix and is_file(text)):
+        raise ValueError(f'the word {text!r} is a file; {PHOTOS_FIRST}, and words of a file as --vocabulary FILE')

@@ -4,13 +4,14 @@
     OUT/<name>_<task>.origin.json    of one photo: its path and SHA-256, the SHA-256 of the settings and of each output
 
 A photo is answered when its record names this photo and these settings, and all outputs are there as they were
-written. The record is written last, so a run that was stopped leaves no record of what is not there.
+written. The record is written last, so a run that was stopped leaves no record of what is not there. The settings are
+noted with the first result, so a run that could not answer anything does not stand in the way of the corrected one.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,32 +64,45 @@ def read_record(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def keep_settings(path: Path, settings: Mapping[str, Any], overwrite: bool) -> str:
-    """Note what decides the results of a run beside them.
+class RunSettings:
+    """What decides the results of a run, noted beside the first of them.
 
     Args:
         path: OUT/<task>.settings.json.
         settings: what JSON can hold; `UNCOMPARED` is noted and not compared.
         overwrite: replace the note of another run.
 
-    Returns:
-        The SHA-256 of what is compared.
-
     Raises:
         ValueError: the folder holds results of other settings.
     """
-    settings = json.loads(json.dumps(settings))
-    before = read_record(path)
-    compared = {name: value for name, value in settings.items() if name != UNCOMPARED}
-    names = [name for name in {**compared, **before} if name != UNCOMPARED]
-    changed = [name for name in names if before.get(name) != compared.get(name)]
-    if before and changed and not overwrite:
-        raise ValueError(
-            f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
-            '--overwrite them'
-        )
-    write_json(path, settings)
-    return sha256(json.dumps(compared, sort_keys=True).encode())
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool):
+        self.path, self.settings = path, json.loads(json.dumps(settings))
+        before = read_record(path)
+        names = [name for name in {**self.compared, **before} if name != UNCOMPARED]
+        changed = [name for name in names if before.get(name) != self.compared.get(name)]
+        if before and changed and not overwrite:
+            raise ValueError(
+                f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
+                '--overwrite them'
+            )
+        if before and not changed:
+            self.note()
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """Those that decide."""
+        return {name: value for name, value in self.settings.items() if name != UNCOMPARED}
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what is compared."""
+        return sha256(json.dumps(self.compared, sort_keys=True).encode())
+
+    @cache  # noqa: B019 - one of a run
+    def note(self) -> None:
+        """Write them, once."""
+        write_json(self.path, self.settings)
 
 
 class Origin:

@@ -4,7 +4,7 @@
 
 A photo is skipped when its results are there, unchanged, and come from it and from the same question (`origins`): a run
 that was stopped goes on where it was. A photo that can't be answered takes only itself along: its batch is then asked
-photo by photo.
+photo by photo. A question that no photo can be asked (a setting out of range, words that are one for the tower) ends it.
 """
 
 import errno
@@ -22,12 +22,13 @@ from ..environment.interrupts import received
 from ..environment.mistakes import sentence
 from ..environment.progress import Progress
 from .files import Photo
-from .origins import Origin
+from .origins import Origin, RunSettings
 from .outcome import Outcome, tell
 from .read_ahead import Threads, area, batches
 from .task import Task
 from .writer import Writer
 
+GREY = np.full((48, 64, 3), 127, np.uint8)
 BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)  # refused for one name: other photos go on
 
 
@@ -68,23 +69,25 @@ class PhotoRun:
         task: what is asked.
         asks: what is asked of photos, by name, see `Question.asks`.
         writer: writes results.
-        settings: SHA-256 of what decides the results beside the photo.
+        settings: what decides the results beside the photo.
         reading: how images are read.
         overwrite: answer every photo, whatever is there.
         progress: told of every photo that is done with.
         tells: print the results of each photo.
         outcome: how it went so far.
+        questioned: a photo failed, and it was found out that not by the question, see `check_question`.
     """
 
     task: Task
     asks: Mapping[str, Callable[[list[np.ndarray]], Sequence[Result]]]
     writer: Writer
-    settings: str
+    settings: RunSettings
     reading: Reading
     overwrite: bool
     progress: Progress
     tells: bool
     outcome: Outcome = field(default_factory=Outcome)
+    questioned: bool = False
 
     def answer(self, photos: Iterable[Photo], size_of: Callable, batch: int, threads: Threads) -> None:
         """Answer photos that are not answered yet.
@@ -114,7 +117,7 @@ class PhotoRun:
         try:
             data = read_bytes(photo.path)
             files = self.writer.files(photo)
-            origin = Origin(photo.path, data, self.settings, self.writer.origin(photo), files)
+            origin = Origin(photo.path, data, self.settings.sha256, self.writer.origin(photo), files)
             why = 'new' if self.overwrite else origin.why_unanswered()
             if why is None:
                 return None
@@ -129,11 +132,28 @@ class PhotoRun:
             by_name = {name: ask(pixels) for name, ask in self.asks.items()}
         except Exception as error:
             reason = reason_of_one(error)
+            self.check_question(error)
             if len(batch) == 1:
                 return [Failed(batch[0].photo, reason)]
         else:
             return [{name: results[k] for name, results in by_name.items()} for k in range(len(batch))]
         return [found for one in batch for found in self.results([one])]
+
+    def check_question(self, error: Exception) -> None:
+        """Find out, once a run, whether a photo failed by the question: a grey one then fails by the same sentence.
+
+        Raises:
+            ValueError: it is so, and no photo can be answered.
+        """
+        if self.questioned or not isinstance(error, ValueError):
+            return
+        self.questioned = True
+        try:
+            for ask in self.asks.values():
+                ask([GREY])
+        except ValueError as found:
+            if str(found) == str(error):
+                raise
 
     def write(self, found: Unanswered, results: Mapping[str, Result]) -> Written | Failed:
         """Draw and write what was found out about a photo.
@@ -146,6 +166,7 @@ class PhotoRun:
         except Exception as error:
             return Failed(found.photo, reason_of_one(error))
         try:
+            self.settings.note()
             self.writer.write(found.photo, results, figure)
             found.origin.note()
         except OSError as error:

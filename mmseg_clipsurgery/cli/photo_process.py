@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 
-from ..api.encoders import Encoders
+from ..api.encoders import MOST_IN_BATCH, Encoders
 from ..api.reading import Reading
 from ..environment.numbers import check_count
 from ..environment.paths import folder_to_write
@@ -16,7 +16,7 @@ from ..environment.progress import Progress
 from ..visualization.panels import check_opacity
 from .files import Photo, ResultFiles, find_photos
 from .models import load_models, settings_of
-from .origins import keep_settings, read_record
+from .origins import RunSettings, read_record
 from .outcome import Outcome, report
 from .photo_loop import PhotoRun
 from .read_ahead import Threads
@@ -24,6 +24,7 @@ from .shards import Shard
 from .task import Question, Task
 from .writer import Writer
 
+MOST_THREADS = 256
 SIZES = {'short_side': 'segment', 'explain_side': 'explain', 'recognise_side': 'recognise'}  # of `InputSizes`
 
 
@@ -38,8 +39,8 @@ def process_photos(task: Task, arguments: argparse.Namespace) -> Outcome:
         OSError: a result could not be written.
     """
     check_opacity(arguments.opacity)
-    check_count('--batch', arguments.batch)
-    check_count('--threads', arguments.threads, least=0)
+    check_count('--batch', arguments.batch, most=MOST_IN_BATCH)
+    check_count('--threads', arguments.threads, least=0, most=MOST_THREADS)
     shard = Shard.of(arguments.shard, os.environ)
     out = folder_to_write(arguments.out, '--out')
     photos, skipped = find_photos(arguments.photos, out)
@@ -72,26 +73,28 @@ def answer_part(
     shard.keep_count(out / f'{task.name}.shards.json')
     note = out / f'{task.name}.settings.json'
     asked = {**settings_of(arguments, models, read_record(note)), **question.settings}
-    settings = keep_settings(
-        note, {**asked, 'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}, arguments.overwrite
-    )
+    drawn = {'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}
+    settings = RunSettings(note, {**asked, **drawn}, arguments.overwrite)
     asks = question.asks(models)
     writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
     own = shard.part(photos)
     progress = Progress(len(own), interval=10.0 if shard.speaks else None)
     run = PhotoRun(task, asks, writer, settings, reading, arguments.overwrite, progress, len(photos) == 1)
     encoders = next(iter(models.values())).encoders
-    batch, writing = at_once(arguments, question, encoders)
+    batch, writing = at_once(arguments, question, encoders, len(own))
     with Threads.started(arguments.threads, writing, batch) as threads:
         run.answer(own, partial(encoders.tower_input, SIZES[task.size]), batch, threads)
     return run.outcome, writer.places
 
 
-def at_once(arguments: argparse.Namespace, question: Question, encoders: Encoders) -> tuple[int, int]:
-    """(Photos that are asked at once, threads that write results): see `Question.of_patches`.
+def at_once(
+    arguments: argparse.Namespace, question: Question, encoders: Encoders, photos: int
+) -> tuple[int, int]:
+    """(Photos that are asked at once of so many, threads that write results): see `Question.of_patches`.
 
     A CPU is the device itself: threads that draw beside it would only take turns with it.
     """
     if encoders.device.type != 'cpu':
         return arguments.batch, arguments.threads
-    return (arguments.batch if question.of_patches and encoders.batch_keeps_bits() else 1), 0
+    batch = max(1, min(arguments.batch, photos))
+    return (batch if question.of_patches and encoders.batch_keeps_bits(batch) else 1), 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_against
+from .options import add_against, check_no_file, read_others
 from .photo_run import run
 from .task import Question, Task
 
@@ -32,7 +32,9 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 def prepare(arguments: argparse.Namespace) -> Question:
     from ..api.word_lists import texts_of
 
-    texts_of(arguments.word)
+    for text in texts_of(arguments.word):
+        check_no_file(text)
+    others = read_others(arguments.against)
     settings = dict(among=arguments.against, threshold=arguments.threshold, downsample=arguments.downsample)
     sam = None
     if arguments.sam:
@@ -42,7 +44,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
         sam = Sam(arguments.sam).to(device_of(arguments))
 
     def ask(model: 'SurgeryModel', photos: 'Photos') -> 'list[Points] | list[PromptedMask]':
-        points = model.points(photos, arguments.word, **settings)
+        points = model.points(photos, arguments.word, **{**settings, 'among': others})
         return points if sam is None else [sam.mask(found) for found in points]
 
     files = {} if sam is None else {'mask.png': lambda result, path, photo: result.save_mask(path)}

@@ -4,10 +4,12 @@ Of a writer that is killed a temporary file stays behind; the next process that 
 it is an hour old.
 """
 
+import errno
 import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from typing import Any
 TEMPORARY = '.mmseg_clipsurgery-{}.tmp'  # short: beside a name of 255 bytes there is no room for a longer one
 LEFT_BEHIND = re.compile(r'\.mmseg_clipsurgery-[0-9a-f]{16}\.tmp')
 OLD = 3600  # seconds
+ROOM = 64 << 10  # bytes
 LONGEST = 300  # characters of a reason: some libraries list all that they know
 
 _swept: set[Path] = set()  # folders that this process has looked at for what killed writers left
@@ -27,6 +30,9 @@ def atomic_write(path: str | Path, save: Callable[[Path], object]) -> None:
 
     The temporary name is unique and the file is made by this call, so threads and processes can write one path at the
     same time and a link planted there is never followed; the last to finish wins.
+
+    Raises:
+        OSError: it can't be written; names `path`, whatever `save` raised on a full disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,8 +42,21 @@ def atomic_write(path: str | Path, save: Callable[[Path], object]) -> None:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         save(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
+    except Exception as error:  # of torch, safetensors, ONNX, which do not say why
+        if not is_full(path.parent):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has less room than anything needs."""
+    return shutil.disk_usage(folder).free < ROOM
 
 
 def remove_left_behind(folder: Path) -> None:

@@ -4,6 +4,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+FACTORS = 1e-30, 1e30  # what fp32, up to 3e38, can multiply by and stay finite and above 0
+
 
 def check_number(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
     """Refuse what is no finite number in [least, most].
@@ -23,16 +25,19 @@ def check_number(name: str, value: Any, least: float = -math.inf, most: float = 
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Refuse what is no finite number above 0. Raises ValueError as `check_number`."""
+    """Refuse what is no number above 0, or one that fp32 loses beside others. Raises ValueError as `check_number`."""
     check_number(name, value)
     if value <= 0:
         raise ValueError(f'{name} must be above 0, got {value}')
+    check_number(name, value, *FACTORS)
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is no whole number, `least` or more. Raises ValueError as `check_number`."""
+def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -> None:
+    """Refuse what is no whole number in [least, most]. Raises ValueError as `check_number`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f'{name} must be a whole number >= {least}, got {value!r}')
+    if value > most:
+        raise ValueError(f'{name} must be a whole number from {least} to {most}, got {value}')
 
 
 def check_switch(name: str, value: Any) -> None:

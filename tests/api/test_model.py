@@ -442,7 +442,11 @@ ERRORS = {
     'texts and photos': (lambda m: m.points([PHOTO], ['cat', 'dog']), '2 texts for 1 photos'),
     'no sentence': (lambda m: m.explain_text(PHOTO, '  '), 'at least one word'),
     'method': (lambda m: m.explain_text(PHOTO, 'a dog', method='shap'), "got 'shap'"),
-    'long sentence': (lambda m: m.explain_text(PHOTO, 'dog ' * 20), '20 tokens and the text tower reads 10'),
+    'long word': (lambda m: m.explain_text(PHOTO, 'qx' * 200), 'tokens or more and the text tower reads 10'),
+    'points told from themselves': (lambda m: m.points(PHOTO, 'dog', among=['dog']), 'from itself alone'),
+    'a map made smaller than it is': (lambda m: m.points(PHOTO, 'dog', downsample=99), 'downsample must be a whole'),
+    'batch': (lambda m: photos.model(batch=10**20), 'batch must be a whole number from 1 to 65536'),
+    'long sentence': (lambda m: m.explain_text(PHOTO, 'dog ' * 20), '20 tokens or more and the text tower reads 10'),
     'pixel outside': (lambda m: m.attention(PHOTO, (44, 0)), r'\(44, 0\) lies outside the photo of 44 x 30'),
     'block': (lambda m: m.attention(PHOTO, (0, 0), block=-3), 'block counts from the end, -1 to -2'),
     'surgery': (lambda m: m.with_surgery('clip_surgery'), 'reads the last 6 blocks.*has 3'),
@@ -477,7 +481,7 @@ def test_whether_a_batch_keeps_the_bits_is_tried(monkeypatch):
 
     for reads, expected in ((one_by_one, True), (by_number, False)):
         monkeypatch.setattr(tower, 'forward', reads)
-        assert encoders.batch_keeps_bits() == expected
+        assert encoders.batch_keeps_bits(encoders.batch) == expected
 
 
 def test_what_the_package_offers_can_be_completed_at_a_prompt():

@@ -69,7 +69,7 @@ PYTHON: dict[str, dict[str, Any]] = {
         'min_presence': share, 'pamr': ANY, 'feedback': ANY,
     },
     'load': {
-        'batch': count(), 'max_pixels': count(), 'bit_depth': count_or(None, least=8, most=16),
+        'batch': count(most=65_536), 'max_pixels': count(), 'bit_depth': count_or(None, least=8, most=16),
         'short_side': count_or(None, 'auto', most=8192), 'explain_side': count_or(None, 'auto', most=8192),
         'window': ANY, 'stride': ANY, 'arch': ANY,
         'quick_gelu': ANY, 'checksum': ANY, 'templates': ANY, 'surgery': ANY, 'guide': ANY, 'pretrained': ANY,

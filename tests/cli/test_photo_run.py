@@ -12,7 +12,9 @@ from cases import slow_but
 from mmseg_clipsurgery.__main__ import main
 from mmseg_clipsurgery.api.loading import load
 from mmseg_clipsurgery.cli import photo_loop
+from mmseg_clipsurgery.cli.options import read_others
 from mmseg_clipsurgery.evaluation.metrics.average_precision import average_precision
+from mmseg_clipsurgery.vocabulary import Vocabulary
 
 import numpy as np
 import pytest
@@ -620,3 +622,43 @@ def test_skipped_files_are_named(ask, folder, capsys):
     assert ask('heatmaps', folder, *TASKS['heatmaps']) == 0
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f'skipped, no photos by their names (1): {folder / "notes.txt"}'
+
+
+@pytest.mark.parametrize(
+    ('task', 'words', 'message'),
+    [
+        ('segment', ['--words', 'cat', 'dog', '--logit-scale', 'nan'], 'logit_scale must be finite, got nan'),
+        pytest.param(
+            'recognise', ['--words', 'cat', 'dog', '--logit-scale', '1e308'], 'between 1e-30 and 1e+30', marks=pytest.mark.slow
+        ),
+        ('segment', ['--words', 'cat', 'Cat'], "cannot tell 'cat' from 'Cat'"),
+        pytest.param('points', ['--word', 'cat', '--against', 'cat'], 'from itself alone', marks=pytest.mark.slow),
+    ],
+    ids=['NaN', 'beyond fp32', 'twins', 'itself'],
+)
+def test_a_question_that_fails_on_every_photo_is_told_once(ask, folder, tmp_path, capsys, task, words, message):
+    assert ask(task, folder, *words, '--threads', '0') == 1
+    told = capsys.readouterr().err.strip().splitlines()
+    assert message in told[-1] and sum(message in line for line in told) == 1
+    assert not (tmp_path / 'out' / f'{task}.settings.json').exists()  # the corrected run may use the folder
+
+
+WORDS_THAT_ARE_NONE = ['cat;dog', '["cat", "dog"]', 'voc21', '', 'a:', 'cat|dog', 'words.json', 'photo.jpg', '{cat}']
+
+
+@pytest.mark.parametrize('word', WORDS_THAT_ARE_NONE, ids=repr)
+@pytest.mark.parametrize('option', ['--words', '--against'])
+def test_words_that_are_lists_or_files_are_refused(ask, folder, capsys, option, word):
+    given = [option, word, 'grass'] + (['--words', 'cat', 'dog'] if option == '--against' else [])
+    assert ask('heatmaps', folder, *given) == 1
+    assert f'error: the word {word!r} is' in capsys.readouterr().err
+
+
+def test_others_are_read_as_words_are():
+    assert read_others(['sofa, couch', 'a: b, c,']) == Vocabulary.read({'sofa': ['sofa', 'couch'], 'a': ['b', 'c']})
+
+
+@pytest.mark.parametrize('option', ['--batch', '--threads'])
+def test_more_than_any_machine_does_is_refused(ask, folder, capsys, option):
+    assert ask('segment', folder, *TASKS['segment'], option, str(10**20)) == 1
+    assert f'error: {option} must be a whole number from' in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Files are whole whoever writes them, planted links are not followed, and what killed writers left goes away."""
 
+import errno
 import os
 import stat
 import threading
@@ -118,3 +119,22 @@ def test_a_long_reason_is_shortened():
     assert reason(ValueError('known: ' + 'a, ' * 1000)) == 'known: ' + 'a, ' * 97 + '...'
     assert reason(ValueError('a' * 1000)) == 'a' * 300 + ' ...'
     assert reason(ValueError('Not found. Please check your connection.')) == 'Not found'
+
+
+@pytest.mark.parametrize('error', [OSError(errno.ENOSPC, 'full'), RuntimeError('unexpected pos 64 vs 0')], ids=repr)
+def test_what_a_full_disk_refuses_is_named(tmp_path, monkeypatch, error):
+    """torch's writer, and those of others, do not say why they fail."""
+
+    def fails(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(files, 'is_full', lambda folder: True)
+    with pytest.raises(OSError, match=r"a\.txt'$") as caught:
+        atomic_write(tmp_path / 'a.txt', fails)
+    assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_of_another_reason_stays(tmp_path):
+    with pytest.raises(KeyError):
+        atomic_write(tmp_path / 'a.txt', lambda path: {}['a'])

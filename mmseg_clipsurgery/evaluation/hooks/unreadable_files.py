@@ -1,5 +1,9 @@
-"""Errors of the data pipeline that name the image and mask they happened on."""
+"""Errors of the data pipeline that name the image and mask they happened on.
 
+A file is looked at before it is loaded: OpenCV decodes a picture of gigabytes, and the preflight may be switched off.
+"""
+
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +12,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ...datasets.base_datasets import base_datasets
+from ...inference.image_formats import refuse_bomb
 
 
 class UnreadableFile(ValueError):
@@ -42,6 +47,9 @@ class NamingPipeline:
     def __call__(self, info: dict) -> Any:
         image, mask = info.get('img_path'), info.get('seg_map_path')
         try:
+            for path in (image, mask):
+                if isinstance(path, str) and os.path.isfile(path):
+                    refuse_bomb(path)
             return self.pipeline(info)
         except Exception as error:
             reason = ' '.join(f'{type(error).__name__}: {error}'.split())
