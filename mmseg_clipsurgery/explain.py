@@ -150,7 +150,7 @@ def _check_points(similarity: Tensor, size: Size, threshold: float, downsample: 
     if not similarity.numel() or not similarity.isfinite().all():
         raise ValueError('similarity is empty or holds NaN or infinity: check the image and the weights')
     check_number('threshold', threshold, 0, 1)  # it applies after min-max
-    check_count('downsample', downsample, most=max(2, *similarity.shape[-2:]))
+    check_count('downsample', downsample)
 
 
 def _check_size(size: Size) -> None:

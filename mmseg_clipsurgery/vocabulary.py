@@ -203,7 +203,9 @@ def read_lines(path: Path) -> list[str]:
 def read_text(path: Path) -> str:
     """A text file without its byte order mark. Raises ValueError where it is not UTF-8, or too large for a list."""
     if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f'got {path} of {path.stat().st_size:,} bytes, and a list has at most {MOST_BYTES:,}; divide it')
+        raise ValueError(
+            f'got {path} of {path.stat().st_size:,} bytes, and a list has at most {MOST_BYTES:,}; divide it'
+        )
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:

@@ -35,7 +35,17 @@ HOLDERS = (
     'thing_classes',
     'stuff_classes',
 )
-NAME_COLUMNS = ('name', 'displayname', 'class', 'label', 'category', 'words', 'class_name', 'label_name', 'category_name')
+NAME_COLUMNS = (
+    'name',
+    'displayname',
+    'class',
+    'label',
+    'category',
+    'words',
+    'class_name',
+    'label_name',
+    'category_name',
+)
 ID_COLUMNS = ('id', 'idx', 'index', 'class_id', 'label_id', 'category_id')
 SYNONYM_COLUMNS = ('synonyms', 'aliases')
 COLOUR = re.compile(r'#(?:[0-9A-Fa-f]{3,4}){1,2}')

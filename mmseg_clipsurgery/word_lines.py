@@ -9,6 +9,7 @@ names: [cat, dog] · names: {0: cat} · names: over lines that are indented or b
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 
 Classes = list[tuple[str, list[str]]]  # (name, its words)
@@ -61,14 +62,15 @@ def yaml_list(lines: Lines) -> Lines:
         if found and found['items']:
             return flow_items(number, [COMMENT.sub('', line) for _, line in lines[place:]])
         if found:
-            below = list(takewhile(lambda one: is_below(one[1], line), lines[place + 1 :]))
+            below = list(takewhile(partial(is_below, line), lines[place + 1 :]))
             if below:
                 return [(number, scalar(one)) for number, one in below]
     return [(number, line.strip()) for number, line in lines]
 
 
-def is_below(line: str, key: str) -> bool:
+def is_below(key: str, numbered: tuple[int, str]) -> bool:
     """Whether a line of YAML belongs to a key's: it is indented further, or begins with - as far."""
+    line = numbered[1]
     deeper = len(line) - len(line.lstrip()) - (len(key) - len(key.lstrip()))
     return deeper > 0 or (deeper == 0 and line.lstrip()[0] == '-')
 

@@ -52,7 +52,7 @@ READ = {
     'single quotes and commas': "'cat',\n'dog',\n'fish',\n",
     'commas behind': 'cat,\ndog,\nfish,\n',
     'byte order mark and CRLF': '\ufeffcat\r\ndog\r\nfish\r\n',
-    'YAML with comments': 'nc: 3 # number\nnames: # of classes\n  0: cat # a pet\n  1: "dog" # too\n  2: fish\nval: x\n',
+    'YAML with comments': 'nc: 3 # three\nnames: # all\n  0: cat # a pet\n  1: "dog" # too\n  2: fish\nval: x\n',
     'YAML list over lines': "nc: 3\nnames: ['cat', 'dog', # two\n  fish] # all\nval: x\n",
     'YAML map in braces': 'names: {0: cat, 1: dog, 2: fish}\n',
     'YAML with keys in quotes': "class_names:\n  '0': cat\n  '1': dog\n  '2': fish\n",
@@ -125,13 +125,18 @@ def test_categories_of_lvis_are_asked_for_by_their_synonyms(tmp_path):
     ]
     (tmp_path / 'lvis.json').write_text(json.dumps({'images': [], 'categories': rows}))
     found = Vocabulary.read(tmp_path / 'lvis.json')
-    assert found == Vocabulary.read({'aerosol_can': ['aerosol can', 'spray can'], 'bow_(weapon)': 'bow (weapon)'})
+    assert found == Vocabulary.read(
+        {'aerosol_can': ['aerosol can', 'spray can'], 'bow_(weapon)': 'bow (weapon)'}
+    )
 
 
 def test_underscores_are_warned_of(tmp_path, caplog):
     (tmp_path / 'words').write_text('cat\ndining_table\n')
     assert Vocabulary.read(tmp_path / 'words').classes == ('cat', 'dining_table')
-    assert "1 words hold an underscore" in caplog.text and 'dining_table' in caplog.text
+    assert (
+        "1 words hold an underscore, which a CLIP reads as a sign of its own, first 'dining_table'"
+        in caplog.text
+    )
 
 
 def test_a_cell_in_quotes_is_one_word(tmp_path):
@@ -139,9 +144,7 @@ def test_a_cell_in_quotes_is_one_word(tmp_path):
     assert Vocabulary.read(tmp_path / 'words.csv').queries == ('cat', 'air, drumming')
 
 
-@pytest.mark.parametrize(
-    'part', ['a: ', '1 ', '"a,', 'a, ', '"', ' ', '\t', "'", '- '], ids=repr
-)
+@pytest.mark.parametrize('part', ['a: ', '1 ', '"a,', 'a, ', '"', ' ', '\t', "'", '- '], ids=repr)
 def test_a_line_of_many_signs_takes_no_long_time(part, tmp_path):
     (tmp_path / 'words').write_text(f'a{part * 5_000}1 b\na{part * 5_000}1 b')
     started = time.process_time()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
-from ..environment.paths import user_path
+from ..environment.numbers import check_count
+from ..environment.paths import file_to_write, user_path
 from .common import add_config_options, add_debug_option, add_import_option
 from .options import add_model, add_words, read_words
 
@@ -71,10 +72,13 @@ def act(arguments: argparse.Namespace) -> None:
     from ..inference.calibration_run import calibrate, check_on
 
     import_files(arguments.imports)
+    out = file_to_write(arguments.out, '--out')
+    if arguments.images is not None:
+        check_count('--images', arguments.images, least=2)
     counted = of_config(arguments) if arguments.config else of_folder(arguments)
     source = arguments.split or user_path(arguments.masks).name
     found = calibrate(counted.counts, counted.vocabulary, source, counted.surgery)
-    found.write(arguments.out)
+    found.write(out)
     checked = {} if counted.checked is None else check_on(found, counted.checked)
     for kind, gain in found.held_out.items():
         settings = ', '.join(f'{name} {value:g}' for name, value in getattr(found, kind).items())

@@ -8,6 +8,8 @@ from pathlib import Path
 from ..environment.mistakes import guarded
 from ..environment.paths import folder_to_write, user_path
 
+MOST_PROCESSES = 256  # of one machine
+
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """`--cfg-options KEY=VALUE ...`: `arguments.cfg_options`, to be given to `configs.parse_options`."""

@@ -16,9 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..environment.extensions import import_files
+from ..environment.numbers import check_count
 from ..environment.stack import require_mmseg
 from ..protocols.settings import methods_of_any_tower
-from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
+from .common import (
+    MOST_PROCESSES,
+    add_config_options,
+    add_debug_option,
+    add_import_option,
+    exit_code,
+    folder,
+    path,
+)
 
 # The shipped rows of `EXPLAINERS` that are no surgery's; not imported, since --help must not import torch.
 BASELINES = (
@@ -88,6 +97,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
     from ..leaderboard import explain_pages, explainability
 
     import_files(arguments.imports)
+    check_count('--processes', arguments.processes, least=0, most=MOST_PROCESSES)
     if arguments.check:
         explain_pages.check(arguments.out, arguments.page)
         return []

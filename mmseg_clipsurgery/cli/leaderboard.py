@@ -21,10 +21,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..environment.extensions import import_files
+from ..environment.numbers import check_count
 from ..environment.stack import require_mmseg
 from ..leaderboard.published import published_data_sets
 from ..protocols.settings import table
-from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
+from .common import (
+    MOST_PROCESSES,
+    add_config_options,
+    add_debug_option,
+    add_import_option,
+    exit_code,
+    folder,
+    path,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,6 +100,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
     from ..leaderboard import pages, suites
 
     import_files(arguments.imports)
+    check_count('--processes', arguments.processes, least=0, most=MOST_PROCESSES)
     if arguments.check:
         pages.check(arguments.out, arguments.readme)
         return []

@@ -15,7 +15,20 @@ from .common import add_debug_option, add_import_option
 
 PHOTOS_FIRST = 'write photos before the options, as in: segment photo.jpg --words cat dog'
 # Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
-FILE_ENDINGS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.bmp', '.txt', '.json', '.csv', '.yaml', '.yml')
+FILE_ENDINGS = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.bmp',
+    '.txt',
+    '.json',
+    '.csv',
+    '.yaml',
+    '.yml',
+)
 OPACITY, MAX_PIXELS = 0.6, 178_956_970
 
 
@@ -240,4 +253,6 @@ def check_no_file(text: str) -> None:
     """Refuse a word that names a file or a folder. Raises ValueError."""
     there = os.sep in text and os.path.exists(text)
     if there or Path(text).suffix.lower() in FILE_ENDINGS or (Path(text).suffix and is_file(text)):
-        raise ValueError(f'the word {text!r} is a file; {PHOTOS_FIRST}, and words of a file as --vocabulary FILE')
+        raise ValueError(
+            f'the word {text!r} is a file; {PHOTOS_FIRST}, and words of a file as --vocabulary FILE'
+        )

@@ -4,7 +4,8 @@
 
 A photo is skipped when its results are there, unchanged, and come from it and from the same question (`origins`): a run
 that was stopped goes on where it was. A photo that can't be answered takes only itself along: its batch is then asked
-photo by photo. A question that no photo can be asked (a setting out of range, words that are one for the tower) ends it.
+photo by photo. A question that no photo can be asked (a setting out of range, words that are one for the tower) ends
+the run.
 """
 
 import errno

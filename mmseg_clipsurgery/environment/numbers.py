@@ -36,7 +36,7 @@ def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -
     """Refuse what is no whole number in [least, most]. Raises ValueError as `check_number`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f'{name} must be a whole number >= {least}, got {value!r}')
-    if value > most:
+    if int(value) > most:
         raise ValueError(f'{name} must be a whole number from {least} to {most}, got {value}')
 
 

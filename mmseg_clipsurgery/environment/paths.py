@@ -54,3 +54,20 @@ def folder_to_write(given: str | PathLike[str], name: str) -> Path:
             f'{name} {given}: {there} can not be written by this user; give a folder of your own'
         )
     return folder
+
+
+def file_to_write(given: str | PathLike[str], name: str) -> Path:
+    """A file that can be written, whether or not it is there; nothing is made.
+
+    Args:
+        given: its path.
+        name: of the setting, for messages: '--out'.
+
+    Raises:
+        ValueError: as `folder_to_write` of its folder, or it is a folder itself.
+    """
+    path = user_path(given)
+    if path.is_dir():
+        raise ValueError(f'{name} {given} is a folder; give a file')
+    folder_to_write(path.absolute().parent, name)
+    return path

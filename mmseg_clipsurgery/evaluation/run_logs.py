@@ -70,7 +70,7 @@ def _cut_logs_told() -> Iterator[None]:
             name = getattr(handler, 'baseFilename', 'the log')
             print(f'{name} is cut here: {error.strerror}; make room', file=sys.stderr)
 
-    logging.Handler.handleError = tell  # type: ignore[method-assign]
+    logging.Handler.handleError = tell  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from mmseg.registry import MODELS
 
 from ..clip.checkpoints import write_safetensors
 from ..environment.files import atomic_write, reason
-from ..environment.paths import folder_to_write, user_path
+from ..environment.paths import file_to_write
 from ..evaluation import registration  # noqa: F401
 from ..evaluation.configs import read_config
 from ..evaluation.fitting import fits
@@ -40,8 +40,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     Raises:
         ValueError, FileNotFoundError: a mistake in the config, as the segmentor says it.
     """
-    target = user_path(out)
-    folder_to_write(target.absolute().parent, f'the checkpoint {out}')
+    target = file_to_write(out, 'the checkpoint')
     model = built(config, options)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}

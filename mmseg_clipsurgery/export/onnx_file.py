@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..environment.files import atomic_write, reason
 from ..environment.numbers import check_count
-from ..environment.paths import folder_to_write, user_path
+from ..environment.paths import file_to_write
 from ..environment.quiet import import_quietly
 from ..inference.normalization import tower_statistics
 from ..inference.windows import margins
@@ -74,8 +74,7 @@ def export_onnx(
         ValueError: a missing extra, a config that is more than a tower and words, or logits that differ.
     """
     check_extra()
-    target = user_path(out)
-    folder_to_write(target.absolute().parent, f'the ONNX file {out}')
+    target = file_to_write(out, 'the ONNX file')
     model = built(config, options)
     check_exportable(model)
     size = size_of(model, size)

@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..environment.files import read_json, write_json
+from ..environment.files import read_json, reason, write_json
+from ..environment.numbers import check_number
 from ..environment.paths import user_path
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary
+
+SETTINGS = {'background': {'logit_scale', 'area_thd', 'prob_thd'}, 'one_word': {'threshold'}}
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,26 @@ class Calibration:
         content = read_json(file)
         try:
             stated = {name: content[name] for name in cls.__dataclass_fields__}
-            return cls(**{**stated, 'classes': tuple(content['classes'])})
-        except (KeyError, TypeError) as error:
+            found = cls(**{**stated, 'classes': tuple(content['classes'])})
+            found.check()
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f'{path} is no calibration ({error!r}); mmseg-clipsurgery calibrate writes one'
+                f'{path} is no calibration ({reason(error)}); mmseg-clipsurgery calibrate writes one'
             ) from None
+        return found
+
+    def check(self) -> None:
+        """Refuse fields of a file that is none, or was changed. Raises ValueError."""
+        if not isinstance(self.surgery, str) or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError('surgery must be a name, and classes a list of names')
+        for kind, names in SETTINGS.items():
+            settings = getattr(self, kind)
+            if kind == 'background' and settings is None:
+                continue
+            if not isinstance(settings, Mapping) or settings.keys() != names:
+                raise ValueError(f'{kind} must hold {" and ".join(sorted(names))}, got {settings}')
+            for name in names:
+                check_number(f'{kind}.{name}', settings[name])
 
     def write(self, path: str | Path) -> None:
         """Write the file; folders are made as needed."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..environment.files import decoding, read_json
+from ..vocabulary import read_text
 from . import charts
 from .explain_tables import Results, blocks, costs_and_figures, csv_table, panel_table, rank
 from .pages import write_text
@@ -45,7 +46,7 @@ def texts(results: Results, folder: Path, page: Path | None) -> dict[Path, str]:
         folder / 'figures.csv': csv_table(results),
     }
     if page:
-        found[page] = with_blocks(page.read_text(encoding='utf-8'), made)
+        found[page] = with_blocks(read_text(page), made)
     return found
 
 

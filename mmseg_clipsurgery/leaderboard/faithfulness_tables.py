@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..environment.files import atomic_write
+from ..vocabulary import read_text
 from .tables import markdown, with_blocks
 
 
@@ -97,7 +98,7 @@ def write_page(page: Path, tables: Mapping[str, str], check: bool = False) -> No
     Raises:
         ValueError: the text has no such block, or with `check` it differs from the results.
     """
-    text = page.read_text(encoding='utf-8')
+    text = read_text(page)
     wanted = with_blocks(text, tables)
     if check and text != wanted:
         raise ValueError(

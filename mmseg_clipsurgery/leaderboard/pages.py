@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..environment.files import atomic_write
 from ..protocols.settings import entries
+from ..vocabulary import read_text
 from . import charts, tables
 from .cells import cell_of, is_done, read_cells, run_config
 from .keys import key_of
@@ -27,7 +28,7 @@ def write_tables(folder: Path, readme: Path | None = None) -> None:
         write_text(folder / name, make(found))
     charts.draw(tables.panels(found), folder / PICTURE)
     if readme:
-        write_text(readme, tables.with_blocks(readme.read_text(encoding='utf-8'), tables.blocks(found)))
+        write_text(readme, tables.with_blocks(read_text(readme), tables.blocks(found)))
     print(f'tables: {", ".join(str(folder / name) for name in (*TABLES, PICTURE))}', flush=True)
 
 
@@ -53,7 +54,7 @@ def check(folder: Path, readme: Path | None = None) -> None:
             )
     expected = {folder / name: make(found) for name, make in TABLES.items()}
     if readme:
-        expected[readme] = tables.with_blocks(readme.read_text(encoding='utf-8'), tables.blocks(found))
+        expected[readme] = tables.with_blocks(read_text(readme), tables.blocks(found))
     for path, text in expected.items():
         if not path.is_file() or path.read_text(encoding='utf-8') != text:
             mend = f'python tools/leaderboard.py --tables --out {folder}' + (

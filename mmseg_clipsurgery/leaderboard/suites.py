@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..environment.mistakes import sentence
+from ..environment.paths import user_path
 from ..protocols.settings import entry
 from .cells import Cell, cells, is_done, keep, run_config
 from .completeness import figure_note
@@ -78,12 +79,12 @@ def named_folders(given: Sequence[str], check: Callable[[str], object]) -> dict[
     folders = {}
     for text in given:
         name, sign, folder = text.partition('=')
-        if not sign:
+        if not sign or not folder:
             raise ValueError(
                 f'got --data-root {text!r}; write NAME=DIR, such as voc21=data/VOCdevkit/VOC2012'
             )
         check(name)
-        folders[name] = folder
+        folders[name] = str(user_path(folder))
     return folders
 
 

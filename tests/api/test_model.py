@@ -444,9 +444,14 @@ ERRORS = {
     'method': (lambda m: m.explain_text(PHOTO, 'a dog', method='shap'), "got 'shap'"),
     'long word': (lambda m: m.explain_text(PHOTO, 'qx' * 200), 'tokens or more and the text tower reads 10'),
     'points told from themselves': (lambda m: m.points(PHOTO, 'dog', among=['dog']), 'from itself alone'),
-    'a map made smaller than it is': (lambda m: m.points(PHOTO, 'dog', downsample=99), 'downsample must be a whole'),
-    'batch': (lambda m: photos.model(batch=10**20), 'batch must be a whole number from 1 to 65536'),
-    'long sentence': (lambda m: m.explain_text(PHOTO, 'dog ' * 20), '20 tokens or more and the text tower reads 10'),
+    'batch beyond any': (
+        lambda m: photos.model(batch=10**20),
+        'batch must be a whole number from 1 to 65536',
+    ),
+    'long sentence': (
+        lambda m: m.explain_text(PHOTO, 'dog ' * 20),
+        '20 tokens or more and the text tower reads 10',
+    ),
     'pixel outside': (lambda m: m.attention(PHOTO, (44, 0)), r'\(44, 0\) lies outside the photo of 44 x 30'),
     'block': (lambda m: m.attention(PHOTO, (0, 0), block=-3), 'block counts from the end, -1 to -2'),
     'surgery': (lambda m: m.with_surgery('clip_surgery'), 'reads the last 6 blocks.*has 3'),

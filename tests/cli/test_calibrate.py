@@ -31,6 +31,26 @@ def ask(folder: Path, *words) -> int:
     return main(['calibrate', *given, '--out', str(folder / 'calibration.json'), *map(str, words)])
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--out', ''], "got '' where a path is expected"),
+        (['--out', '.'], '--out . is a folder; give a file'),
+        (['--out', '/dev/null/a.json'], '/dev/null is no folder'),
+    ],
+    ids=['empty', 'folder', 'below a file'],
+)
+def test_where_nothing_can_be_written_is_told_before_the_run(tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.setattr('mmseg_clipsurgery.cli.calibrate.of_folder', lambda arguments: pytest.fail('ran'))
+    assert main(['calibrate', 'a.png', '--masks', 'masks', '--words', 'cat', *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_fewer_than_two_images_are_refused(capsys):
+    assert main(['calibrate', '--config', 'clipsurgery_scenes', *DEV, '--images', '-1']) == 1
+    assert '--images must be a whole number >= 2' in capsys.readouterr().err
+
+
 def mean_iou(results, folder: Path) -> float:
     """mIoU in percent of results, in the order of the masks."""
     masks = [np.asarray(Image.open(path)) for path in sorted((folder / 'masks').iterdir())]

@@ -121,7 +121,9 @@ def test_a_long_reason_is_shortened():
     assert reason(ValueError('Not found. Please check your connection.')) == 'Not found'
 
 
-@pytest.mark.parametrize('error', [OSError(errno.ENOSPC, 'full'), RuntimeError('unexpected pos 64 vs 0')], ids=repr)
+@pytest.mark.parametrize(
+    'error', [OSError(errno.ENOSPC, 'full'), RuntimeError('unexpected pos 64 vs 0')], ids=repr
+)
 def test_what_a_full_disk_refuses_is_named(tmp_path, monkeypatch, error):
     """torch's writer, and those of others, do not say why they fail."""
 

@@ -1,6 +1,6 @@
 """Commands on a disk that is full, and again when there is room: what they say and leave, as JSON.
 
-    unshare -Urm python full_disk.py FOLDER         FOLDER becomes a small disk of its own, gone with the process
+unshare -Urm python full_disk.py FOLDER         FOLDER becomes a small disk of its own, gone with the process
 """
 
 import io
@@ -24,14 +24,24 @@ def commands(folder: Path) -> dict:
     disk, other = folder / 'disk', folder / 'other'
     made = [str(disk / 'out'), '--work-dir', str(other / 'work')]
     return {
-        'photos': (main, ['segment', str(folder / 'photos'), *WORDS, '--out', str(disk / 'out')], 100_000, 10_000_000),
+        'photos': (
+            main,
+            ['segment', str(folder / 'photos'), *WORDS, '--out', str(disk / 'out')],
+            100_000,
+            10_000_000,
+        ),
         'leaderboard': (
             leaderboard.main,
             ['--methods', 'clip', '--data-sets', 'scenes', *TWO_IMAGES, '--out', *made],
             4096,
             10_000_000,
         ),
-        'log': (test.main, ['clipsurgery_scenes', '--work-dir', str(disk / 'work'), *TWO_IMAGES], 8192, 10_000_000),
+        'log': (
+            test.main,
+            ['clipsurgery_scenes', '--work-dir', str(disk / 'work'), *TWO_IMAGES],
+            4096,
+            10_000_000,
+        ),
         'export': (main, ['export', 'clipsurgery_scenes', str(disk / 'model.pth')], 100_000, 30_000_000),
     }
 
@@ -46,7 +56,9 @@ def called(command, arguments: list[str]) -> dict:
 
 def files(folder: Path) -> dict[str, int]:
     """The files of a folder, with their sizes."""
-    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob('*') if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob('*') if path.is_file()
+    }
 
 
 def mount(disk: Path, size: int, *options: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mmseg_clipsurgery.environment.files import write_json
 from mmseg_clipsurgery.inference import calibration
 from mmseg_clipsurgery.inference.calibration_files import Calibration, calibrated
 from mmseg_clipsurgery.inference.calibration_run import Counts, calibrate, check_on, default_candidate
@@ -182,8 +183,29 @@ def test_what_is_no_calibration_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='calibrate writes one'):
         Calibration.read(tmp_path / 'missing.json')
     (tmp_path / 'other.json').write_text('{"images": 3}')
-    with pytest.raises(ValueError, match=r"other\.json is no calibration \(KeyError\('source'\)\)"):
+    with pytest.raises(ValueError, match=r"other\.json is no calibration \(KeyError 'source'\)"):
         Calibration.read(tmp_path / 'other.json')
+
+
+NO_CALIBRATION = {
+    'a setting of another name': {'one_word': {'thresh': 0.1}},
+    'a list of settings': {'one_word': [1]},
+    'no settings': {'one_word': None},
+    'a setting too few': {'background': {'logit_scale': 40}},
+    'a number for settings': {'background': 5},
+    'a string for a number': {'one_word': {'threshold': '0.1'}},
+    'NaN': {'one_word': {'threshold': float('nan')}},
+    'a number for names': {'classes': 5},
+    'numbers for names': {'classes': [1, 2]},
+    'a number for a name': {'surgery': 5},
+}
+
+
+@pytest.mark.parametrize('changes', NO_CALIBRATION.values(), ids=NO_CALIBRATION.keys())
+def test_a_file_that_was_changed_is_refused(changes, tmp_path):
+    write_json(tmp_path / 'a.json', {**dataclasses.asdict(FILE), **changes})
+    with pytest.raises(ValueError, match=r'a\.json is no calibration'):
+        Calibration.read(tmp_path / 'a.json')
 
 
 def test_a_class_without_a_labelled_pixel_is_named():

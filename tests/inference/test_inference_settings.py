@@ -86,7 +86,7 @@ def test_the_checks_themselves():
     with pytest.raises(ValueError, match='a must be above 0, got 0'):
         check_positive('a', 0)
     for value in (1e-31, 1e308):  # 0 and infinity in fp32
-        with pytest.raises(ValueError, match='a must lie between 1e-30 and 1e.30'):
+        with pytest.raises(ValueError, match=r'a must lie between 1e-30 and 1e\+30'):
             check_positive('a', value)
     with pytest.raises(ValueError, match='a must be a whole number from 1 to 3, got 4'):
         check_count('a', 4, most=3)

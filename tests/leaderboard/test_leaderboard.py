@@ -206,6 +206,10 @@ def test_a_backbone_is_set_in_both_towers():
         (['--data-sets', 'voc'], "unknown data set 'voc'"),
         (['--backbones', 'ViT-L-14'], "got the backbone 'ViT-L-14'; write ARCH:PRETRAINED"),
         (['--data-root', 'voc21'], "got --data-root 'voc21'; write NAME=DIR"),
+        (['--data-root', 'voc21='], "got --data-root 'voc21='; write NAME=DIR"),
+        (['--data-root', 'voc21=~nobody-there/x'], 'the home of a user who is not known'),
+        (['--processes', '-1'], '--processes must be a whole number >= 0'),
+        (['--processes', '1000000'], '--processes must be a whole number from 0 to 256'),
         (['--data-root', 'voc=x'], "unknown data set 'voc'"),
     ],
 )

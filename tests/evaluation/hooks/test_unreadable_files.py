@@ -44,7 +44,9 @@ def test_a_picture_of_gigabytes_is_not_decoded(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
     (tmp_path / 'a.bmp').write_bytes(b'P5\n30000 30000\n255\n')
     info = {'img_path': 'a.jpg', name: str(tmp_path / 'a.bmp')}
-    with pytest.raises(UnreadableFile, match=r'900000000 pixels.*raise the limit by MMSEG_CLIPSURGERY_MAX_PIXELS'):
+    with pytest.raises(
+        UnreadableFile, match=r'900000000 pixels.*raise the limit by MMSEG_CLIPSURGERY_MAX_PIXELS'
+    ):
         NamingPipeline(lambda info: pytest.fail('loaded'))(info)
     monkeypatch.setenv('MMSEG_CLIPSURGERY_MAX_PIXELS', '900000000')
     assert NamingPipeline(lambda info: 'loaded')(info) == 'loaded'
