@@ -74,10 +74,10 @@ def check_length(encoder: OpenCLIPTextEncoder, words: list[str]) -> list[int]:
     ids = encoder.tokenizer(words)
     counts = (encoder.end_positions(ids) - 1).tolist() if encoder.cuts_text else [1] * len(words)
     whole = [' '.join(words)]
-    if sum(counts) + 2 > ids.shape[1] or encoder.tokenizer.cut(whole, encoder.tokenizer(whole)):
-        raise ValueError(
-            f'the sentence has {sum(counts)} tokens or more and the text tower reads {ids.shape[1] - 2}; shorten it'
-        )
+    most = ids.shape[1] - 2
+    if sum(counts) > most or encoder.tokenizer.cut(whole, encoder.tokenizer(whole)):
+        found = sum(counts) if sum(counts) > most else f'more than {most}'
+        raise ValueError(f'the sentence has {found} tokens and the text tower reads {most}; shorten it')
     return counts
 
 

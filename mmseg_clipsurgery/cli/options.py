@@ -236,6 +236,8 @@ def read_classes(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
     """
     classes = []
     for text in texts:
+        if not text.strip():
+            raise ValueError('got an empty word, remove it or write what it should be')
         check_no_file(text)
         if text in resource_names('vocabularies'):
             raise ValueError(f'the word {text!r} is a shipped vocabulary; give --vocabulary {text}')

@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from ..datasets.base_datasets import dataset_configs
+from ..environment.files import reason
 from ..environment.paths import user_path
 from ..inference.calibration_files import calibrated
 from ..resources import config as shipped_config
@@ -153,4 +154,9 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
         return {}
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
+    try:
+        return parser.parse_args(['--cfg-options', *options]).cfg_options
+    except (RecursionError, AssertionError, LookupError, AttributeError) as error:  # of MMEngine's own parser
+        raise ValueError(
+            f'--cfg-options {" ".join(options)} can not be parsed ({reason(error)}): check its brackets'
+        ) from None

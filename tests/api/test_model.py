@@ -442,7 +442,10 @@ ERRORS = {
     'texts and photos': (lambda m: m.points([PHOTO], ['cat', 'dog']), '2 texts for 1 photos'),
     'no sentence': (lambda m: m.explain_text(PHOTO, '  '), 'at least one word'),
     'method': (lambda m: m.explain_text(PHOTO, 'a dog', method='shap'), "got 'shap'"),
-    'long word': (lambda m: m.explain_text(PHOTO, 'qx' * 200), 'tokens or more and the text tower reads 10'),
+    'long word': (
+        lambda m: m.explain_text(PHOTO, 'qx' * 200),
+        'more than 10 tokens and the text tower reads 10',
+    ),
     'points told from themselves': (lambda m: m.points(PHOTO, 'dog', among=['dog']), 'from itself alone'),
     'batch beyond any': (
         lambda m: photos.model(batch=10**20),
@@ -450,7 +453,7 @@ ERRORS = {
     ),
     'long sentence': (
         lambda m: m.explain_text(PHOTO, 'dog ' * 20),
-        '20 tokens or more and the text tower reads 10',
+        '20 tokens and the text tower reads 10',
     ),
     'pixel outside': (lambda m: m.attention(PHOTO, (44, 0)), r'\(44, 0\) lies outside the photo of 44 x 30'),
     'block': (lambda m: m.attention(PHOTO, (0, 0), block=-3), 'block counts from the end, -1 to -2'),

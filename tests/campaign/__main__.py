@@ -16,7 +16,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'helpers')]
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 
-from campaign.runner import FAULTS, tried, tried_in_workers  # noqa: E402
+try:
+    from campaign.runner import FAULTS, tried, tried_in_workers
+except ImportError as error:  # the package's own sentence, or what it needs
+    sys.exit(f'error: {error}')
 
 KINDS = {
     'weights': 20_000,

@@ -173,7 +173,7 @@ def test_a_batch_that_fails_is_asked_photo_by_photo(ask, alone, tmp_path, monkey
 def test_what_is_done_at_once(device, of_patches, keeps_bits, expected):
     question = Question(ask=lambda model, given: [], of_patches=of_patches)
     encoders = SimpleNamespace(device=torch.device(device), batch_keeps_bits=lambda batch: keeps_bits)
-    assert photo_process.at_once(argparse.Namespace(batch=8, threads=2), question, encoders) == expected
+    assert photo_process.at_once(argparse.Namespace(batch=8, threads=2), question, encoders, 99) == expected
 
 
 MISTAKES = {

@@ -654,7 +654,6 @@ WORDS_THAT_ARE_NONE = [
     'cat;dog',
     '["cat", "dog"]',
     'voc21',
-    '',
     'a:',
     'cat|dog',
     'words.json',

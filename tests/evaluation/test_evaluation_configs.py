@@ -5,7 +5,7 @@ import sys
 
 import mini_voc
 from cases import slow_but
-from mmseg_clipsurgery.evaluation.configs import read_config
+from mmseg_clipsurgery.evaluation.configs import parse_options, read_config
 from mmseg_clipsurgery.evaluation.fitting import fits
 from mmseg_clipsurgery.surgery import SURGERIES, Surgery
 
@@ -143,3 +143,8 @@ def test_a_config_that_can_not_be_read(case, tmp_path):
 def test_a_model_that_is_no_dict():
     with pytest.raises(ValueError, match='does not fit: AttributeError'):
         read_config(mini_voc.config('root'), {'model.backbone': 3})
+
+
+def test_options_whose_brackets_do_not_close_are_refused():
+    with pytest.raises(ValueError, match=r'--cfg-options a=.* can not be parsed .*: check its brackets'):
+        parse_options(['a="[dict(type=\'Hook\',interval=0)]"'])
