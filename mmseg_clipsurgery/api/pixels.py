@@ -29,6 +29,8 @@ def from_tensor(image: torch.Tensor, reading: Reading) -> Pixels:
     """A tensor "3 H W" (or "1 H W", "4 H W", "H W") -> "H W 3"."""
     if image.layout is not torch.strided or image.is_meta or image.is_quantized:
         raise ValueError('got a sparse or quantized tensor, or one without values; give a dense one')
+    if image.ndim in (2, 3):  # before it is copied to the CPU, or out of one value
+        reading.check_pixels(image.shape[-2] * image.shape[-1], 'the tensor')
     if image.ndim == 3 and image.shape[0] in (1, 3, 4):
         return from_array(image.detach().movedim(0, 2).cpu(), reading)
     if image.ndim == 2:
@@ -49,6 +51,7 @@ def from_array(image: Any, reading: Reading) -> Pixels:
         )
     if 0 in image.shape:
         raise ValueError(f'got an image without pixels, of the shape {image.shape}')
+    reading.check_pixels(image.shape[0] * image.shape[1], 'the array')
     image = in_grey_levels(image, reading)[..., :3]
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 

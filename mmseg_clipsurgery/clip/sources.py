@@ -18,6 +18,7 @@ import open_clip
 import open_clip.pretrained
 
 from ..environment.files import reason
+from ..environment.numbers import check_switch
 from ..environment.paths import user_path
 from .activation import decide_activation, tag_settings
 from .archs import label_of, model_config, named_arch, read_arch
@@ -77,7 +78,10 @@ def resolve(
     label = label_of(arch)
     arch = named_arch(arch) or arch
     preprocess = usual_statistics(arch) | preprocess
-    said: dict[str, bool] = {} if quick_gelu is None else {'the argument quick_gelu': bool(quick_gelu)}
+    said: dict[str, bool] = {}
+    if quick_gelu is not None:
+        check_switch('quick_gelu', quick_gelu)
+        said['the argument quick_gelu'] = quick_gelu
     if 'quick_gelu' in config or folder:
         said[f'the config of {label}'] = bool(config.get('quick_gelu', False))
     weights, tag = find_weights(arch, pretrained, folder, cache_dir)

@@ -34,7 +34,7 @@ def atomic_write(path: str | Path, save: Callable[[Path], object]) -> None:
     Raises:
         OSError: it can't be written; names `path`, whatever `save` raised on a full disk.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_left_behind(path.parent)
     temporary = path.with_name(TEMPORARY.format(secrets.token_hex(8)))

@@ -12,9 +12,11 @@ def user_path(given: str | PathLike[str]) -> Path:
     """A path, `~` expanded, whether or not something is there.
 
     Raises:
-        ValueError: it is empty, holds a null character, is longer than the system takes, or names the home of a user
-            who is not known.
+        ValueError: it is no path, is empty, holds a null character, is longer than the system takes, or names the home
+            of a user who is not known.
     """
+    if not isinstance(given, str | PathLike):
+        raise ValueError(f'got {given!r} where a path is expected; give a string or a Path')
     text = os.fspath(given)
     if not text:
         raise ValueError("got '' where a path is expected; give one, '.' is the present folder")

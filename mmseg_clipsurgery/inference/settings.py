@@ -175,9 +175,9 @@ def try_pamr(settings: Mapping) -> None:
         ValueError: names the settings.
     """
     try:
-        check_count('iterations', settings.get('iterations'), least=0)
+        check_count('iterations', settings.get('iterations'), least=0, most=1000)
         for dilation in settings.get('dilations') or ():
-            check_count('dilations', dilation)
+            check_count('dilations', dilation, most=1024)
         pamr(torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 1, 1), **settings)
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(

@@ -189,6 +189,15 @@ def test_a_decompression_bomb_is_refused():
         read_image(data)
     with pytest.raises(ValueError, match='PIL image has 40 pixels'):
         read_image(Image.new('RGB', (5, 8)), Reading(max_pixels=39))
+    for image, what in (
+        (np.uint8(0), 'array'),
+        (torch.zeros(()), 'tensor'),
+    ):  # of one value: nothing is made of it
+        many = (
+            np.broadcast_to(image, (60_000, 60_000)) if what == 'array' else image.expand(3, 60_000, 60_000)
+        )
+        with pytest.raises(ValueError, match=f'the {what} has 3,600,000,000 pixels, more than the limit'):
+            read_image(many)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ WRONG_ENDINGS = {
         'a.docx',
         r"writes \.png, \.jpg, \.pdf, \.\.\., got .*'\.docx'$",
     ),
+    'null': ('points', 'save_record', 'a\0.json', 'holds a null character'),
     'figure without ending': ('heat maps', 'save_figure', 'a', "got the ending ''$"),
     'record as picture': (
         'points',
@@ -183,6 +184,15 @@ def test_a_wrong_ending_is_refused_with_the_right_method(tmp_path, kind, method,
             tmp_path / name, *(['a.jpg'] if method == 'save_labelme' else [])
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_home_is_found_or_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    answers(6, 8)['points'].save_record('~/a.json')
+    with pytest.raises(ValueError, match='home of a user who is not known'):
+        answers(6, 8)['points'].save_record('~nobody-there/a.json')
+    assert [path.name for path in tmp_path.iterdir()] == ['a.json']
 
 
 def test_label_maps_and_masks_are_saved_as_they_are(tmp_path):

@@ -146,6 +146,11 @@ def test_a_plain_files_activation_is_said(named, arch, settings, quick_gelu):
     assert activation(source) == ('QuickGELU' if quick_gelu else 'GELU')
 
 
+def test_an_activation_is_true_or_false():
+    with pytest.raises(ValueError, match="quick_gelu must be True or False, got 'no'"):
+        resolve(PLAIN, tiny.weights_file(tiny.SMALL), quick_gelu='no')
+
+
 @pytest.mark.parametrize('arch', [PLAIN, 'tiny'], ids=['dict', 'name'])
 def test_a_plain_file_alone_does_not_tell(named, arch):
     with pytest.raises(ValueError, match='does not tell its activation: say quick_gelu=True'):

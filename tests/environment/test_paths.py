@@ -8,6 +8,7 @@ from mmseg_clipsurgery.environment.paths import folder_to_write, user_path
 import pytest
 
 NO_PATHS = {
+    'a number': (5, 'got 5 where a path is expected'),
     'empty': ('', "got '' where a path is expected"),
     'null': ('a\0b', 'holds a null character'),
     'home of nobody': ('~nobody-of-that-name/x', 'names the home of a user who is not known'),

@@ -53,6 +53,8 @@ def test_sizes(name, value):
         dict(iterations=1, dilations=(math.inf,)),
         dict(iterations=1, dilations=(1.5,)),
         dict(iterations=1, dilations=8),
+        dict(iterations=1, dilations=(10**9,)),
+        dict(iterations=10**9, dilations=(8,)),
         dict(iterations=1, dilations=()),
         dict(iterations=1),
         [10, 8],

@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from ...environment.files import atomic_write, write_json
+from ...environment.paths import user_path
 from ...explain import MapScale, similarity_map
 from ...visualization.figures import PICTURES, gallery, save_picture, stack, table, title_size
 from ...visualization.legends import heat_key
@@ -136,8 +137,9 @@ def check_ending(path: str | Path, method: str, endings: Sequence[str]) -> None:
     """Make sure that a file's ending is one of a method's.
 
     Raises:
-        ValueError: it is not; the method that writes such files is named.
+        ValueError: it is not; the method that writes such files is named. Or no file can have this path.
     """
+    user_path(path)
     ending = Path(path).suffix.lower()
     if ending in endings:
         return
