@@ -35,6 +35,7 @@ TEXT_NAMES = {
 # Buffers that are no weights: BatchNorm's step counter, BERT's token positions. Some files lack them, some have more.
 COUNTERS = ('num_batches_tracked', 'embeddings.position_ids')
 WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+NOT_DENSE = 'is sparse, nested, quantized or without values'
 STAND_INS = {  # how a file starts that stands where weights should: what it is
     b'version https://git-lfs': 'a Git LFS pointer: run git lfs pull, or fetch the file itself',
     b'<!doctype html': 'a web page: fetch the file itself',
@@ -74,7 +75,11 @@ def read_tensors(path: str | Path, checksum: str | None = None) -> dict[str, Ten
     if checksum is not None:
         check_checksum(path, checksum)
     files = shards(path) if path.name.endswith(SHARDS_SUFFIX) else [path]
-    return without_prefixes({name: value for file in files for name, value in read_file(file).items()}, path)
+    tensors = {name: value for file in files for name, value in read_file(file).items()}
+    for name, value in tensors.items():
+        if not is_dense(value):
+            raise ValueError(f'{path}: the tensor {name} {NOT_DENSE}; save the weights anew')
+    return without_prefixes(tensors, path)
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
@@ -234,6 +239,11 @@ def no_weight(value: Tensor) -> str | None:
     """What makes a tensor no weight, for a message; None where it is one: dense, of a floating type, finite in fp32."""
     if value.dtype not in WEIGHT_TYPES:
         return f'is of type {value.dtype}, which is no weight (quantised ones are not read)'
-    if value.layout is not torch.strided or value.is_meta or value.is_nested:
-        return 'is sparse, nested or without values'
+    if not is_dense(value):
+        return NOT_DENSE
     return None if torch.isfinite(value.float()).all() else 'holds NaN or infinite values'
+
+
+def is_dense(value: Tensor) -> bool:
+    """Whether a tensor has all its values side by side, so that they can be compared, joined and copied."""
+    return value.layout is torch.strided and not (value.is_meta or value.is_nested or value.is_quantized)

@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..recognition import MOST_LOGIT_SCALE
-from .checkpoints import WEIGHT_TYPES, read_weights
+from .checkpoints import no_weight, read_weights
 
 
 def own_logit_scale(weights: Path | None) -> float:
@@ -50,7 +50,6 @@ def _scale_and_bias(weights: Path, *version: int) -> tuple[float, float | None]:
 
 def number_of(name: str, value: Tensor, weights: Path) -> float:
     """A tensor of one number. Raises ValueError where it is no finite one."""
-    number = value.item() if value.numel() == 1 and value.dtype in WEIGHT_TYPES else value
-    if not isinstance(number, float) or not math.isfinite(number):
-        raise ValueError(f'{weights}: {name} must be one finite number, got {number}; fetch the file again')
-    return number
+    if trouble := no_weight(value) or (value.numel() != 1 and f'has the shape {tuple(value.shape)}'):
+        raise ValueError(f'{weights}: {name} must be one finite number and {trouble}; fetch the file again')
+    return float(value)

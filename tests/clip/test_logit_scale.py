@@ -45,6 +45,24 @@ def test_a_logit_scale_that_is_no_finite_number_is_refused(value, tmp_path):
         own_logit_scale(tmp_path / 'clip.pt')
 
 
+@pytest.mark.parametrize(
+    'odd',
+    [
+        torch.ones(()).to_sparse(),
+        torch.ones((), device='meta'),
+        torch.quantize_per_tensor(torch.ones(1), 0.1, 0, torch.qint8),
+    ],
+    ids=['sparse', 'without values', 'quantized'],
+)
+@pytest.mark.parametrize(
+    'name', ['logit_scale', 'logit_bias', 'vision_model.encoder.layers.0.mlp.fc1.weight']
+)
+def test_a_tensor_that_is_not_dense_is_refused_wherever_it_stands(odd, name, tmp_path):
+    torch.save({name: odd}, tmp_path / 'clip.pt')
+    with pytest.raises(ValueError, match=f'the tensor {name} is sparse, nested, quantized or without values'):
+        own_logit_scale(tmp_path / 'clip.pt')
+
+
 def test_the_logit_scale_of_a_replaced_file_is_seen(tmp_path):
     path = tmp_path / 'clip.pt'
     found = []
