@@ -10,6 +10,7 @@ The file is CSV, its first column `image` (path below the folder of photos, or b
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def read_labels(path: Path, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path} must have a first line 'image,labels', or 'image,' and a column for each word"
         )
+    for what, names in (('column', header), ('image', [row[0] for row in rows])):
+        if again := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(
+                f'{path} has the {what} {again[0]!r} more than once; give each one line or column'
+            )
     labels = {row[0]: row_labels(header, row, path) for row in rows}
     unknown = sorted({word for words in labels.values() for word in words} - set(vocabulary.classes))
     if unknown:

@@ -445,6 +445,11 @@ MISTAKES = {
         "has the label 'horse', which is not among the words",
     ),
     'labels: cell': (csv('image,cat\na.jpg,yes\n'), "'yes' where 0 or 1 is expected"),
+    'labels: an image twice': (
+        csv('image,labels\na.jpg,cat\na.jpg,dog\n'),
+        "has the image 'a.jpg' more than once",
+    ),
+    'labels: a column twice': (csv('image,cat,cat\na.jpg,1,0\n'), "has the column 'cat' more than once"),
     'labels: cells': (csv('image,cat\na.jpg,1,1\n'), 'has 3 cells, the first line has 2'),
     'labels: UTF-16': (
         csv('image,labels\na.jpg,cat\n', 'utf-16'),
