@@ -498,7 +498,7 @@ MISTAKES = {
     'a null character': (lambda tmp: ['points', '@', '--word', 'a\0'], 'no character of a text'),
     'a size without end': (
         lambda tmp: [*SEGMENT, '--short-side', '1000000'],
-        'segment must be at most 8192 pixels',
+        'short_side must be at most 8192 pixels',
     ),
     'bits': (lambda tmp: [*SEGMENT, '--bit-depth', '32'], 'bit_depth must be from 8 to 16'),
     'labels: missing': (csv('image,labels\na.jpg,cat\n'), '2 of 3 photos have no line in the file of labels'),
