@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..inference.image_formats import open_image
+from ..inference.image_formats import heed_limit, open_image
 from .mask_encodings import IGNORED_8_BIT, IGNORED_16_BIT, KNOWN, mistaken_for
 from .mask_labels import Labels, MaskEncoding, remedy_of
 
@@ -123,6 +123,7 @@ def check_existence(kind: str, paths: Sequence[str], remedy: str) -> None:
 def examine(pairs: Sequence[Pair], report: Callable[[str], None]) -> list[Finding]:
     """Decode every file, in threads; findings come in the order of the pairs."""
     Image.init()  # loads plugins, which threads must not do at the same time
+    heed_limit()
     findings = []
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         for finding in pool.map(finding_of, pairs):

@@ -2,8 +2,8 @@
 
 A PostScript file (EPS), whatever its name ends in, makes Pillow start Ghostscript, which executes it.
 
-How many pixels a file may have, Pillow looks up in its header: 178,956,970, or what the environment variable
-`LIMIT_VARIABLE` says.
+How many pixels a file may have, Pillow looks up in its header: 178,956,970, or as many more as the environment variable
+`LIMIT_VARIABLE` says (of the files of data sets: photos have `api.reading`).
 """
 
 import os
@@ -19,16 +19,21 @@ NOT_READ = ('EPS', 'WMF', 'BUFR', 'GRIB', 'HDF5', 'MPEG')
 def open_image(file: str | Path | BinaryIO) -> Image.Image:
     """As `PIL.Image.open`; raises `PIL.UnidentifiedImageError` for the formats above."""
     Image.init()  # makes all formats known
-    if given := os.environ.get(LIMIT_VARIABLE, ''):
-        allow_pixels(given)
     return Image.open(file, formats=[kind for kind in Image.ID if kind not in NOT_READ])
 
 
-def allow_pixels(most: int | str) -> None:
-    """Let Pillow decode files of so many pixels, in this process. Raises ValueError for what is no number of them."""
-    if not str(most).isdecimal() or int(most) < 1:
-        raise ValueError(f'{LIMIT_VARIABLE} must be a whole number of pixels, got {most!r}')
-    Image.MAX_IMAGE_PIXELS = -(-int(most) // 2)  # Pillow refuses twice as many
+def heed_limit() -> None:
+    """Let Pillow decode as many pixels as the environment says. Raises ValueError where it says no number of them."""
+    given = os.environ.get(LIMIT_VARIABLE, '')
+    if given and not given.isdecimal():
+        raise ValueError(f'{LIMIT_VARIABLE} must be a whole number of pixels, got {given!r}')
+    allow_pixels(int(given or 0))
+
+
+def allow_pixels(most: int) -> None:
+    """Let Pillow decode files of so many pixels, in this process; never fewer than before."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, -(-most // 2))  # Pillow refuses twice as many
 
 
 def refuse_bomb(path: str | Path) -> None:
@@ -37,6 +42,7 @@ def refuse_bomb(path: str | Path) -> None:
     Raises:
         ValueError: it does.
     """
+    heed_limit()
     try:
         with open_image(path):
             return

@@ -7,7 +7,7 @@ import mmseg_clipsurgery
 import photos
 from mmseg_clipsurgery.api.images import read_image
 from mmseg_clipsurgery.datasets.mask_check import MaskEncoding, Pair, finding_of
-from mmseg_clipsurgery.inference.image_formats import open_image
+from mmseg_clipsurgery.inference.image_formats import heed_limit, open_image
 
 import numpy as np
 import pytest
@@ -54,3 +54,16 @@ def test_files_are_opened_here_alone():
         'inference/image_formats.py',
         'scenes/voc.py',  # what the package has written itself
     }
+
+
+def test_the_limit_of_pixels_is_only_raised(monkeypatch):
+    """Pillow's is the process's, and counts for letters of a figure, too."""
+    usual = Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', usual)
+    for given, expected in (('', usual), ('100', usual), (str(3 * usual), -(-3 * usual // 2))):
+        monkeypatch.setenv('MMSEG_CLIPSURGERY_MAX_PIXELS', given)
+        heed_limit()
+        assert expected == Image.MAX_IMAGE_PIXELS
+    monkeypatch.setenv('MMSEG_CLIPSURGERY_MAX_PIXELS', '-1')
+    with pytest.raises(ValueError, match="must be a whole number of pixels, got '-1'"):
+        heed_limit()

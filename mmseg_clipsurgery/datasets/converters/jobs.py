@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from ...environment.files import atomic_write
+from ...inference.image_formats import heed_limit
 
 DOWNLOAD = 'download the masks of the data set, see docs/datasets.md'
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG'}
@@ -57,6 +58,7 @@ def run(jobs: Sequence[Job], report: Report = lambda line: None, threads: int = 
     for job in left:
         if not job.source.is_file():
             raise FileNotFoundError(f'{job.source} does not exist: {job.remedy}')
+    heed_limit()
     with ThreadPoolExecutor(threads) as pool:
         for done, _ in enumerate(pool.map(make, left), start=1):
             if done % 500 == 0:
