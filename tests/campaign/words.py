@@ -62,9 +62,16 @@ def damage(model: Any, given: Input) -> None:
     require(legible(found.queries), f'control characters in {found.queries}')
     text = data.decode('utf-8-sig')
     if text.lstrip()[:1] in ('[', '{'):
-        text = json.dumps(json.loads(text), ensure_ascii=False)
+        text = ' '.join(strings(json.loads(text)))
     for name in found.classes:
         require(name in ' '.join(text.split()), f'{name!r} is not in the file')
+
+
+def strings(content: Any) -> list[str]:
+    """All strings of a JSON value, as they are meant: a tab is one, not its escape."""
+    if isinstance(content, dict):
+        content = [*content, *content.values()]
+    return [one for part in content for one in strings(part)] if isinstance(content, list) else [str(content)]
 
 
 def python(model: Any, given: Input) -> None:
