@@ -5,7 +5,8 @@
 
 A photo is answered when its record names this photo and these settings, and all outputs are there as they were
 written. The record is written last, so a run that was stopped leaves no record of what is not there. The settings are
-noted with the first result, so a run that could not answer anything does not stand in the way of the corrected one.
+noted with the first result of a folder, so a run that could not answer anything does not stand in the way of the
+corrected one.
 """
 
 import hashlib
@@ -86,7 +87,7 @@ class RunSettings:
                 f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
                 '--overwrite them'
             )
-        if before and not changed:
+        if before:
             self.note()
 
     @property

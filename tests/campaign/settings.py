@@ -195,8 +195,8 @@ def line(model: Any, data: Path, given: Input) -> None:
     code = ends_well(given, main, given.pick([*own, *TASKS[task], *odd], [*own, *odd, *TASKS[task]]))
     if LINE[option] and code == 0:
         low, high = LINE[option]
-        value = float(text) if text not in ('own', 'auto') else 1
-        require(math.isfinite(value) and low <= value <= high, f'{option} {text} was accepted')
+        value = int(text) if text.isdecimal() else float(text) if text not in ('own', 'auto') else 1
+        require(abs(value) < math.inf and low <= value <= high, f'{option} {text} was accepted')
     if code == 0:
         written = list(given.folder.rglob(f'photo_{task}.png'))
         require(written or option == '--out', 'exit code 0 without a result')
