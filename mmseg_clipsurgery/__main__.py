@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'mmseg-clipsurgery {__version__}')
         return 0
     if name not in COMMANDS:
-        print(f'mmseg-clipsurgery: no command {name!r}\n{usage()}', file=sys.stderr)
+        print(f'error: no command {name!r}; there are {", ".join(COMMANDS)}; see --help', file=sys.stderr)
         return 2
     return import_module(COMMANDS[name][0]).main(words[1:]) or 0
 

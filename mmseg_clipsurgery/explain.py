@@ -149,7 +149,12 @@ def _check_points(similarity: Tensor, size: Size, threshold: float, downsample: 
     _check_size(size)
     if not similarity.numel() or not similarity.isfinite().all():
         raise ValueError('similarity is empty or holds NaN or infinity: check the image and the weights')
-    check_number('threshold', threshold, 0, 1)  # it applies after min-max
+    check_point_settings(threshold, downsample)
+
+
+def check_point_settings(threshold: float, downsample: int) -> None:
+    """Refuse a threshold outside [0, 1], since it applies after min-max, and a factor below 1. Raises ValueError."""
+    check_number('threshold', threshold, 0, 1)
     check_count('downsample', downsample)
 
 

@@ -75,6 +75,12 @@ def pair_probability(cls: Tensor, queries: TextQueries, logit_scale: float, bias
     return class_maximum(logits.sigmoid(), queries.class_of, int(queries.class_of.max()) + 1)
 
 
+def check_presence(least: float | None) -> None:
+    """Refuse a least presence that is no probability; None: all classes are kept. Raises ValueError."""
+    if least is not None:
+        check_number('min_presence', least, 0, 1)
+
+
 def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor:
     """Which classes of one image are kept, by their presence: the best of them always, and the background.
 
@@ -89,7 +95,7 @@ def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor
     Raises:
         ValueError: `least` is no probability.
     """
-    check_number('min_presence', least, 0, 1)
+    check_presence(least)
     first = int(has_background)
     keep = presence >= least
     keep[first:][presence[first:].argmax()] = True

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from .cli.common import add_config_options, add_debug_option, add_import_option
+from .environment.command_line import CommandParser
 from .environment.extensions import import_files
 from .environment.launchers import LAUNCHERS
 from .environment.mistakes import guarded
@@ -29,9 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog='test', description='Evaluate a segmentor.', epilog=(__doc__ or '').strip()
-    )
+    parser = CommandParser(prog='test', description='Evaluate a segmentor.', epilog=(__doc__ or '').strip())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('config', help='a config file or the name of a shipped one')
     parser.add_argument(

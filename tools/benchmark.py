@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line, before torch is imported."""
     from benchmarks import SECTIONS
+    from mmseg_clipsurgery.environment.command_line import CommandParser
 
-    parser = argparse.ArgumentParser(prog='benchmark', description='Measure what the package costs.')
+    parser = CommandParser(prog='benchmark', description='Measure what the package costs.')
     parser.add_argument(
         '--photos', type=Path, metavar='DIR', help='a VOC folder; default: the embedded scenes'
     )

@@ -9,7 +9,6 @@ evaluation of `configs/clipsurgery_scenes.py`, with all that it writes; elsewher
 scenes, and the figures are the same to the digit.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery.cli.common import folder
+from mmseg_clipsurgery.environment.command_line import CommandParser
 from mmseg_clipsurgery.environment.mistakes import guarded
 from mmseg_clipsurgery.environment.stack import mmseg_installed
 
@@ -37,7 +37,7 @@ BATCH = 16  # scenes, as in the config
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; the exit code."""
-    parser = argparse.ArgumentParser(prog='demo', description=(__doc__ or '').partition('\n\n')[0])
+    parser = CommandParser(prog='demo', description=(__doc__ or '').partition('\n\n')[0])
     parser.add_argument('--work-dir', type=folder, default=Path('work_dirs', 'demo'), help='where results go')
     parser.add_argument('--scenes', type=int, metavar='N', help='only the first N scenes of each split')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
+from mmseg_clipsurgery.environment.command_line import CommandParser
 from mmseg_clipsurgery.scenes import spec
 
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n\n')[0])
+    parser = CommandParser(description=(__doc__ or '').partition('\n\n')[0])
     parser.add_argument('--work-dir', required=True, help='folder for the checkpoint of the run')
     parser.add_argument('--out', required=True, help='folder for the finished model')
     parser.add_argument('--steps', type=int, default=5250)

@@ -50,11 +50,7 @@ class InputSizes:
     recognise: int | None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{said(name)} must be a number of pixels, None or 'auto', got {value!r}")
-            if value is not None and value > MOST:
-                raise ValueError(f'{said(name)} must be at most {MOST} pixels, got {value}')
+        check_sides(vars(self))
 
     @classmethod
     def of(cls, tower: ImageTower, given: Mapping[str, Side]) -> 'InputSizes':
@@ -98,6 +94,17 @@ class InputSizes:
             return size_in_patches(size, getattr(self, task), patch)
         height, width = size_of_short_side(size, self.segment, patch)
         return (height, width) if self.window is None else (min(height, self.window), min(width, self.window))
+
+
+def check_sides(given: Mapping[str, Side]) -> None:
+    """Refuse sizes that no photo can have; 'auto' and None are none. Raises ValueError."""
+    for name, value in given.items():
+        if value is None or value == 'auto':
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{said(name)} must be a number of pixels, None or 'auto', got {value!r}")
+        if value > MOST:
+            raise ValueError(f'{said(name)} must be at most {MOST} pixels, got {value}')
 
 
 def with_short_side(pixels: Pixels, short_side: int | None, patch: int) -> Pixels:

@@ -9,11 +9,12 @@ from ..clip.families import build_tower
 from ..clip.sources import require_weights
 from ..clip.text_encoder import OpenCLIPTextEncoder
 from ..compatibility import check_has_guide
+from ..environment.numbers import check_count
 from ..guides import build_guide
 from ..surgery import Surgery
 from ..vocabulary import TemplatesSpec, read_templates
 from .encoders import Encoders
-from .input_sizes import InputSizes, Side
+from .input_sizes import InputSizes, Side, check_sides
 from .model import SurgeryModel
 from .reading import MAX_PIXELS, Reading
 
@@ -58,10 +59,16 @@ def load(
     Raises:
         ValueError, FileNotFoundError: unknown or contradictory arguments, missing files; see the parts.
     """
+    # A mistake in an argument must not wait for weights that are fetched and read.
     reading = Reading(bit_depth, max_pixels)
+    sides = dict(
+        segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
+    )
+    check_sides(sides)
+    check_count('batch', batch)
     if templates == 'auto':
         templates = 'bare' if named_arch(arch) == 'scenes' else 'imagenet80'
-    templates = read_templates(templates)  # a mistake here must not wait for a download
+    templates = read_templates(templates)
     check_has_guide(guide, Surgery.read(surgery))
     source: dict[str, Any] = dict(
         arch=arch, pretrained=pretrained, quick_gelu=quick_gelu, checksum=checksum, cache_dir=cache_dir
@@ -69,9 +76,6 @@ def load(
     require_weights(arch, pretrained, cache_dir)
     tower = build_tower(surgery=surgery, layer=layer, **source)
     text = OpenCLIPTextEncoder(templates=templates, text_cache=text_cache, **source)
-    sides = dict(
-        segment=short_side, window=window, stride=stride, explain=explain_side, recognise=recognise_side
-    )
     second = None if guide is None else build_guide(guide)
     encoders = Encoders(tower, text, tower.surgery, InputSizes.of(tower, sides), batch, second)
     return SurgeryModel(encoders, reading)

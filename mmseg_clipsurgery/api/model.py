@@ -24,11 +24,11 @@ from torch import Tensor
 from .. import explain
 from ..environment.numbers import check_count
 from ..explainers.explainer import Explainer
-from ..explainers.table import explainer_named
+from ..explainers.table import explainer_asked
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import classes_kept, recognition_scores
-from ..similarity import SIMILARITIES, Similarity, SurgeryForm, class_maximum, grid_logits, normalize
+from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary, VocabularySpec
@@ -334,17 +334,9 @@ class SurgeryModel:
 
     def _explainer(self, explainer: str | Explainer | None, form: Similarity) -> Explainer | None:
         """The explainer that was asked for; None: the model's own surgery."""
-        if form not in SIMILARITIES:
-            raise ValueError(f'form must be one of {", ".join(SIMILARITIES)}, got {form!r}')
-        if explainer is None:
-            return None
-        if form != 'released':
-            raise ValueError(
-                f'got the explainer {explainer!r} and the form {form!r}; a form is part of an explainer, such as '
-                "'clip_surgery:paper'"
-            )
-        row = explainer if isinstance(explainer, Explainer) else explainer_named(explainer)
-        self.encoders.check(row)
+        row = explainer_asked(explainer, form)
+        if row is not None:
+            self.encoders.check(row)
         return row
 
     def _tokens(self, pixels: list[Pixels]) -> list[ImageTokens]:

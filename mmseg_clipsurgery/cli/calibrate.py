@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.numbers import check_count
@@ -29,7 +30,7 @@ MODEL = ('arch', 'weights', 'surgery', 'guide', 'layer', 'templates', 'quick_gel
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate as the command line asks; the exit code."""
-    parser = argparse.ArgumentParser(prog='mmseg-clipsurgery calibrate', description=__doc__)
+    parser = CommandParser(prog='mmseg-clipsurgery calibrate', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('photos', nargs='*', metavar='PHOTO', help='labelled photos, or folders of them')
     parser.add_argument('--masks', metavar='DIR', help='folder of their masks, PNG, named as the photos')

@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded, sentence
 from ..environment.stack import require_mmseg
@@ -15,7 +16,7 @@ from .common import add_debug_option, add_import_option, path
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the data set of each config; the exit code, 0 where all of them are right."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog='mmseg-clipsurgery check-dataset', description='Check a data set before a run.'
     )
     parser.add_argument(

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..environment.command_line import CommandParser
 from ..environment.mistakes import guarded
 from .common import path
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; `convert` of what it returns converts a data set."""
-    parser = argparse.ArgumentParser(prog='mmseg-clipsurgery convert', description=__doc__)
+    parser = CommandParser(prog='mmseg-clipsurgery convert', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(metavar='DATA_SET', required=True)
 

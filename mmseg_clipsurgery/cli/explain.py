@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.numbers import check_count
 from ..environment.stack import require_mmseg
@@ -52,7 +53,7 @@ def usual_explainers() -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing and write the tables; the exit code."""
-    parser = argparse.ArgumentParser(prog='explain', description=__doc__)
+    parser = CommandParser(prog='explain', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         '--data-sets',

@@ -1,8 +1,8 @@
 """`mmseg-clipsurgery export`: a config's segmentor as a checkpoint, which MMSeg's tools insist on, or as ONNX."""
 
-import argparse
 from collections.abc import Sequence
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.stack import require_mmseg
@@ -11,7 +11,7 @@ from .common import add_config_options, add_debug_option, add_import_option
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the command line's); the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog='mmseg-clipsurgery export',
         description="Write a config's segmentor with its pretrained weights as a checkpoint, or as an ONNX file.",
     )

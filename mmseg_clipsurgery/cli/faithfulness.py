@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.stack import require_mmseg
 from .common import add_config_options, add_debug_option, add_import_option, exit_code, folder, path
@@ -27,7 +28,7 @@ USUAL = ('clip', 'clip_surgery', 'clip_surgery:released', 'gem', *BASELINES)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing and write the tables; the exit code."""
-    parser = argparse.ArgumentParser(prog='faithfulness', description=__doc__)
+    parser = CommandParser(prog='faithfulness', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--config', default='scenes', help='file, or name of a shipped one (default: scenes)')
     parser.add_argument('--data-root', type=path, help="in place of the config's")

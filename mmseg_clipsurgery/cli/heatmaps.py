@@ -38,8 +38,11 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
+    from ..recognition import check_presence
+
     vocabulary = read_words(arguments)
     others = read_others(arguments.against)
+    check_presence(arguments.min_presence)
     settings = dict(among=arguments.against, form=arguments.form, min_presence=arguments.min_presence)
     if arguments.explainer:
         return explained(arguments, vocabulary, settings)
@@ -59,7 +62,7 @@ def explained(
         ValueError: an unknown explainer, one given twice, or several surgeries beside them.
     """
     from ..environment.extensions import digest_of
-    from ..explainers.table import explainer_named
+    from ..explainers.table import explainer_asked, explainer_named
 
     names = arguments.explainer
     if len(set(names)) < len(names) or len(arguments.surgery) > 1:
@@ -68,7 +71,7 @@ def explained(
             'and surgeries as explainers: --explainer clip_surgery sclip:released'
         )
     for name in names:
-        explainer_named(name)
+        explainer_asked(name, arguments.form)
 
     def bind(name: str, model: 'SurgeryModel') -> 'Callable[[Photos], Sequence[HeatMaps]]':
         model.encoders.check(explainer_named(name))

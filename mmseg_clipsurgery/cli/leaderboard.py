@@ -20,6 +20,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.numbers import check_count
 from ..environment.stack import require_mmseg
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog='leaderboard', description=__doc__)
+    parser = CommandParser(prog='leaderboard', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     names = ', '.join(table()['data_sets'])
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from ..api.devices import check_device
 from ..api.loading import load
 from ..api.model import SurgeryModel
 from ..clip.archs import read_arch
+from ..compatibility import reads_guide
 from ..environment.extensions import digest_of
 from ..environment.launchers import check_gpu, process_of
 from ..environment.paths import user_path
@@ -43,13 +44,32 @@ def load_models(arguments: argparse.Namespace, *sizes: str) -> dict[str, Surgery
             f'--arch {arch} brings no weights of its own; add --weights, an open_clip tag or a file'
         )
     first, *others = arguments.surgery
+    guide = guide_of(arguments)
+    check_surgeries(arguments.surgery, guide)
+    if guide is not None:
+        weights_path(guide['pretrained'])
     gelu = None if arguments.quick_gelu is None else arguments.quick_gelu == 'yes'
     sides = {} if arguments.short_side == 'auto' else dict.fromkeys(sizes, arguments.short_side)
-    guide = guide_of(arguments)
     shared: dict[str, Any] = dict(guide=guide, templates=arguments.templates, quick_gelu=gelu)
     model = load(arch, weights, first, layer=arguments.layer, batch=arguments.batch, **shared, **sides)
     model.to(device)
     return {first: model, **{name: model.with_surgery(name) for name in others}}
+
+
+def check_surgeries(names: Sequence[str], guide: Mapping[str, Any] | None) -> None:
+    """Refuse before a model is loaded what `--surgery` can't be.
+
+    Raises:
+        ValueError: an unknown surgery, one that is given twice, or one that reads a second tower where there is none.
+    """
+    for name in names:
+        if guide is None and reads_guide(Surgery.read(name)):
+            raise ValueError(
+                f'--surgery {name} reads the features of a second tower; give its weights as --guide, a file of a '
+                'DINO ViT or timm:vit_base_patch8_224.dino'
+            )
+        if names.count(name) > 1:
+            raise ValueError(f'--surgery has {name} twice; give it once')
 
 
 def guide_of(arguments: argparse.Namespace) -> dict[str, Any] | None:

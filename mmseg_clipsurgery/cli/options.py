@@ -174,7 +174,11 @@ def add_presence(parser: argparse._ArgumentGroup) -> None:
 
 def side(text: str) -> int | Literal['auto'] | None:
     """'448' -> 448; 'own' -> None, the photo's own size; 'auto' stays."""
-    return 'auto' if text == 'auto' else None if text == 'own' else int(text)
+    if text in ('auto', 'own'):
+        return 'auto' if text == 'auto' else None
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"give a number of pixels, 'own' or 'auto', got {text!r}")
+    return int(text)
 
 
 def read_words(arguments: argparse.Namespace) -> Vocabulary:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..environment.numbers import check_count
 from .photo_run import run
 from .task import Question, Task
 
@@ -23,6 +24,9 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> Question:
+    for name, value in zip(('X', 'Y'), arguments.at or (), strict=False):
+        check_count(f'{name} of --at', value, least=0)
+
     def ask(model: 'SurgeryModel', photos: 'Photos') -> 'list[PatchAttention]':
         middles = [(photo.shape[1] // 2, photo.shape[0] // 2) for photo in photos]
         return [

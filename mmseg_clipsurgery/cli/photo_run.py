@@ -4,11 +4,11 @@ Exit codes: 0 all is answered; 1 a mistake, told in one sentence; 2 options that
 not be answered; 130 stopped by the user.
 """
 
-import argparse
 import io
 import sys
 from collections.abc import Sequence
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from .options import add_common, check_photos
@@ -19,7 +19,7 @@ UNANSWERED = 3
 
 def run(task: Task, arguments: Sequence[str]) -> int:
     """A command with its arguments; the exit code."""
-    parser = argparse.ArgumentParser(prog=f'mmseg-clipsurgery {task.name}', description=task.about)
+    parser = CommandParser(prog=f'mmseg-clipsurgery {task.name}', description=task.about)
     add_common(parser)
     task.add_options(parser.add_argument_group(task.name))
     parsed = parser.parse_args(arguments)

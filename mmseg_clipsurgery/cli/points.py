@@ -31,10 +31,12 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def prepare(arguments: argparse.Namespace) -> Question:
     from ..api.word_lists import texts_of
+    from ..explain import check_point_settings
 
     for text in texts_of(arguments.word):
         check_no_file(text)
     others = read_others(arguments.against)
+    check_point_settings(arguments.threshold, arguments.downsample)
     settings = dict(among=arguments.against, threshold=arguments.threshold, downsample=arguments.downsample)
     sam = None
     if arguments.sam:

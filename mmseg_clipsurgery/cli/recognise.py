@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..environment.numbers import check_positive
 from .options import add_words, read_words
 from .photo_run import run
 from .task import Question, Task
@@ -28,6 +29,8 @@ def prepare(arguments: argparse.Namespace) -> Question:
     from .photo_labels import check_labels, measure, read_labels
 
     vocabulary = read_words(arguments)
+    if arguments.logit_scale is not None:
+        check_positive('--logit-scale', arguments.logit_scale)
     settings = dict(form=arguments.form, logit_scale=arguments.logit_scale)
     truth = None if arguments.labels is None else read_labels(Path(arguments.labels), vocabulary)
     return Question(

@@ -1,9 +1,9 @@
 """`mmseg-clipsurgery segment`: a label for every pixel, as a picture and as a mask."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..vocabulary import Vocabulary
 from .label_formats import FORMATS, FORMATS_OF_RUN, check_formats, files_of_photo, write_run
@@ -64,6 +64,7 @@ def prepare(arguments: argparse.Namespace) -> Question:
         pamr=PAMR if arguments.pamr else None,
         min_presence=arguments.min_presence,
     )
+    check_settings(settings, vocabulary)
     of_run = [name for name in FORMATS_OF_RUN if name in arguments.format]
     return Question(
         ask=lambda model, photos: model.segment(photos, vocabulary, **settings),
@@ -72,6 +73,18 @@ def prepare(arguments: argparse.Namespace) -> Question:
         end=partial(write_run, of_run, classes) if of_run else None,
         of_patches=arguments.min_presence is None,
     )
+
+
+def check_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> None:
+    """Refuse before a model is loaded what `SurgeryModel.segment` would refuse after it. Raises ValueError."""
+    from ..inference.settings import InferenceSettings, check_thresholds
+    from ..recognition import check_presence
+
+    of_classes = {
+        name: value for name, value in settings.items() if name not in ('threshold', 'min_presence')
+    }
+    check_thresholds(InferenceSettings.read(of_classes, patch=1), vocabulary)
+    check_presence(settings['min_presence'])
 
 
 def thresholds(arguments: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.numbers import check_count
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    made = argparse.ArgumentParser(
+    made = CommandParser(
         prog='mmseg-clipsurgery web',
         description='Open a page in the browser: choose a photo, type words, see what each method says.',
     )
@@ -82,12 +83,12 @@ def answers_of(arguments: argparse.Namespace) -> 'tuple[str, Answers]':
     limits = Limits(upload_bytes=arguments.max_upload * MIB)
     reading = Reading(arguments.bit_depth, arguments.max_pixels)
     print('loading the model', file=sys.stderr, flush=True)
-    models = load_models(arguments, 'short_side', 'explain_side', 'recognise_side')
     sam = None
     if arguments.sam:
         from ..api.sam import Sam
 
         sam = Sam(arguments.sam).to(device_of(arguments))
+    models = load_models(arguments, 'short_side', 'explain_side', 'recognise_side')
     title = f'Model: {arguments.arch or ARCH}'
     return title, Answers(models, reading, limits, sam)
 

@@ -9,7 +9,6 @@ A note is something to be known that needs no repair. Everything may be broken h
 at and fails alone.
 """
 
-import argparse
 import importlib
 import importlib.util
 import platform
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmseg_clipsurgery.environment import stack as environment
+from mmseg_clipsurgery.environment.command_line import CommandParser
 from mmseg_clipsurgery.resources import RESOURCES
 
 OK, NOTE, BROKEN = 'ok', 'note', 'BROKEN'
@@ -46,7 +46,7 @@ class Finding(NamedTuple):
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print every finding; 1 if a piece is broken, else 0."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog='mmseg-clipsurgery doctor',
         description='Check each piece of the environment, one a line: ok, a note, or BROKEN with the command that '
         f'mends it. Checked are: {", ".join(CHECKS)}; and, if nothing is broken, the import of the package.',

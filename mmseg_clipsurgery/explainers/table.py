@@ -60,6 +60,24 @@ EXPLAINERS: dict[str, Explainer] = {
 open_table('explainer', EXPLAINERS)
 
 
+def explainer_asked(explainer: str | Explainer | None, form: Similarity = 'released') -> Explainer | None:
+    """The explainer that is asked for beside a form of feature surgery; None: a surgery in that form.
+
+    Raises:
+        ValueError: an unknown name or form, or a form beside an explainer.
+    """
+    if form not in SIMILARITIES:
+        raise ValueError(f'form must be one of {", ".join(SIMILARITIES)}, got {form!r}')
+    if explainer is None:
+        return None
+    if form != 'released':
+        raise ValueError(
+            f'got the explainer {explainer!r} and the form {form!r}; a form is part of an explainer, such as '
+            "'clip_surgery:paper'"
+        )
+    return explainer if isinstance(explainer, Explainer) else explainer_named(explainer)
+
+
 def explainer_named(name: str) -> Explainer:
     """The explainer of a name: a row of `EXPLAINERS`, SURGERY or SURGERY:SIMILARITY.
 

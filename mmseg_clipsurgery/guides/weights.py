@@ -18,13 +18,16 @@ def weights_path(pretrained: str | Path) -> Path:
     """The file that `pretrained` stands for.
 
     Raises:
-        FileNotFoundError: it can't be fetched and is not in the cache.
+        FileNotFoundError: it does not exist, or can't be fetched and is not in the cache.
     """
     given = str(pretrained)
     for prefix, start in PREFIXES.items():
         if given.startswith(prefix):
             return fetched(start + given.removeprefix(prefix), given)
-    return user_path(pretrained)
+    path = user_path(pretrained)
+    if not path.is_file():
+        raise FileNotFoundError(f'weights file {path} does not exist')
+    return path
 
 
 def fetched(repository: str, given: str) -> Path:

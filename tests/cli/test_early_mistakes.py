@@ -1,0 +1,103 @@
+"""Mistakes that need no model are told before one is built: of each command a sentence, and no wait."""
+
+import shlex
+
+from mmseg_clipsurgery.__main__ import COMMANDS
+from mmseg_clipsurgery.__main__ import main as command
+from mmseg_clipsurgery.api import loading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# Command line -> what its sentence holds. The folder has photo.png, masks/photo.png, empty.txt and twice.txt.
+MISTAKES = {
+    "segment photo.png --words ''": 'got an empty word',
+    'segment photo.png --words cat cat': "two classes named 'cat'",
+    'segment photo.png --words background': "got 'background' alone",
+    'segment photo.png --vocabulary none.txt': 'which is not a file',
+    'segment photo.png --vocabulary voc2': "unknown vocabulary name 'voc2'",
+    'segment photo.png --vocabulary empty.txt': 'got an empty vocabulary',
+    'segment photo.png --vocabulary twice.txt': "two classes named 'cat'",
+    'segment none.png --words cat': 'none.png does not exist',
+    'segment photo.png --words cat --surgery nothing': "unknown surgery 'nothing'",
+    'segment photo.png --words cat --surgery clip nothing': "unknown surgery 'nothing'",
+    'segment photo.png --words cat --surgery clip clip': '--surgery has clip twice',
+    'segment photo.png --words cat --surgery clip proxyclip': '--surgery proxyclip reads the features',
+    'segment photo.png --words cat --guide none.pt': 'none.pt does not exist',
+    'segment photo.png --words cat --templates none.txt': 'which is not a file',
+    'segment photo.png --words cat --short-side 9999': 'at most 8192 pixels',
+    'segment photo.png --words cat --batch 0': '--batch must',
+    'segment photo.png --words cat --arch nothing': "unknown arch 'nothing'",
+    'segment photo.png --words cat dog --prob-thd 0.5': "whose class 0 is 'background'",
+    'segment photo.png --words background cat --area-thd 5': 'area_thd must lie between 0 and 1',
+    'segment photo.png --words cat dog --logit-scale 0': 'logit_scale must be above 0',
+    'segment photo.png --words cat dog --min-presence 7': 'min_presence must lie between 0 and 1',
+    'segment photo.png --words cat dog --calibration none.json': 'none.json does not exist',
+    'heatmaps photo.png --words cat cat': "two classes named 'cat'",
+    "heatmaps photo.png --words cat --against ''": 'got an empty word',
+    'heatmaps photo.png --words cat --min-presence 7': 'min_presence must lie between 0 and 1',
+    'heatmaps photo.png --words cat --explainer nothing': "unknown explainer 'nothing'",
+    'heatmaps photo.png --words cat --explainer legrad --form paper': "the form 'paper'",
+    "points photo.png --word ''": "got the text ''",
+    "points photo.png --word cat --against ''": 'got an empty word',
+    'points photo.png --word cat --threshold 9': 'threshold must lie between 0 and 1',
+    'points photo.png --word cat --downsample 0': 'downsample must be',
+    'recognise photo.png --words cat cat': "two classes named 'cat'",
+    'recognise photo.png --words cat --logit-scale 0': '--logit-scale must be above 0',
+    'recognise photo.png --words cat --labels none.csv': 'none.csv does not exist',
+    "explain-text photo.png --text ' '": 'give one with at least one word',
+    'patch-query photo.png --at 3 -1': 'Y of --at must be',
+    'calibrate photo.png --masks masks --words cat cat': "two classes named 'cat'",
+    'calibrate photo.png --masks nowhere --words background cat': 'has no mask',
+    'calibrate photo.png --masks masks --words background cat --surgery nothing': "unknown surgery 'nothing'",
+    'calibrate photo.png --masks masks --words background cat --out photo.png/here': 'photo.png is no folder',
+}
+WITH_PHOTOS = ('segment', 'heatmaps', 'points', 'recognise', 'explain-text', 'patch-query')
+
+
+@pytest.fixture
+def _no_models(monkeypatch, tmp_path) -> None:
+    """A folder of inputs, in which building a tower fails the test."""
+
+    def build_tower(**_) -> None:
+        raise AssertionError('a model was built')
+
+    monkeypatch.setattr(loading, 'build_tower', build_tower)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'masks').mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save('photo.png')
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save('masks/photo.png')
+    (tmp_path / 'empty.txt').write_text('\n')
+    (tmp_path / 'twice.txt').write_text('cat\ncat\n')
+
+
+@pytest.mark.usefixtures('_no_models')
+@pytest.mark.parametrize('line', MISTAKES)
+def test_a_mistake_is_told_before_a_model_is_built(capsys, line):
+    words = shlex.split(line)
+    assert command([*words, *(['--arch', 'scenes'] if '--arch' not in words else [])]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith('error: ')
+    assert said.count('\n') == 1
+    assert MISTAKES[line] in said
+
+
+@pytest.mark.usefixtures('_no_models')
+@pytest.mark.parametrize('name', WITH_PHOTOS)
+def test_right_options_build_a_model(name):
+    """The other way round: what stops the cases above is their mistake."""
+    own = {'points': ['--word', 'cat'], 'explain-text': ['--text', 'a cat'], 'patch-query': []}
+    with pytest.raises(AssertionError, match='a model was built'):
+        command([name, 'photo.png', '--arch', 'scenes', *own.get(name, ['--words', 'cat', 'dog'])])
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_wrong_options_are_one_line(capsys, name):
+    with pytest.raises(SystemExit) as ended:
+        command([name, '--no-such-option'])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith('error: ')
+    assert said.endswith('; see --help\n')
+    assert said.count('\n') == 1
