@@ -6,7 +6,6 @@ import email
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +13,7 @@ import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
+import checkout
 import mmseg_clipsurgery
 from mmseg_clipsurgery import resources as shipped
 from mmseg_clipsurgery.__main__ import main as command
@@ -26,7 +26,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILT_FROM = ('mmseg_clipsurgery', 'configs', 'tools', 'tests', 'requirements')
 LEFTOVER = 'build/lib/mmseg_clipsurgery/.mim/configs/of_an_earlier_build.py'
 
 
@@ -39,22 +38,11 @@ def files(folder: Path) -> set[str]:
 @pytest.fixture(scope='module')
 def built(tmp_path_factory) -> Path:
     """A folder with the wheel and the source distribution, built from a copy in which somebody has built before."""
-    source, target = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('built')
-    for name in BUILT_FROM:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('.mim'))
-    for path in ROOT.iterdir():
-        if path.is_file() and path.name[0] != '.':
-            shutil.copy2(path, source)
+    target = tmp_path_factory.mktemp('built')
+    source = checkout.copy_to(tmp_path_factory.mktemp('source'))
     (source / LEFTOVER).parent.mkdir(parents=True)
     (source / LEFTOVER).touch()
-    target_text = repr(str(target))
-    code = (
-        f'from setuptools import build_meta as b; b.build_wheel({target_text}); b.build_sdist({target_text})'
-    )
-    done = subprocess.run(
-        [sys.executable, '-c', code], cwd=source, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    checkout.build(source, target, 'wheel', 'sdist')
     return target
 
 
@@ -192,7 +180,7 @@ def member(wheel: zipfile.ZipFile, name: str) -> str:
 def test_source_distribution_builds_and_tests(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
-    for folder in BUILT_FROM:
+    for folder in checkout.BUILT_FROM:
         assert {f'{folder}/{name}' for name in files(ROOT / folder)} <= names
     assert {'setup.py', 'pyproject.toml', 'Makefile', 'LICENSE', 'CITATION.cff'} <= names
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # What one name at least holds: what the file is, and what to do instead.
-MARKS = {
+OTHER_MODELS = {
     ('positional_embedding_res', 'text.positional_embedding_res'): (
         'a Long-CLIP, whose text tower has a second position table; use a CLIP with one'
     ),
@@ -37,7 +37,7 @@ def refuse_other_models(names: Iterable[str], path: Path) -> None:
         path: the file, for the message.
     """
     names = list(names)
-    for marks, what in MARKS.items():
+    for marks, what in OTHER_MODELS.items():
         if any(mark in name for mark in marks for name in names):
             raise ValueError(f'{path} is {what}')
     if set(BARE_VISUAL) <= set(names):
