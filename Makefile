@@ -14,7 +14,7 @@ TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=
 # Each process begins with its half of the tests, so that files' fixtures are made once, and takes over from the other.
 PARALLEL := -n $(JOBS) --dist worksteal
 
-.PHONY: demo web test test-fast test-web test-readme test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
+.PHONY: demo web test test-fast test-web test-readme coverage test-openmmlab test-open-clip-versions docs doctor lint format wheel clean distclean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py
@@ -33,6 +33,12 @@ test-fast: $(VENV)/installed
 # The page in a browser, with gradio; where there is no Chromium (`apt-get install chromium`) its tests are skipped.
 test-web: $(VENV_WEB)/installed
 	$(TEST) $(VENV_WEB)/bin/python -m pytest -m browser tests/web $(PYTEST_ARGS)
+
+# The share of the package's lines that the tests run; in the browser and on OpenMMLab's stack they count for nothing.
+coverage: $(VENV)/installed
+	$(TEST) $(VENV)/bin/python -m coverage run -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(VENV)/bin/python -m coverage combine --quiet
+	$(VENV)/bin/python -m coverage report
 
 # README's commands and blocks, in a fresh environment that pip fills from a wheel of this checkout.
 test-readme: $(VENV)/installed

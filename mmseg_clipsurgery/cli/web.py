@@ -89,8 +89,16 @@ def answers_of(arguments: argparse.Namespace) -> 'tuple[str, Answers]':
 
         sam = Sam(arguments.sam).to(device_of(arguments))
     models = load_models(arguments, 'short_side', 'explain_side', 'recognise_side')
-    title = f'Model: {arguments.arch or ARCH}'
-    return title, Answers(models, reading, limits, sam)
+    return title_of(arguments.arch or ARCH), Answers(models, reading, limits, sam)
+
+
+def title_of(arch: str) -> str:
+    """Which model the page asks; of the embedded one what it knows, since a photo of the world gets nonsense."""
+    if arch == 'scenes':
+        return (
+            'Model: scenes, which knows drawn scenes alone (for photos start the page without --arch scenes)'
+        )
+    return f'Model: {arch}'
 
 
 def check_address(host: str, port: int) -> None:

@@ -4,7 +4,7 @@ import socket
 import sys
 from types import ModuleType
 
-from mmseg_clipsurgery.cli.web import main, parser
+from mmseg_clipsurgery.cli.web import main, parser, title_of
 
 import pytest
 
@@ -70,3 +70,8 @@ def test_a_missing_or_old_gradio_is_a_sentence_with_the_remedy(capsys, monkeypat
 def test_uploads_have_bounds_by_default():
     parsed = parser().parse_args([])
     assert (parsed.host, parsed.max_pixels, parsed.max_upload) == ('127.0.0.1', 25_000_000, 20)
+
+
+def test_the_embedded_model_is_said_to_know_drawn_scenes_alone():
+    assert title_of('ViT-B-16') == 'Model: ViT-B-16'
+    assert 'drawn scenes alone' in title_of('scenes')

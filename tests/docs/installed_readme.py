@@ -74,10 +74,10 @@ ELSEWHERE = {
     'pip install ".[openmmlab]"': '`make test-openmmlab`',
     'pip install --no-build-isolation mmcv==2.1.0': 'compiles for half an hour; `make test-openmmlab` has mmcv-lite',
     'make web': 'serves for ever; `make test-web` opens the page in a browser',
-    'make test': 'the other tests',
     'make docs': '.ci/run',
     'make test-openmmlab': 'a workflow of its own',
     'mmseg-clipsurgery web': '`make test-web`',
+    'python tools/benchmark.py --device cuda --photos VOC_FOLDER --out results/performance_cuda.json': 'needs a GPU',
     'python tools/leaderboard.py': 'ten data sets with the real weights: days; its other form is run',
     'SCENES=200 python -m pytest tests/inference/test_precision.py -s': 'a test of its own, on fewer scenes',
 }
@@ -97,8 +97,9 @@ def environment(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp('fresh')
     checkout.build(checkout.copy_to(tmp_path_factory.mktemp('clone')), place, 'wheel')
     (wheel,) = place.glob('*.whl')
-    pins = [line for path in (ROOT / 'requirements').glob('*.txt') for line in path.read_text().splitlines()]
-    (place / 'pins.txt').write_text('\n'.join(line for line in pins if '==' in line))
+    texts = [(ROOT / f'requirements/{name}.txt').read_text() for name in ('onedl', 'clip', 'constraints')]
+    pins = [line for text in texts for line in text.splitlines() if '==' in line]
+    (place / 'pins.txt').write_text('\n'.join(pins))
     venv.create(place / 'environment', with_pip=False)
     python = place / 'environment/bin/python'
     install = ['install', '--quiet', '--no-compile', '--constraint', place / 'pins.txt', f'{wheel}[onedl]']
