@@ -73,7 +73,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def add_data_set(
-    commands: 'argparse._SubParsersAction[argparse.ArgumentParser]',
+    commands: 'argparse._SubParsersAction[CommandParser]',
     name: str,
     convert: Callable[[argparse.Namespace], None],
     root: str,

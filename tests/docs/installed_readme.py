@@ -33,7 +33,7 @@ README = (ROOT / 'README.md').read_text(encoding='utf-8')
 BLOCKS = doc_blocks.blocks_of(ROOT / 'README.md')
 OF_A_CLONE = ('Makefile', 'configs', 'pyproject.toml', 'requirements', 'setup.py', 'tools')
 TEST = 'python tools/test.py configs/clipsurgery_voc.py --data-root data/VOCdevkit/VOC2012'
-WEIGHTS = 'model.backbone.arch=clip model.text_encoder.arch=clip model.pretrained=None'
+WEIGHTS = 'model.backbone.arch=clip model.text_encoder.arch=clip model.pretrained=clip'
 EIGHT = 'test_dataloader.dataset.indices=8'
 # What README says -> the command that is run, with stand-ins at its end; options alone belong to `TEST`.
 RUN = {
