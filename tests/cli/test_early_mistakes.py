@@ -1,10 +1,13 @@
 """Mistakes that need no model are told before one is built: of each command a sentence, and no wait."""
 
 import shlex
+from functools import wraps
+from importlib import import_module
 
 from mmseg_clipsurgery.__main__ import COMMANDS
 from mmseg_clipsurgery.__main__ import main as command
 from mmseg_clipsurgery.api import loading
+from mmseg_clipsurgery.clip.tower import ImageTower
 
 import numpy as np
 import pytest
@@ -101,3 +104,39 @@ def test_wrong_options_are_one_line(capsys, name):
     assert said.startswith('error: ')
     assert said.endswith('; see --help\n')
     assert said.count('\n') == 1
+
+
+WORDS = 'model.text_encoder.vocabulary'
+CONFIG_MISTAKES = {  # module whose `main` it is, its arguments -> what its sentence holds
+    ('test', 'clipsurgery_scenes', '--cfg-options', f'{WORDS}=none.txt'): 'which is not a file',
+    ('test', 'clipsurgery_scenes', '--cfg-options', f'{WORDS}=twice.txt'): "two classes named 'cat'",
+    (
+        'cli.export',
+        'clipsurgery_scenes',
+        'o.pth',
+        '--cfg-options',
+        f'{WORDS}=none.txt',
+    ): 'which is not a file',
+    ('cli.leaderboard', '--methods', 'nothing', '--data-sets', 'scenes'): 'nothing',
+    ('cli.leaderboard', '--methods', 'clip', '--data-sets', 'nowhere'): 'nowhere',
+    ('cli.explain', '--explainers', 'nothing'): "unknown explainer 'nothing'",
+    ('cli.faithfulness', '--explainers', 'nothing'): "unknown explainer 'nothing'",
+    ('cli.calibrate', '--config', 'scenes', '--split', 'none.txt'): 'none.txt',
+}
+
+
+@pytest.mark.mmseg
+@pytest.mark.slow
+@pytest.mark.usefixtures('_no_models')
+@pytest.mark.parametrize('line', CONFIG_MISTAKES, ids=' '.join)
+def test_a_mistake_of_a_run_is_told_before_a_model_is_built(capsys, monkeypatch, line):
+    @wraps(ImageTower.__init__)  # whose arguments are compared with those of a config
+    def built(*_, **__) -> None:
+        raise AssertionError('a model was built')
+
+    monkeypatch.setattr(ImageTower, '__init__', built)
+    module, *words = line
+    assert import_module(f'mmseg_clipsurgery.{module}').main(words) == 1
+    said = [text for text in capsys.readouterr().err.splitlines() if text.startswith(('error: ', 'failed: '))]
+    assert len(said) == 1
+    assert CONFIG_MISTAKES[line] in said[0]
