@@ -4,6 +4,7 @@ import shlex
 from functools import wraps
 from importlib import import_module
 
+from cases import slow_but
 from mmseg_clipsurgery.__main__ import COMMANDS
 from mmseg_clipsurgery.__main__ import main as command
 from mmseg_clipsurgery.api import loading
@@ -56,6 +57,16 @@ MISTAKES = {
     'calibrate photo.png --masks masks --words background cat --surgery nothing': "unknown surgery 'nothing'",
     'calibrate photo.png --masks masks --words background cat --out photo.png/here': 'photo.png is no folder',
 }
+FAST = {
+    'segment photo.png --words cat cat',
+    'segment photo.png --words cat --surgery clip nothing',
+    'segment photo.png --words cat dog --prob-thd 0.5',
+    "heatmaps photo.png --words cat --against ''",
+    'points photo.png --word cat --threshold 9',
+    'recognise photo.png --words cat --logit-scale 0',
+    'patch-query photo.png --at 3 -1',
+    'calibrate photo.png --masks masks --words cat cat',
+}
 WITH_PHOTOS = ('segment', 'heatmaps', 'points', 'recognise', 'explain-text', 'patch-query')
 
 
@@ -76,7 +87,7 @@ def _no_models(monkeypatch, tmp_path) -> None:
 
 
 @pytest.mark.usefixtures('_no_models')
-@pytest.mark.parametrize('line', MISTAKES)
+@pytest.mark.parametrize('line', slow_but(FAST, MISTAKES))
 def test_a_mistake_is_told_before_a_model_is_built(capsys, line):
     words = shlex.split(line)
     assert command([*words, *(['--arch', 'scenes'] if '--arch' not in words else [])]) == 1
@@ -87,7 +98,7 @@ def test_a_mistake_is_told_before_a_model_is_built(capsys, line):
 
 
 @pytest.mark.usefixtures('_no_models')
-@pytest.mark.parametrize('name', WITH_PHOTOS)
+@pytest.mark.parametrize('name', slow_but({'segment'}, WITH_PHOTOS))
 def test_right_options_build_a_model(name):
     """The other way round: what stops the cases above is their mistake."""
     own = {'points': ['--word', 'cat'], 'explain-text': ['--text', 'a cat'], 'patch-query': []}

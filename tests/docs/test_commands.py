@@ -6,6 +6,7 @@ import runpy
 from collections.abc import Callable
 
 import doc_blocks
+from cases import slow_but
 from mmseg_clipsurgery.__main__ import COMMANDS
 
 import pytest
@@ -52,7 +53,7 @@ def test_the_texts_show_commands():
     assert '--words' in SHOWN['segment']
 
 
-@pytest.mark.parametrize('name', sorted(SHOWN))
+@pytest.mark.parametrize('name', slow_but({'segment', 'tools/leaderboard'}, sorted(SHOWN)))
 def test_options_exist(capsys, name):
     with pytest.raises(SystemExit):
         main_of(name)(['--help'])
