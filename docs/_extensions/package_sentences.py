@@ -9,6 +9,7 @@ MAKERS, TABLES                  sentences that reach their `raise` as values
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def sentences_of(tree: ast.AST, path: Path) -> Iterator[str]:
     """The sentences of a file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
-            yield raised(node, path)
+            yield from raised(node, path)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == 'parser.error':
             yield text_of(node.args[0], path)
         elif isinstance(node, ast.FunctionDef) and node.name in MAKERS:
@@ -78,11 +79,22 @@ def strings_of(statements: list[ast.stmt]) -> Iterator[ast.expr]:
             todo += ast.iter_child_nodes(node)
 
 
-def raised(node: ast.Raise, path: Path) -> str:
-    """What an error says, as far as it is written where it is raised; '' where it is raised again."""
+def raised(node: ast.Raise, path: Path) -> set[str]:
+    """What an error may say, as far as it is written where it is raised; nothing where it is raised again."""
     if not isinstance(node.exc, ast.Call) or not node.exc.args:
-        return ''
-    return text_of(node.exc.args[0], path)
+        return set()
+    message = node.exc.args[0]
+    return {text_of(Chosen(branch).visit(deepcopy(message)), path) for branch in ('body', 'orelse')}
+
+
+class Chosen(ast.NodeTransformer):
+    """Takes one branch, 'body' or 'orelse', of each `A if CONDITION else B`."""
+
+    def __init__(self, branch: str):
+        self.branch = branch
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        return self.visit(getattr(node, self.branch))
 
 
 def text_of(node: ast.expr, path: Path, constant: bool = True) -> str:

@@ -64,7 +64,7 @@ def test_the_list_of_errors_has_every_place_that_raises():
         for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and node.exc is not None:
                 names = {part.id for part in ast.walk(node.exc) if isinstance(part, ast.Name)}
-                said = SENTENCES['says_something'](SENTENCES['raised'](node, path))
+                said = any(map(SENTENCES['says_something'], SENTENCES['raised'](node, path)))
                 if not said and not names & {*SENTENCES['MAKERS'], *AGAIN, *SILENT}:
                     missed.append(f'{path.name}:{node.lineno}')
     assert not missed
