@@ -73,6 +73,7 @@ ELSEWHERE = {
     'pip install ".[onedl]"': 'the fixture `environment`, with the wheel in place of the clone',
     'pip install ".[openmmlab]"': '`make test-openmmlab`',
     'pip install --no-build-isolation mmcv==2.1.0': 'compiles for half an hour; `make test-openmmlab` has mmcv-lite',
+    'make coverage': 'the other tests, with their lines counted',
     'make web': 'serves for ever; `make test-web` opens the page in a browser',
     'make docs': '.ci/run',
     'make test-openmmlab': 'a workflow of its own',
