@@ -4,7 +4,7 @@ import socket
 import sys
 from types import ModuleType
 
-from mmseg_clipsurgery.cli.web import main, parser, title_of
+from mmseg_clipsurgery.cli.web import answers_of, main, parser, title_of
 
 import pytest
 
@@ -75,3 +75,12 @@ def test_uploads_have_bounds_by_default():
 def test_the_embedded_model_is_said_to_know_drawn_scenes_alone():
     assert title_of('ViT-B-16') == 'Model: ViT-B-16'
     assert 'drawn scenes alone' in title_of('scenes')
+
+
+@pytest.mark.slow
+def test_the_page_asks_the_model_of_the_options():
+    options = ['--arch', 'scenes', '--surgery', 'gem', 'sclip', '--max-upload', '3', '--max-pixels', '5000']
+    title, answers = answers_of(parser().parse_args(options))
+    assert title == title_of('scenes')
+    assert answers.chosen == ['gem', 'sclip']
+    assert (answers.limits.upload_bytes, answers.reading.max_pixels) == (3 << 20, 5000)
