@@ -47,13 +47,12 @@ def read_stream(stream: Any) -> bytes:
     """All bytes of a file object, from its beginning where it can go back. Raises ValueError for one of text."""
     if callable(getattr(stream, 'seekable', None)) and stream.seekable():
         stream.seek(0)
-    text = 'got a file object of text, not of bytes; open it with mode "rb"'
     try:
         data = stream.read()
     except UnicodeDecodeError:
-        raise ValueError(text) from None
+        data = None
     if not isinstance(data, bytes):
-        raise ValueError(text)
+        raise ValueError('got a file object of text, not of bytes; open it with mode "rb"')
     return data
 
 
