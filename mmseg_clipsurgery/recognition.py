@@ -11,6 +11,8 @@ which a softmax does not see.
 Source: CLIP Surgery (arXiv 2304.05653), multi-label recognition.
 """
 
+from typing import NamedTuple
+
 from torch import Tensor
 
 from .environment.numbers import check_number, check_positive
@@ -81,23 +83,33 @@ def check_presence(least: float | None) -> None:
         check_number('min_presence', least, 0, 1)
 
 
-def classes_kept(presence: Tensor, least: float, has_background: bool) -> Tensor:
-    """Which classes of one image are kept, by their presence: the best of them always, and the background.
+class Kept(NamedTuple):
+    """What is left of the classes of one image.
+
+    Attributes:
+        classes: "k", bool.
+        none_present: no class is, beside the background; what is kept is kept for want of another.
+    """
+
+    classes: Tensor
+    none_present: bool
+
+
+def classes_kept(presence: Tensor, least: float, has_background: bool) -> Kept:
+    """Which classes of one image are kept, by their presence: the background always; where none is left, the best.
 
     Args:
         presence: "k" in [0, 1], see `word_presence`.
         least: presence below which a class is dropped, in [0, 1].
         has_background: whether class 0 is the background.
 
-    Returns:
-        "k", bool.
-
     Raises:
         ValueError: `least` is no probability.
     """
     check_presence(least)
-    first = int(has_background)
-    keep = presence >= least
-    keep[first:][presence[first:].argmax()] = True
+    keep, first = presence >= least, int(has_background)
+    none_present = not bool(keep[first:].any())
     keep[:first] = True
-    return keep
+    if not keep.any():
+        keep[presence.argmax()] = True
+    return Kept(keep, none_present)

@@ -51,14 +51,24 @@ def test_scale():
         (0.0, False, [True, True, True, True]),
         (0.5, False, [False, True, False, True]),
         (0.95, False, [False, True, False, False]),
-        (0.95, True, [True, True, False, False]),
+        (0.95, True, [True, False, False, False]),
+        (0.85, True, [True, True, False, False]),
         (0.9, False, [False, True, False, False]),
     ],
-    ids=['none is absent', 'by presence', 'the best stays', 'so does the background', 'equal is present'],
+    ids=[
+        'none is absent',
+        'by presence',
+        'the best stays',
+        'the background alone',
+        'so does the background',
+        'equal is present',
+    ],
 )
 def test_classes_kept(least, has_background, kept):
     presence = torch.tensor([0.1, 0.9, 0.4, 0.6])
-    assert classes_kept(presence, least, has_background).tolist() == kept
+    found = classes_kept(presence, least, has_background)
+    assert found.classes.tolist() == kept
+    assert found.none_present == (least == 0.95)
 
 
 def test_pair_probability_is_a_sigmoid_of_each_pair():

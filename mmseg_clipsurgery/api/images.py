@@ -12,23 +12,20 @@ tuple of images, or a "b H W 3" array or "b 3 H W" tensor, is a batch.
 """
 
 import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import torch
 from PIL import Image
 
-from ..environment.paths import user_path
+from ..environment.paths import local_path
 from .image_files import decode_image, read_bytes, read_stream
 from .pixels import Pixels, from_array, from_pillow, from_tensor
 from .reading import DEFAULT, Reading
 
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | torch.Tensor
 Images: TypeAlias = ImageLike | Sequence[ImageLike]
-URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]+://')
 
 
 def read_images(images: Images, reading: Reading = DEFAULT) -> tuple[list[Pixels], bool]:
@@ -69,10 +66,3 @@ def read_image(image: ImageLike, reading: Reading = DEFAULT) -> Pixels:
         f'got an image of type {type(image).__name__}; give a path, bytes or a file object, a PIL image, an array '
         '"H W 3" or a tensor "3 H W"'
     )
-
-
-def local_path(path: str | os.PathLike[str]) -> Path:
-    """The path of an image's file. Raises ValueError for a URL."""
-    if URL.match(os.fspath(path)):
-        raise ValueError(f'{path} is a URL; download it, and give the file or its bytes')
-    return user_path(path)

@@ -27,7 +27,7 @@ from ..explainers.explainer import Explainer
 from ..explainers.table import explainer_asked
 from ..inference.calibration_files import Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
-from ..recognition import classes_kept, recognition_scores
+from ..recognition import Kept, classes_kept, recognition_scores
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
 from ..structures import ImageTokens, TextQueries
 from ..surgery import Surgery
@@ -113,7 +113,8 @@ class SurgeryModel:
             scores: also give class scores.
             min_presence: drop words that the class token finds absent: those whose probability against the empty
                 string (`recognition.word_presence`) is below this; 0.5 is where the photo is as near to one as to the
-                other. The best word stays, and so does 'background'. None: keep all.
+                other. A first class 'background' stays; where no word is present all is background, or without one the
+                best word stays, and the result says `none_present`. None: keep all.
             calibration: a file that `mmseg-clipsurgery calibrate` wrote; its settings stand in place of logit_scale,
                 prob_thd, area_thd and threshold.
 
@@ -139,7 +140,11 @@ class SurgeryModel:
             check_thresholds(predictor.settings, vocabulary)
             check_feedback_words(predictor.settings, vocabulary)
             kept = self._kept_classes(pixels, vocabulary, queries, min_presence)
-            keep = [None if classes is None else classes[queries.class_of] for classes in kept]
+            alone = vocabulary.num_classes == 1  # labelled 'background' where it is absent
+            keep = [
+                None if one is None else (one.classes ^ (one.none_present and alone))[queries.class_of]
+                for one in kept
+            ]
             resized = [
                 self.encoders.normalized(with_short_side(photo, short_side, self.encoders.tower.patch))
                 for photo in pixels
@@ -151,9 +156,10 @@ class SurgeryModel:
                     prediction.labels[0].cpu().numpy(),
                     vocabulary.label_names,
                     None if prediction.scores is None else prediction.scores.cpu().numpy(),
+                    one is not None and one.none_present,
                 )
-                for photo, prediction in zip(
-                    pixels, predictor.predict(resized, queries, sizes, keep=keep), strict=True
+                for photo, prediction, one in zip(
+                    pixels, predictor.predict(resized, queries, sizes, keep=keep), kept, strict=True
                 )
             ]
 
@@ -200,12 +206,13 @@ class SurgeryModel:
                 all_maps = [grid_logits(tokens, competing, form)[0] for tokens in self._tokens(pixels)]
             else:
                 all_maps = self.encoders.explained(pixels, self.encoders.sizes.explain, row, competing)
-            for photo, logits, keep in zip(pixels, all_maps, kept, strict=True):
+            for photo, logits, one in zip(pixels, all_maps, kept, strict=True):
                 maps = class_maximum(logits.permute(1, 2, 0), competing.class_of, told.num_classes)
                 maps = maps.permute(2, 0, 1)
-                shown = range(vocabulary.num_classes) if keep is None else keep.nonzero()[:, 0].tolist()
+                shown = range(vocabulary.num_classes) if one is None else one.classes.nonzero()[:, 0].tolist()
                 names = tuple(vocabulary.classes[k] for k in shown)
-                found.append(HeatMaps(to_uint8(photo), names, maps.cpu().numpy()[list(shown)]))
+                absent = one is not None and one.none_present
+                found.append(HeatMaps(to_uint8(photo), names, maps.cpu().numpy()[list(shown)], absent))
             return found
 
         return self._by_words(images, words, results)
@@ -361,11 +368,11 @@ class SurgeryModel:
         vocabulary: Vocabulary,
         queries: TextQueries,
         min_presence: float | None,
-    ) -> list[Tensor | None]:
-        """Which classes of each photo are kept, "k" bool, None for all: see `segment` for the rule."""
+    ) -> list[Kept | None]:
+        """Which classes of each photo are kept, None for all: see `segment` for the rule."""
         if min_presence is None:
             return [None] * len(pixels)
-        kept: list[Tensor | None] = []
+        kept: list[Kept | None] = []
         for tokens in self.encoders.tokens(pixels, self.encoders.sizes.recognise):
             presence = self.encoders.presence(tokens, queries)
             kept.append(classes_kept(presence, min_presence, vocabulary.has_background))

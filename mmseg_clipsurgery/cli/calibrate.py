@@ -18,8 +18,14 @@ from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
 from ..environment.numbers import check_count
 from ..environment.paths import file_to_write, user_path
-from .common import add_config_options, add_debug_option, add_import_option
-from .options import add_model, add_words, read_words
+from .common import (
+    add_config_options,
+    add_debug_option,
+    add_import_option,
+    add_overwrite_option,
+    check_is_new,
+)
+from .options import add_model, add_words, check_there, read_words
 
 if TYPE_CHECKING:
     from ..inference.calibration_run import Counts
@@ -42,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', type=int, metavar='N', help='take N images of the split (default: all)')
     parser.add_argument('--seed', type=int, default=0, help='by which they are drawn (default: %(default)s)')
     parser.add_argument('--out', default='calibration.json', metavar='FILE', help='(default: %(default)s)')
+    add_overwrite_option(parser)
     add_words(parser.add_argument_group('words'), required=False)
     add_model(parser)
     add_config_options(parser)
@@ -70,10 +77,12 @@ def act(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError, FileNotFoundError, ImportError: a user's mistake, in one sentence.
     """
+    check_there(arguments.photos)  # before torch is imported
     from ..inference.calibration_run import calibrate, check_on
 
     import_files(arguments.imports)
     out = file_to_write(arguments.out, '--out')
+    check_is_new(out, arguments.overwrite)
     if arguments.images is not None:
         check_count('--images', arguments.images, least=2)
     counted = of_config(arguments) if arguments.config else of_folder(arguments)
@@ -120,16 +129,35 @@ def of_folder(arguments: argparse.Namespace) -> Counted:
 
     vocabulary, folder = read_words(arguments), user_path(arguments.masks)
     photos, _ = find_photos(arguments.photos, Path(arguments.out))
+    if not folder.is_dir():
+        raise FileNotFoundError(f'--masks {folder} is no folder; give the folder that holds the masks')
     pairs = [(photo.path, (folder / photo.relative).with_suffix('.png')) for photo in photos]
     for photo, mask in pairs:
         if not mask.is_file():
             raise FileNotFoundError(f'{photo} has no mask {mask}; add it, or leave the photo out')
     if len(arguments.surgery) > 1:
         raise ValueError('a calibration is of one surgery; give one --surgery')
+    check_masks([mask for _, mask in pairs], vocabulary)
     (model,) = load_models(arguments, 'short_side').values()
     images = labelled_photos(model, pairs, vocabulary)
     predictor, embed = model.encoders.predictor(0.0), model.encoders.text.embed_words
     return Counted(vocabulary, model.surgery_name, count(predictor, embed, vocabulary, images))
+
+
+def check_masks(masks: Sequence[Path], vocabulary: 'Vocabulary') -> None:
+    """Find out before a model is loaded whether masks and words fit together.
+
+    Raises:
+        ValueError: a mask that can't be read or has a label of no word, or a word that no mask has a pixel of.
+    """
+    from ..api.labelled_photos import IGNORED, read_mask
+    from ..inference.calibration import refuse_missing
+
+    seen: set[int] = set()
+    for mask in masks:
+        seen |= set(read_mask(mask, vocabulary.num_classes).ravel().tolist()) - {IGNORED}
+    missing = [name for label, name in enumerate(vocabulary.classes) if label not in seen]
+    refuse_missing(missing, len(masks))
 
 
 def of_config(arguments: argparse.Namespace) -> Counted:
@@ -139,13 +167,15 @@ def of_config(arguments: argparse.Namespace) -> Counted:
     require_mmseg()
     from ..evaluation import calibration_data as data
     from ..evaluation.audit import config_of
-    from ..evaluation.configs import parse_options, read_config
+    from ..evaluation.configs import check_parts, parse_options, read_config
     from ..evaluation.preflight import ignore_index_of
+    from ..inference.calibration import refuse_missing
     from ..inference.calibration_run import count
     from ..vocabulary import Vocabulary
     from .models import device_of
 
     cfg = read_config(config_of(arguments.config), parse_options(arguments.cfg_options))
+    check_parts(cfg, 'model', 'test_dataloader')
     data.check_split(cfg, arguments.split)
     if arguments.check:
         data.check_apart(arguments.split, arguments.check)
@@ -157,6 +187,8 @@ def of_config(arguments: argparse.Namespace) -> Counted:
     vocabulary = segmentor.vocabulary or Vocabulary.of([(name, [name]) for name in names])
     if arguments.words or arguments.vocabulary:
         vocabulary = read_words(arguments)
+        wanted = vocabulary.classes[int(vocabulary.has_background) :]
+        refuse_missing([name for name in wanted if name not in names], len(splits[arguments.split]))
     else:
         names = vocabulary.classes  # by their order, as in evaluation
 

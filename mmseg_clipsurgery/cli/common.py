@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..environment.mistakes import guarded
@@ -40,18 +40,34 @@ def add_debug_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
 
 
-def exit_code(act: Callable[[argparse.Namespace], list[str]], arguments: argparse.Namespace) -> int:
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """`--overwrite`, for `check_is_new`."""
+    parser.add_argument('--overwrite', action='store_true', help='replace the file where it is there already')
+
+
+def check_is_new(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file that nobody said may go. Raises ValueError."""
+    if path.is_file() and not overwrite:
+        raise ValueError(f'{path} is there already; name another file, or give --overwrite to replace it')
+
+
+def exit_code(act: Callable[[argparse.Namespace], Iterable[str]], arguments: argparse.Namespace) -> int:
     """Run a command that goes on where a part of it fails.
 
     Args:
-        act: what does it; its lines name what failed.
+        act: what does it; yields lines that name what failed, which are told whatever comes after them.
         arguments: given to it; `debug` among them.
 
     Returns:
         0, or 1 where something failed, which is printed to stderr; as `mistakes.guarded` where `act` raised.
     """
     failed: list[str] = []
-    code = guarded(lambda: failed.extend(act(arguments)), arguments.debug)
+
+    def action() -> None:
+        for line in act(arguments):
+            failed.append(line)
+
+    code = guarded(action, arguments.debug)
     for line in failed:
         print(f'failed: {line}', file=sys.stderr, flush=True)
     return code or int(bool(failed))

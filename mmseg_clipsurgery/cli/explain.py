@@ -12,7 +12,7 @@ named and the others go on; the exit code is then 1. Results, tables and a pictu
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..environment.command_line import CommandParser
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(act, arguments)
 
 
-def act(arguments: argparse.Namespace) -> list[str]:
+def act(arguments: argparse.Namespace) -> Iterator[str]:
     """What the command line asks for; a line for each run that failed.
 
     Raises:
@@ -101,8 +101,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
     check_count('--processes', arguments.processes, least=0, most=MOST_PROCESSES)
     if arguments.check:
         explain_pages.check(arguments.out, arguments.page)
-        return []
-    failed: list[str] = []
+        return
     if not arguments.tables:
         planned = explainability.plan(
             arguments.explainers,
@@ -110,7 +109,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.data_root,
             parse_options(arguments.cfg_options),
         )
-        failed = explainability.run_suite(
+        yield from explainability.run_suite(
             planned,
             arguments.out,
             arguments.work_dir,
@@ -119,5 +118,5 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.debug,
             arguments.one_by_one,
         )
-    explain_pages.write_tables(arguments.out, arguments.page)
-    return failed
+    if arguments.tables or explain_pages.is_filled(arguments.out):
+        explain_pages.write_tables(arguments.out, arguments.page)

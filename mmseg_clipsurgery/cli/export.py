@@ -5,8 +5,15 @@ from collections.abc import Sequence
 from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
+from ..environment.paths import user_path
 from ..environment.stack import require_mmseg
-from .common import add_config_options, add_debug_option, add_import_option
+from .common import (
+    add_config_options,
+    add_debug_option,
+    add_import_option,
+    add_overwrite_option,
+    check_is_new,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('config', help='a config file or the name of a shipped one')
     parser.add_argument(
-        'out', help='the checkpoint to write; .safetensors: a form without pickle, which tools/test.py reads'
+        'out',
+        help='the file to write: .pth or .pt, a checkpoint; .safetensors, one without pickle, which tools/test.py '
+        'reads; .onnx, with --onnx',
     )
     parser.add_argument(
         '--onnx',
@@ -31,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar=('HEIGHT', 'WIDTH'),
         help='with --onnx: pixels of an image or window, where its size is fixed',
     )
+    add_overwrite_option(parser)
     add_config_options(parser)
     add_import_option(parser)
     add_debug_option(parser)
@@ -38,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def action() -> None:
         require_mmseg()
+        check_is_new(user_path(arguments.out), arguments.overwrite)
         if arguments.size and not arguments.onnx:
             raise ValueError('--size is of ONNX files; give --onnx too, or leave it out')
         from ..evaluation.configs import parse_options

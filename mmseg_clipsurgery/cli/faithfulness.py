@@ -13,7 +13,7 @@ then 1. See docs/faithfulness.md.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..environment.command_line import CommandParser
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(act, arguments)
 
 
-def act(arguments: argparse.Namespace) -> list[str]:
+def act(arguments: argparse.Namespace) -> Iterator[str]:
     """What the command line asks for; a line for each test that failed.
 
     Raises:
@@ -70,15 +70,15 @@ def act(arguments: argparse.Namespace) -> list[str]:
     name = Path(arguments.config).stem
     failed = [] if arguments.check else run(arguments, name)
     result_file = arguments.out / name / faithfulness.RESULTS
+    yield from failed
     if failed and not result_file.is_file():
-        return failed
+        return
     result = faithfulness.read_result(result_file)
     tables = faithfulness_tables.tables_of(result)
     if not arguments.check:
         faithfulness_tables.write_tables(result_file.with_name('tables.md'), result, tables)
     if arguments.page:
         faithfulness_tables.write_page(arguments.page, tables, arguments.check)
-    return failed
 
 
 def run(arguments: argparse.Namespace, name: str) -> list[str]:
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace, name: str) -> list[str]:
     from ..datasets.base_datasets import dataset_configs
     from ..environment.numbers import check_count
     from ..evaluation.audit import config_of
-    from ..evaluation.configs import parse_options, read_config
+    from ..evaluation.configs import check_parts, parse_options, read_config
     from ..faithfulness.subjects import Settings
     from ..leaderboard.faithfulness import run_suite
     from .models import device_of
@@ -94,6 +94,7 @@ def run(arguments: argparse.Namespace, name: str) -> list[str]:
     for option in ('images', 'steps'):
         check_count(f'--{option}', getattr(arguments, option))
     cfg = read_config(config_of(arguments.config), parse_options(arguments.cfg_options))
+    check_parts(cfg, 'model', 'test_dataloader')
     if arguments.data_root:
         for source in dataset_configs(cfg.test_dataloader.dataset):
             source['data_root'] = str(arguments.data_root)

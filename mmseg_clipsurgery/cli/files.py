@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..api.image_files import SUFFIXES, begins_as_image
-from ..api.images import local_path
+from ..environment.paths import local_path
 
 LONGEST = 160  # bytes of a result's name before its ending; file systems take 255 for all of it
 

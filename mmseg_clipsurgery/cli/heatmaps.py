@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .options import add_against, add_presence, add_words, read_others, read_words
+from .options import SURGERY, add_against, add_presence, add_words, read_others, read_words
 from .photo_run import run
 from .task import Question, Task
 
@@ -43,12 +43,14 @@ def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
     others = read_others(arguments.against)
     check_presence(arguments.min_presence)
+    check_used(arguments)
     settings = dict(among=arguments.against, form=arguments.form, min_presence=arguments.min_presence)
     if arguments.explainer:
         return explained(arguments, vocabulary, settings)
     return Question(
         ask=lambda model, photos: model.heatmaps(photos, vocabulary, **{**settings, 'among': others}),
         settings={'words': vars(vocabulary), **settings},
+        note=None if arguments.min_presence is None else note_absence,
         of_patches=arguments.form == 'cosine' and arguments.min_presence is None,
     )
 
@@ -59,17 +61,14 @@ def explained(
     """The question of several explainers.
 
     Raises:
-        ValueError: an unknown explainer, one given twice, or several surgeries beside them.
+        ValueError: an unknown explainer, or one given twice.
     """
     from ..environment.extensions import digest_of
     from ..explainers.table import explainer_asked, explainer_named
 
     names = arguments.explainer
-    if len(set(names)) < len(names) or len(arguments.surgery) > 1:
-        raise ValueError(
-            f'got --explainer {" ".join(names)} and --surgery {" ".join(arguments.surgery)}; give each explainer once, '
-            'and surgeries as explainers: --explainer clip_surgery sclip:released'
-        )
+    if len(set(names)) < len(names):
+        raise ValueError(f'got --explainer {" ".join(names)}; give each explainer once')
     for name in names:
         explainer_asked(name, arguments.form)
 
@@ -88,7 +87,45 @@ def explained(
         settings={'words': vars(vocabulary), **settings, 'explainer': own_files},
         variants={name: partial(bind, name) for name in names},
         compares='explainer',
+        note=None if arguments.min_presence is None else note_absence,
     )
+
+
+def check_used(arguments: argparse.Namespace) -> None:
+    """Refuse options of which one would not be heard beside the other. Raises ValueError."""
+    names = ' '.join(arguments.explainer)
+    if names and arguments.surgery is not SURGERY:
+        raise ValueError(
+            f'got --explainer {names} and --surgery {" ".join(arguments.surgery)}; give surgeries as explainers: '
+            '--explainer clip_surgery sclip:released'
+        )
+    if arguments.against and not names and arguments.form == 'cosine':
+        raise ValueError(
+            'got --form cosine and --against, and cosines tell a word from no other; leave one of them out'
+        )
+    for name in arguments.explainer if arguments.against else ():
+        if not tells_apart(name):
+            raise ValueError(
+                f'got --explainer {name} and --against, and {name} tells a word from no other; leave --against out, or '
+                'take an explainer such as clip_surgery:released'
+            )
+
+
+def tells_apart(name: str) -> bool:
+    """Whether an explainer's map of a word may depend on the other words: by feature surgery, or one of an own file."""
+    from ..environment.extensions import digest_of
+    from ..explainers.table import explainer_named
+
+    similarity = explainer_named(name).similarity
+    own = digest_of('explainer', name) is not None
+    return own or similarity not in (None, 'cosine')
+
+
+def note_absence(result: 'HeatMaps') -> str | None:
+    """What is said of a photo in which no word is present."""
+    if not result.none_present:
+        return None
+    return f'none of the words is present; the map is that of {", ".join(result.words)}'
 
 
 def tell(result: 'HeatMaps') -> str:

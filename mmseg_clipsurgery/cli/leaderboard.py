@@ -17,7 +17,7 @@ Passes run in this process; with --processes N each runs in N processes of its o
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..environment.command_line import CommandParser
@@ -89,7 +89,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def act(arguments: argparse.Namespace) -> list[str]:
+def act(arguments: argparse.Namespace) -> Iterator[str]:
     """What the command line asks for; a line for each cell that failed.
 
     Raises:
@@ -104,8 +104,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
     check_count('--processes', arguments.processes, least=0, most=MOST_PROCESSES)
     if arguments.check:
         pages.check(arguments.out, arguments.readme)
-        return []
-    failed: list[str] = []
+        return
     if not arguments.tables:
         planned = suites.plan(
             arguments.methods,
@@ -114,7 +113,7 @@ def act(arguments: argparse.Namespace) -> list[str]:
             parse_options(arguments.cfg_options),
             arguments.data_root,
         )
-        failed = suites.run_suite(
+        yield from suites.run_suite(
             planned,
             arguments.out,
             arguments.work_dir,
@@ -125,4 +124,3 @@ def act(arguments: argparse.Namespace) -> list[str]:
             arguments.one_by_one,
         )
     pages.write_tables(arguments.out, arguments.readme)
-    return failed

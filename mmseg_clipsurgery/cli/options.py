@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..environment.paths import user_path
+from ..environment.paths import local_path, user_path
 from ..surgery import SURGERIES
 from ..vocabulary import Vocabulary, resource_names
 from ..word_lines import from_line
 from .common import add_debug_option, add_import_option
 
 PHOTOS_FIRST = 'write photos before the options, as in: segment photo.jpg --words cat dog'
-# Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
 FILE_ENDINGS = (
     '.jpg',
     '.jpeg',
@@ -29,7 +28,18 @@ FILE_ENDINGS = (
     '.yaml',
     '.yml',
 )
+# Those of `visualization.panels` and `api.reading`; they are not imported, since --help must not import torch.
 OPACITY, MAX_PIXELS = 0.6, 178_956_970
+SURGERY = ['clip_surgery']  # the default; known by its identity, since it may also be asked for
+# Settings of the Python interface -> the options that set them, where their names differ.
+INNER_NAMES = {
+    'among': '--against',
+    'xy': '--at',
+    'pretrained': '--weights',
+    'sentence': '--text',
+    **dict.fromkeys(('segment', 'explain', 'recognise'), '--short-side'),
+    **dict.fromkeys(('explain_side', 'recognise_side'), '--short-side'),
+}
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +89,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         '--surgery',
         nargs='+',
-        default=['clip_surgery'],
+        default=SURGERY,
         metavar='NAME',
         help=f'one of {", ".join(SURGERIES)}, or one that --import adds; several are drawn side by side '
         '(default: clip_surgery)',
@@ -168,7 +178,8 @@ def add_presence(parser: argparse._ArgumentGroup) -> None:
         type=float,
         metavar='P',
         help='drop words that the class token finds absent: less probable than this against the empty string, for '
-        'instance 0.5 (default: off)',
+        'instance 0.5 (default: off). A photo in which no word is present is named, and is all background; where words '
+        'have no background, the likeliest one stays',
     )
 
 
@@ -204,11 +215,13 @@ def read_words(arguments: argparse.Namespace) -> Vocabulary:
 
 
 def check_photos(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Make sure that there are photos; without any, argparse's own refusal.
+    """Make sure that photos are given and are there; without any, argparse's own refusal.
 
     Raises:
-        ValueError: a file or folder was taken for the value of an option.
+        ValueError: a file or folder was taken for the value of an option, or a URL for a path.
+        FileNotFoundError: a photo or folder is not there.
     """
+    check_there(arguments.photos)
     if arguments.photos:
         return
     for option in ('words', 'against', 'surgery', 'explainer'):
@@ -218,6 +231,13 @@ def check_photos(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
                     f'no photos are given, {text!r} was read as one of --{option}; {PHOTOS_FIRST}'
                 )
     parser.error('the following arguments are required: PHOTO')
+
+
+def check_there(photos: Sequence[str]) -> None:
+    """Refuse photos and folders that are not there. Raises ValueError or FileNotFoundError as `find_photos`."""
+    for given in photos:
+        if not local_path(given).exists():
+            raise FileNotFoundError(f'{given} does not exist; give photos or folders of photos')
 
 
 def is_file(text: str) -> bool:

@@ -20,6 +20,12 @@ from ..environment.files import write_json
 from ..environment.ownership import is_trusted
 
 UNCOMPARED = 'weights_file'  # of the settings: where the weights lay, and when they were last hashed
+# Of the settings, those that are no option's own name.
+OPTIONS = {
+    'among': '--against',
+    'config': 'model config (--arch, --weights, --quick-gelu)',
+    'words': '--words or --vocabulary',
+}
 
 
 def sha256(data: bytes) -> str:
@@ -72,20 +78,28 @@ class RunSettings:
         path: OUT/<task>.settings.json.
         settings: what JSON can hold; `UNCOMPARED` is noted and not compared.
         overwrite: replace the note of another run.
+        beside: further notes that the first result brings: path -> what JSON can hold.
 
     Raises:
         ValueError: the folder holds results of other settings.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool):
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        overwrite: bool,
+        beside: Mapping[Path, Mapping[str, Any]] | None = None,
+    ):
         self.path, self.settings = path, json.loads(json.dumps(settings))
+        self.beside = beside or {}
         before = read_record(path)
         names = [name for name in {**self.compared, **before} if name != UNCOMPARED]
         changed = [name for name in names if before.get(name) != self.compared.get(name)]
         if before and changed and not overwrite:
             raise ValueError(
-                f'{path.parent} holds results of a run with another {" and ".join(changed)}; give another --out, or '
-                '--overwrite them'
+                f'{path.parent} holds results of a run with another {" and ".join(map(option_of, changed))}; '
+                'give another --out, or --overwrite them'
             )
         if before:
             self.note()
@@ -103,7 +117,13 @@ class RunSettings:
     @cache  # noqa: B019 - one of a run
     def note(self) -> None:
         """Write them, once."""
-        write_json(self.path, self.settings)
+        for path, note in {**self.beside, self.path: self.settings}.items():
+            write_json(path, note)
+
+
+def option_of(setting: str) -> str:
+    """The option by which a command sets what is noted."""
+    return OPTIONS.get(setting) or f'--{setting.replace("_", "-")}'
 
 
 class Origin:

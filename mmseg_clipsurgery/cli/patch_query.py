@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..environment.numbers import check_count
@@ -11,6 +12,7 @@ from .task import Question, Task
 if TYPE_CHECKING:
     from ..api.model import SurgeryModel
     from ..api.results import PatchAttention
+    from .files import Photo
     from .task import Photos
 
 
@@ -34,7 +36,35 @@ def prepare(arguments: argparse.Namespace) -> Question:
             for photo, middle in zip(photos, middles, strict=True)
         ]
 
-    return Question(ask, {'at': arguments.at, 'block': arguments.block})
+    return Question(
+        ask,
+        {'at': arguments.at, 'block': arguments.block},
+        check=None if arguments.at is None else partial(check_pixel, arguments.at),
+    )
+
+
+def check_pixel(at: Sequence[int], photos: 'Sequence[Photo]') -> None:
+    """Refuse a pixel (x, y) that lies outside every photo; files that can't be read are told of later.
+
+    Raises:
+        ValueError: it does.
+    """
+    from ..inference.image_formats import open_image
+
+    sizes = []
+    for photo in photos:
+        try:
+            with open_image(photo.path) as image:
+                sizes.append(image.size)
+        except Exception:  # whatever it holds
+            return
+        if at[0] < max(sizes[-1]) and at[1] < max(sizes[-1]):  # a camera's photo may lie on its side
+            return
+    width, height = max(sizes, key=max)
+    raise ValueError(
+        f'--at {at[0]} {at[1]} lies outside every photo, the largest has {width} x {height} pixels; give x and y of '
+        'a pixel, counted from 0'
+    )
 
 
 def tell(result: 'PatchAttention') -> str:

@@ -9,6 +9,7 @@ the run.
 """
 
 import errno
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -48,11 +49,13 @@ class Written(NamedTuple):
     Attributes:
         why: see `Origin.why_unanswered`.
         results: by name, where they are told.
+        notes: what else is said of the photo.
     """
 
     photo: Photo
     why: str
     results: Mapping[str, Result]
+    notes: Sequence[str] = ()
 
 
 class Failed(NamedTuple):
@@ -174,7 +177,7 @@ class PhotoRun:
             if error.errno not in BAD_NAME:
                 raise
             return Failed(found.photo, f'its results have no place: {error.strerror}')
-        return Written(found.photo, found.why, results if self.tells else {})
+        return Written(found.photo, found.why, results if self.tells else {}, self.writer.notes(results))
 
     def unanswered(self, read: Iterable[Unanswered | Failed | None]) -> Iterator[Unanswered]:
         """The photos that have to be asked; the others are counted."""
@@ -196,6 +199,8 @@ class PhotoRun:
         self.outcome.again[written.why] += written.why != 'new'
         if self.tells:
             tell(self.task, written.photo, written.results)
+        for note in written.notes:
+            print(f'{written.photo.path}: {note}', file=sys.stderr)
         self.progress.step()
 
     def fail(self, found: Failed) -> None:

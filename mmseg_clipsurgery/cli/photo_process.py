@@ -70,11 +70,11 @@ def answer_part(
     """Answer the photos of this process; how it went, and where results are."""
     reading, out = Reading(arguments.bit_depth, arguments.max_pixels), folder_to_write(arguments.out, '--out')
     models = load_models(arguments, task.size)
-    shard.keep_count(out / f'{task.name}.shards.json')
+    beside = shard.notes(out / f'{task.name}.shards.json')
     note = out / f'{task.name}.settings.json'
     asked = {**settings_of(arguments, models, read_record(note)), **question.settings}
     drawn = {'opacity': arguments.opacity, 'bit_depth': reading.bit_depth}
-    settings = RunSettings(note, {**asked, **drawn}, arguments.overwrite)
+    settings = RunSettings(note, {**asked, **drawn}, arguments.overwrite, beside)
     asks = question.asks(models)
     writer = Writer(task, question, arguments, ResultFiles(out, list(asks)))
     own = shard.part(photos)

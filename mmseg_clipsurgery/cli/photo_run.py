@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.mistakes import guarded
-from .options import add_common, check_photos
+from .options import INNER_NAMES, add_common, check_photos
 from .task import Task
 
 UNANSWERED = 3
@@ -21,6 +21,7 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     """A command with its arguments; the exit code."""
     parser = CommandParser(prog=f'mmseg-clipsurgery {task.name}', description=task.about)
     add_common(parser)
+    parser.inner_names |= INNER_NAMES
     task.add_options(parser.add_argument_group(task.name))
     parsed = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -28,11 +29,12 @@ def run(task: Task, arguments: Sequence[str]) -> int:
     failures: list[object] = []
 
     def action() -> None:
+        check_photos(parsed, parser)  # before torch is imported
         from .photo_process import process_photos
 
-        check_photos(parsed, parser)
         import_files(parsed.imports)
-        failures.extend(process_photos(task, parsed).failures)
+        with parser.naming_options():
+            failures.extend(process_photos(task, parsed).failures)
 
     code = guarded(action, parsed.debug, stopped='stopped; the same command goes on from here')
     return code or (UNANSWERED if failures else 0)

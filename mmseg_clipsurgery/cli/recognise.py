@@ -1,7 +1,7 @@
 """`mmseg-clipsurgery recognise`: which words photos hold; with --labels also how well that is found out (mAP)."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from .task import Question, Task
 
 if TYPE_CHECKING:
     from ..api.results import Recognition
+
+PRESENT = 0.5  # presence from which on a photo is nearer to a word than to the empty string
 
 
 def add_options(parser: argparse._ArgumentGroup) -> None:
@@ -31,6 +33,8 @@ def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
     if arguments.logit_scale is not None:
         check_positive('--logit-scale', arguments.logit_scale)
+    if vocabulary.num_classes == 1 and arguments.form != 'released':
+        raise ValueError(f'--form {arguments.form} tells words apart, and there is one; leave --form out')
     settings = dict(form=arguments.form, logit_scale=arguments.logit_scale)
     truth = None if arguments.labels is None else read_labels(Path(arguments.labels), vocabulary)
     return Question(
@@ -42,12 +46,20 @@ def prepare(arguments: argparse.Namespace) -> Question:
 
 
 def tell(result: 'Recognition') -> str:
-    there, best = (
-        [f'{word} {value:.2f}' for word, value in found.items()]
-        for found in (result.present(8), result.best(3))
+    presence, scores = (
+        {
+            word: value for word, value in found.items() if word.lower() != 'background'
+        }  # no thing to recognise
+        for found in (result.present(len(result.words)), result.best(len(result.words)))
     )
-    fits = f'; fits best: {", ".join(best)}' if len(result.words) > 1 else ''
-    return f'is there: {", ".join(there)}{fits}'
+    there = {word: value for word, value in presence.items() if value >= PRESENT}
+    said = f'is there: {listed(there, 8)}' if there else f'no word is there, likeliest: {listed(presence, 3)}'
+    return said + (f'; fits best: {listed(scores, 3)}' if len(scores) > 1 else '')
+
+
+def listed(values: Mapping[str, float], most: int) -> str:
+    """The first words with their values."""
+    return ', '.join(f'{word} {value:.2f}' for word, value in [*values.items()][:most])
 
 
 TASK = Task('recognise', 'Say which words photos hold.', add_options, prepare, tell, 'recognise_side', True)

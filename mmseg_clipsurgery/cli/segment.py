@@ -57,6 +57,7 @@ def add_options(parser: argparse._ArgumentGroup) -> None:
 
 def prepare(arguments: argparse.Namespace) -> Question:
     vocabulary = read_words(arguments)
+    check_used(arguments, vocabulary)
     classes = vocabulary.label_names
     check_formats(arguments.format, len(classes))
     settings = dict(
@@ -71,8 +72,22 @@ def prepare(arguments: argparse.Namespace) -> Question:
         settings={'words': vars(vocabulary), **settings},
         files=files_of_photo(arguments.format),
         end=partial(write_run, of_run, classes) if of_run else None,
+        note=None if arguments.min_presence is None else note_absence,
         of_patches=arguments.min_presence is None,
     )
+
+
+def check_used(arguments: argparse.Namespace, vocabulary: Vocabulary) -> None:
+    """Refuse an option that labels by so many words don't depend on. Raises ValueError."""
+    one, words = vocabulary.num_classes == 1, '--words' if arguments.words else '--vocabulary'
+    option = 'logit_scale' if one else 'threshold'
+    if getattr(arguments, option) != DEFAULTS[option]:
+        written = f'--{option.replace("_", "-")}'
+        raise ValueError(
+            f'{written} is for two words or more, and {words} has one; leave {written} out'
+            if one
+            else f'{written} is for one word alone, and {words} has {vocabulary.num_classes}; leave {written} out'
+        )
 
 
 def check_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> None:
@@ -105,6 +120,16 @@ def thresholds(arguments: argparse.Namespace, vocabulary: Vocabulary) -> dict[st
 
     surgery = Surgery.read(arguments.surgery[0]).name
     return {**given, **Calibration.read(arguments.calibration).settings_for(vocabulary, surgery)}
+
+
+def note_absence(result: 'Segmentation') -> str | None:
+    """What is said of a photo in which no word is present."""
+    if not result.none_present:
+        return None
+    kept = 'all of it is background'
+    if result.classes[0].lower() != 'background':
+        kept = f'it is labelled with the likeliest, {next(iter(result.shares()))}, for want of a background'
+    return f'none of the words is present; {kept}'
 
 
 def tell(result: 'Segmentation') -> str:

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from torch import distributed
 
-from ..environment.files import write_json
 from ..environment.launchers import process_of
 from .origins import read_record
 
@@ -69,8 +68,8 @@ class Shard:
         """Its own photos."""
         return photos[self.index :: self.count]
 
-    def keep_count(self, note: Path) -> None:
-        """Note the number of shards beside the results.
+    def notes(self, note: Path) -> dict[Path, dict[str, int]]:
+        """What is to be noted beside the results: path -> the number of shards; nothing where there is one.
 
         Args:
             note: OUT/<task>.shards.json.
@@ -79,14 +78,14 @@ class Shard:
             ValueError: the results are those of another number, with which these shards would overlap.
         """
         if self.is_all:
-            return
+            return {}
         before = read_record(note).get('shards', self.count)
         if before != self.count:
             raise ValueError(
                 f'{note.parent} holds results of {before} shards, and --shard {self.index}/{self.count} would overlap '
                 f'with them; give --shard I/{before}, or, once they have ended, remove {note} to divide anew'
             )
-        write_json(note, {'shards': self.count})
+        return {note: {'shards': self.count}}
 
     @contextmanager
     def together(self) -> Iterator[None]:

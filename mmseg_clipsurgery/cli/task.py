@@ -35,6 +35,7 @@ class Question:
         variants: name -> (model) -> what is asked of one model in place of `ask`, side by side; raises ValueError for
             a model that does not fit.
         compares: what these are, in the singular, for JSON.
+        note: what is to be said of a photo beside its results, on stderr; None: nothing.
         of_patches: the results come of patch tokens alone, which on a CPU are mostly the same to the bit in a batch and
             alone (`Encoders.batch_keeps_bits`); the class token, a row a photo, is not.
     """
@@ -48,6 +49,7 @@ class Question:
         default_factory=dict
     )
     compares: str = 'surgery'
+    note: Callable[[Any], str | None] | None = None
     of_patches: bool = False
 
     def asks(self, models: 'Mapping[str, SurgeryModel]') -> 'dict[str, Callable[[Photos], Sequence[Result]]]':

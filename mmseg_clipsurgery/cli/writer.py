@@ -59,6 +59,12 @@ class Writer:
         if figure is not None:
             save_picture(self.places.path(photo, f'{self.task.name}.png'), figure)
 
+    def notes(self, results: Mapping[str, Result]) -> list[str]:
+        """What is said of a photo beside its files, see `Question.note`; with names where there are several results."""
+        note = self.question.note
+        found = {name: said for name, result in results.items() if note and (said := note(result))}
+        return [f'{name}: {said}' if len(results) > 1 else said for name, said in found.items()]
+
     def record(self, photo: Photo, results: Mapping[str, Result]) -> dict[str, Any]:
         """What the JSON holds: a single result flat, several below their names."""
         head = {'image': str(photo.path), 'task': self.task.name}

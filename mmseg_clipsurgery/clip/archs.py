@@ -43,7 +43,7 @@ def read_arch(arch: str | Path | Mapping, cache_dir: str | None = None) -> tuple
     if known is None and (folder := as_folder(arch, cache_dir, weights=False)):
         return read_folder(folder)
     if known is None:
-        near = difflib.get_close_matches(str(arch), open_clip.list_models(), n=3, cutoff=0.5)
+        near = difflib.get_close_matches(str(arch), [*open_clip.list_models(), 'scenes'], n=3, cutoff=0.5)
         hint = f'did you mean {", ".join(near)}? ' if near else ''
         raise ValueError(
             f'unknown arch {str(arch)!r}: {hint}Give a name of open_clip.list_models(), a folder with '

@@ -36,6 +36,7 @@ TEXT_NAMES = {
 COUNTERS = ('num_batches_tracked', 'embeddings.position_ids')
 WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 NOT_DENSE = 'is sparse, nested, quantized or without values'
+BEGINNINGS = (b'PK', *(b'\x80' + bytes([version]) for version in range(1, 6)))  # zip archives, pickles
 STAND_INS = {  # how a file starts that stands where weights should: what it is
     b'version https://git-lfs': 'a Git LFS pointer: run git lfs pull, or fetch the file itself',
     b'<!doctype html': 'a web page: fetch the file itself',
@@ -99,6 +100,21 @@ def refuse_stand_in(path: Path) -> None:
     for mark, what in STAND_INS.items():
         if start.startswith(mark):
             raise ValueError(f'{path} holds no weights, it is {what}')
+
+
+def check_begins_as_weights(path: Path) -> None:
+    """Refuse a file that begins as no file of tensors does: a zip archive, a pickle, safetensors, an index of shards.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, or it is another file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'weights file {path} does not exist')
+    refuse_stand_in(path)
+    with open(path, 'rb') as file:
+        start = file.read(9)
+    if start[:2] not in BEGINNINGS and start[8:] != b'{' and not path.name.endswith(SHARDS_SUFFIX):
+        raise ValueError(f'{path} holds no weights; give a file such as .safetensors, .pt, .pth or .bin')
 
 
 def shown_activation(path: Path) -> bool | None:

@@ -22,7 +22,7 @@ from ..environment.numbers import check_switch
 from ..environment.paths import user_path
 from .activation import decide_activation, tag_settings
 from .archs import label_of, model_config, named_arch, read_arch
-from .checkpoints import shown_activation
+from .checkpoints import check_begins_as_weights, shown_activation
 from .hub import of_tag
 from .model_folders import as_folder, folder_weights, read_folder
 
@@ -91,6 +91,8 @@ def resolve(
             said[repr(pretrained)] = tag['quick_gelu']
     elif weights is not None and (shown := shown_activation(weights)) is not None:
         said[f'the code in {weights.name}'] = shown
+    if weights is not None and not said:
+        check_begins_as_weights(weights)
     return Source(
         label=f'{label} ({pretrained})' if pretrained else str(label),
         config=config,

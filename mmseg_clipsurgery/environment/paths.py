@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 from os import PathLike
 from pathlib import Path
 
+URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]+://')
 SHOWN = 60  # characters of a path that is too long
 
 
@@ -73,3 +75,10 @@ def file_to_write(given: str | PathLike[str], name: str) -> Path:
         raise ValueError(f'{name} {given} is a folder; give a file')
     folder_to_write(path.absolute().parent, name)
     return path
+
+
+def local_path(path: str | PathLike[str]) -> Path:
+    """The path of an image's file. Raises ValueError for a URL."""
+    if URL.match(os.fspath(path)):
+        raise ValueError(f'{path} is a URL; download it, and give the file or its bytes')
+    return user_path(path)

@@ -15,7 +15,7 @@ from ..datasets.mask_labels import judge
 from ..datasets.on_disk import all_pairs, build_dataset, check_folders, count_notes
 from ..resources import config_folder
 from . import registration  # noqa: F401
-from .configs import read_config, set_data_root
+from .configs import check_parts, read_config, set_data_root
 from .preflight import check_classes, ignore_index_of
 
 TASKS = ('explain', 'recognise')  # folders of configs
@@ -34,6 +34,7 @@ def audit(cfg: Config, data_root: str | None = None, subset: bool = False) -> st
     """
     start = time.perf_counter()
     init_default_scope(cfg.get('default_scope') or 'mmseg')
+    check_parts(cfg, 'test_dataloader')
     if data_root:
         set_data_root(cfg, data_root)
     source = cfg.test_dataloader.dataset

@@ -19,6 +19,8 @@ from ..models.padding import unpadded
 from ..vocabulary import Vocabulary
 from . import registration  # noqa: F401
 from .configs import segmentor_config
+from .fitting import fits
+from .keywords import check_keywords
 from .preflight import check_classes, ignore_index_of
 
 
@@ -91,7 +93,9 @@ def build_segmentor(cfg: Config, device: str) -> Any:
     """The segmentor of a config on a device, without test-time augmentation."""
     register_towers()
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    return MODELS.build(segmentor_config(cfg)).to(device)
+    check_keywords(cfg)
+    with fits(cfg):
+        return MODELS.build(segmentor_config(cfg)).to(device)
 
 
 def labelled_images(

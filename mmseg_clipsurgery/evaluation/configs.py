@@ -117,6 +117,15 @@ def segmentor_config(cfg: Config) -> Any:
     return model.get('module', model) if model else None
 
 
+def check_parts(cfg: Config, *parts: str) -> None:
+    """Refuse a config that lacks a part of a test run. Raises ValueError."""
+    for part in parts:
+        if not cfg.get(part):
+            raise ValueError(
+                f'the config {cfg.filename or "that was given"} has no {part}: it is not a config of a test run'
+            )
+
+
 def set_data_root(cfg: Config, folder: str | Path) -> None:
     """Read the test data from another folder, and with it the words, where the config has both in one folder."""
     text = (segmentor_config(cfg) or {}).get('text_encoder') or {}

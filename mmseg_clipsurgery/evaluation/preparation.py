@@ -11,13 +11,12 @@ from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
 from ..environment.paths import folder_to_write, user_path
-from .configs import set_data_root
+from .configs import check_parts, set_data_root
 from .keywords import check_keywords
 from .pipelines import check_pipeline
 from .preflight import evaluators
 
 NEVER = 10**9  # iterations between two lines of MMEngine's logger hook, which ProgressHook replaces
-PARTS = ('model', 'test_dataloader', 'test_evaluator')  # of a test run's config
 
 
 def prepare(
@@ -37,10 +36,7 @@ def prepare(
         ValueError: the config is not one of a test run, or can't do what is asked.
         FileNotFoundError: there is no such checkpoint.
     """
-    name = cfg.filename or 'that was given'
-    for part in PARTS:
-        if not cfg.get(part):
-            raise ValueError(f'the config {name} has no {part}: it is not a config of a test run')
+    check_parts(cfg, 'model', 'test_dataloader', 'test_evaluator')
     cfg.setdefault('test_cfg', dict(type='TestLoop'))
     cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())
     default = Path('work_dirs', Path(cfg.filename).stem if cfg.filename else 'evaluation')

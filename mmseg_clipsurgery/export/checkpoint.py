@@ -11,7 +11,7 @@ form that can't hold code; our test tool reads it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from ..environment.paths import file_to_write
 from ..evaluation import registration  # noqa: F401
 from ..evaluation.configs import read_config
 from ..evaluation.fitting import fits
+from ..evaluation.keywords import check_keywords
 from ..models import register_towers
 from ..version import __version__
+
+ENDINGS = ('.pth', '.pt', '.safetensors')
 
 
 def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> None:
@@ -34,13 +37,14 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
 
     Args:
         config: a config file, or the name of a shipped one.
-        out: the checkpoint's path; `.safetensors` at its end decides the form.
+        out: the checkpoint's path, whose ending decides the form: `.pth` or `.pt`, or `.safetensors`.
         options: changes to the config, dotted key -> value.
 
     Raises:
-        ValueError, FileNotFoundError: a mistake in the config, as the segmentor says it.
+        ValueError, FileNotFoundError: another ending, or a mistake in the config, as the segmentor says it.
     """
     target = file_to_write(out, 'the checkpoint')
+    check_ending(target, ENDINGS, '; an ONNX file is written by --onnx (export_onnx)')
     model = built(config, options)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}
@@ -48,7 +52,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     checkpoint = {'state_dict': state, 'meta': meta}
 
     def save(temporary: Path) -> None:
-        if target.suffix == '.safetensors':
+        if target.suffix.lower() == '.safetensors':
             write_safetensors(state, temporary, strings)
         else:
             torch.save(checkpoint, temporary)
@@ -60,6 +64,24 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     print(f'{out}: {len(state)} tensors, {len(dataset_meta["classes"])} classes')
 
 
+def check_ending(path: Path, endings: Sequence[str], remedy: str = '') -> None:
+    """Refuse a file whose ending says another form than what is written.
+
+    Args:
+        path: of the file.
+        endings: those that say it.
+        remedy: what else to do, where that is known.
+
+    Raises:
+        ValueError: its ending is none of them.
+    """
+    if path.suffix.lower() not in endings:
+        raise ValueError(
+            f'{path}: what is exported here is a file that ends in {" or ".join(endings)}, got the ending '
+            f'{path.suffix!r}{remedy}'
+        )
+
+
 def built(config: str, options: Mapping[str, Any] | None = None) -> Any:
     """The segmentor of a config. Raises ValueError or FileNotFoundError as `export`."""
     cfg = read_config(config, options)
@@ -67,6 +89,7 @@ def built(config: str, options: Mapping[str, Any] | None = None) -> Any:
         raise ValueError(f'the config {config} has no model')
     register_towers()
     init_default_scope(cfg.get('default_scope') or 'mmseg')
+    check_keywords(cfg)
     with fits(cfg):
         return MODELS.build(cfg.model)
 

@@ -28,7 +28,7 @@ from ..inference.normalization import tower_statistics
 from ..inference.windows import margins
 from ..structures import TextQueries
 from ..version import __version__
-from .checkpoint import built
+from .checkpoint import built, check_ending
 
 KEY = 'mmseg_clipsurgery'
 LARGEST_DIFFERENCE = 1e-3  # of the logits, relative to the largest one
@@ -71,10 +71,12 @@ def export_onnx(
             that the tower was trained at.
 
     Raises:
-        ValueError: a missing extra, a config that is more than a tower and words, or logits that differ.
+        ValueError: another ending than .onnx, a missing extra, a config that is more than a tower and words, or logits
+            that differ.
     """
-    check_extra()
     target = file_to_write(out, 'the ONNX file')
+    check_ending(target, ('.onnx',), '; without --onnx (export) it is a checkpoint')
+    check_extra()
     model = built(config, options)
     check_exportable(model)
     size = size_of(model, size)

@@ -194,10 +194,24 @@ def check_every_class(counts: Tensor, names: Sequence[str]) -> None:
         ValueError: a class has no labelled pixel.
     """
     areas = counts[:, 0, :, 2].sum(0).tolist()
-    missing = [name for name, area in zip(names, areas, strict=True) if not area]
-    if missing:
-        more = f' (nor have {len(missing) - 1} others)' if missing[1:] else ''
-        raise ValueError(
-            f'the class {missing[0]!r} has no labelled pixel in the {len(counts)} images{more}; label one that '
-            'shows it, or leave the word out'
-        )
+    refuse_missing([name for name, area in zip(names, areas, strict=True) if not area], len(counts))
+
+
+def refuse_missing(missing: Sequence[str], images: int) -> None:
+    """Refuse classes that labelled images don't show.
+
+    Args:
+        missing: their names.
+        images: how many there are.
+
+    Raises:
+        ValueError: there are such classes; all are named.
+    """
+    if not missing:
+        return
+    names = ', '.join(map(repr, missing))
+    raise ValueError(
+        f'{"the classes" if missing[1:] else "the class"} {names} {"have" if missing[1:] else "has"} no labelled '
+        f'pixel in the {images} images; label images that show {"them" if missing[1:] else "it"}, or leave the '
+        f'{"words" if missing[1:] else "word"} out'
+    )

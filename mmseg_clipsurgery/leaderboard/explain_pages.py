@@ -50,6 +50,11 @@ def texts(results: Results, folder: Path, page: Path | None) -> dict[Path, str]:
     return found
 
 
+def is_filled(folder: Path) -> bool:
+    """Whether a folder holds a result."""
+    return any(folder.glob('*/*.json'))
+
+
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """Every result below a folder, data set by data set, each with the highest leading figure first.
 

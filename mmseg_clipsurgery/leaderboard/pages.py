@@ -26,10 +26,13 @@ def write_tables(folder: Path, readme: Path | None = None) -> None:
     found = read_cells(folder)
     for name, make in TABLES.items():
         write_text(folder / name, make(found))
-    charts.draw(tables.panels(found), folder / PICTURE)
+    drawn = tables.panels(found)
+    if drawn:
+        charts.draw(drawn, folder / PICTURE)
     if readme:
         write_text(readme, tables.with_blocks(read_text(readme), tables.blocks(found)))
-    print(f'tables: {", ".join(str(folder / name) for name in (*TABLES, PICTURE))}', flush=True)
+    names = (*TABLES, PICTURE) if drawn else TABLES
+    print(f'tables: {", ".join(str(folder / name) for name in names)}', flush=True)
 
 
 def check(folder: Path, readme: Path | None = None) -> None:

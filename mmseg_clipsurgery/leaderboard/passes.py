@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..environment.mistakes import concerns_all
+from ..environment.mistakes import concerns_all, sentence
 from ..evaluation.runner import evaluate
 from ..evaluation.variants import combined, share_a_pass
 from .processes import evaluate_in_processes
@@ -77,7 +77,8 @@ def outcomes(
         if len(names) == 1:
             yield names[0], error
             return
-        print(f'{", ".join(names)}: something fails in this pass; in halves', file=sys.stderr, flush=True)
+        reason = sentence(error) or type(error).__name__
+        print(f'{", ".join(names)}: {reason}; once more in halves', file=sys.stderr, flush=True)
         middle = len(names) // 2
         for half in (names[:middle], names[middle:]):
             yield from outcomes({name: cfgs[name] for name in half}, run)

@@ -179,28 +179,52 @@ def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:
 
 
 def panels(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Pair]]:
-    """Data set -> method -> (ours, published), by titles, with the usual backbones and protocols; for `charts.draw`."""
-    rows = [
-        row for row in [*own_rows(cells), *published_rows()] if row.backbone in (USUAL_BACKBONE, 'scenes')
-    ]
+    """Data set that was measured -> bar -> (ours, published), by titles; for `charts.draw`.
+
+    A bar is a method in one protocol over one backbone. Published alone are methods in their usual protocol over the
+    usual backbone that were not measured so.
+    """
+    rows, known = own_rows(cells), data_sets_of(cells)
     methods = methods_of(result['cell']['method'] for result in cells)
-    drawn = {}
-    for data_set, facts in data_sets_of(cells).items():
-        usual = {
-            (row.method, row.protocol, row.origin): row for row in reversed(rows) if data_set in row.mIoU
-        }
-        panel = {}
+    drawn: dict[str, dict[str, Pair]] = {}
+    for data_set in (name for name in known if any(name in row.mIoU for row in rows)):
+        panel = drawn.setdefault(known[data_set]['title'], {})
         for method, stated in methods.items():
-            protocol = facts.get('protocol', stated['protocol'])
-            pair = [usual.get((method, protocol, origin)) for origin in ('ours', 'published')]
-            if any(pair):
-                note = pair[0].notes.get(data_set) if pair[0] else None
-                label = stated['title'] + (' + PAMR' if has_pamr(protocol) else '')
-                ours, published = (row.mIoU[data_set] if row else None for row in pair)
-                panel[f'{label} ({note})' if note else label] = ours, published
-        if panel:
-            drawn[facts['title']] = panel
+            usual = known[data_set].get('protocol', stated['protocol'])
+            published = published_figure(method, usual, data_set)
+            measured = [row for row in rows if row.method == method and data_set in row.mIoU]
+            for row in measured:
+                compared = row.protocol == usual and row.backbone == USUAL_BACKBONE
+                beside = published if compared else None
+                panel[bar_label(row, usual, data_set)] = row.mIoU[data_set], beside
+                published = None if compared else published
+            if published is not None:
+                panel[stated['title'] + (' + PAMR' if has_pamr(usual) else '')] = None, published
     return drawn
+
+
+def published_figure(method: str, protocol: str, data_set: str) -> float | None:
+    """The mIoU that was published of a method over the usual backbone, if one was."""
+    wanted = (method, protocol, USUAL_BACKBONE)
+    rows = (row for row in published_rows() if (row.method, row.protocol, row.backbone) == wanted)
+    return next((row.mIoU[data_set] for row in rows if data_set in row.mIoU), None)
+
+
+def bar_label(row: Row, usual: str, data_set: str) -> str:
+    """What a bar of ours is called: its method, and what else is not as usual.
+
+    Args:
+        row: ours.
+        usual: the method's protocol on the data set.
+        data_set: whose figure it is.
+    """
+    unusual = [
+        entry('protocols', row.protocol)['title'] if row.protocol and row.protocol != usual else None,
+        None if row.backbone in (USUAL_BACKBONE, 'scenes') else row.backbone,
+        row.notes.get(data_set),
+    ]
+    notes = ', '.join(part for part in unusual if part)
+    return row.title + (' + PAMR' if row.post_processing else '') + (f' ({notes})' if notes else '')
 
 
 def markdown(heads: Sequence[str], figures: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

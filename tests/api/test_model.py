@@ -298,6 +298,10 @@ def test_absent_words_are_dropped(model):
     assert model.heatmaps(image, WORDS, min_presence=between).words == tuple(kept)
     best = model.segment(image, WORDS, min_presence=1.0)
     assert (best.labels == scores.argmax()).all()
+    assert best.none_present
+    assert best.record()['none_present']
+    assert not result.none_present
+    assert 'none_present' not in result.record()
     assert_same(model.segment(image, WORDS, min_presence=0), model.segment(image, WORDS))
     synonyms = {'first': kept[0], 'others': [word for word in WORDS if word != kept[0]]}
     assert model.heatmaps(image, synonyms, min_presence=between).words == ('first', 'others')
@@ -315,14 +319,16 @@ def test_maps_compete_with_other_words(model, words):
     assert np.array_equal(known.similarity, result.similarity)
 
 
-def test_background_and_the_best_word_are_never_dropped(model):
+def test_where_no_word_is_present_all_is_background(model):
     vocabulary = {'background': ['sky'], 'cat': ['cat'], 'dog': ['dog']}
-    words = model.heatmaps(photos.photo(), vocabulary, min_presence=1.0).words
-    best = ('cat', 'dog')[presence(model, photos.photo(), ['cat', 'dog']).argmax()]
-    assert words == ('background', best)
+    assert model.heatmaps(photos.photo(), vocabulary, min_presence=1.0).words == ('background',)
     assert model.heatmaps(photos.photo(), ['cat'], min_presence=1.0).words == ('cat',)
-    one = model.segment(photos.photo(), ['cat'], min_presence=1.0)
-    assert one.classes == ('background', 'cat')
+    for words in (vocabulary, ['cat']):
+        absent = model.segment(photos.photo(), words, min_presence=1.0)
+        assert absent.none_present
+        assert absent.classes[0] == 'background'
+        assert not absent.labels.any()
+    assert model.segment(photos.photo(), ['cat'], threshold=-1.0).labels.all()
 
 
 def test_recognition(model):

@@ -1,6 +1,7 @@
 """Which photos are whose: shards, torchrun's processes, and every way to get them wrong."""
 
 from mmseg_clipsurgery.cli.shards import Shard
+from mmseg_clipsurgery.environment.files import write_json
 
 import pytest
 
@@ -60,13 +61,14 @@ def test_shards_share_out_all_photos_evenly(count):
 def test_shards_of_another_number_would_overlap(tmp_path):
     note = tmp_path / 'segment.shards.json'
     for shard in (Shard(0, 2), Shard(1, 2), Shard(0, 1), Shard(1, 3, launched=True)):
-        shard.keep_count(note)
+        for path, said in shard.notes(note).items():
+            write_json(path, said)
     with pytest.raises(
         ValueError, match=r'results of 2 shards, and --shard 1/3 would overlap .* give --shard I/2'
     ):
-        Shard(1, 3).keep_count(note)
+        Shard(1, 3).notes(note)
     note.unlink()
-    Shard(1, 3).keep_count(note)
+    assert Shard(1, 3).notes(note) == {note: {'shards': 3}}
 
 
 def test_who_reports_and_what_is_whole():

@@ -42,7 +42,11 @@ class Result:
 
     def __repr__(self) -> str:
         """Its kind, the photo's size and the other fields, arrays by their sizes: a line."""
-        fields = [f'{name}={short_repr(value)}' for name, value in vars(self).items() if name != 'pixels']
+        fields = [
+            f'{name}={short_repr(value)}'
+            for name, value in vars(self).items()
+            if name != 'pixels' and value is not False
+        ]
         height, width = self.pixels.shape[:2]
         return f'{type(self).__name__}({", ".join([f"{height} x {width} pixels", *fields])})'
 
@@ -81,11 +85,16 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """What JSON can hold: height and width of the photo in pixels, and what was found."""
-        return {'height': self.pixels.shape[0], 'width': self.pixels.shape[1]}
+        size = {'height': self.pixels.shape[0], 'width': self.pixels.shape[1]}
+        return {**size, 'none_present': True} if getattr(self, 'none_present', False) else size
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The result's fields as arrays, words as an array of strings."""
-        fields = {name: value for name, value in vars(self).items() if value is not None and name != 'pixels'}
+        fields = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and value is not False and name != 'pixels'
+        }
         return {name: np.asarray(value) for name, value in fields.items()}
 
     def save_figure(self, path: str | Path, opacity: float = OPACITY) -> None:

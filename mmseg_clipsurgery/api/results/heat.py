@@ -17,10 +17,12 @@ class HeatMaps(Result):
     Attributes:
         words: class names.
         similarity: "k h w" on the patch grid, comparable between words and images; `maps` makes pictures of it.
+        none_present: with `min_presence`: no word is; the maps are of what was kept.
     """
 
     words: tuple[str, ...]
     similarity: np.ndarray
+    none_present: bool = False
 
     def maps(self, size: tuple[int, int] | None = None, scale: MapScale = 'minmax') -> np.ndarray:
         """Maps of the words for display.

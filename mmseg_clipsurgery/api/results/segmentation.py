@@ -28,11 +28,13 @@ class Segmentation(Result):
         labels: "H W" int64, indices into `classes`.
         classes: names; one word alone has the labels ('background', word).
         scores: class scores "k H W" before thresholds, where asked for; for one word "1 H W", its similarity.
+        none_present: with `min_presence`: no word is, see `SurgeryModel.segment`.
     """
 
     labels: np.ndarray
     classes: tuple[str, ...]
     scores: np.ndarray | None = None
+    none_present: bool = False
 
     def colours(self) -> list[list[int]]:
         """RGB of each class; the background is black."""
