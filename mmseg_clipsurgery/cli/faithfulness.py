@@ -1,7 +1,7 @@
 """Do maps explain CLIP? Deletion and insertion, other prompts, random weights, mosaics: a table for each.
 
     python tools/faithfulness.py                                    the embedded scenes, the usual explainers
-    python tools/faithfulness.py --config voc21 --data-root DIR --device cuda
+    python tools/faithfulness.py --config voc --data-root DIR --device cuda
     python tools/faithfulness.py --config ./my_data.py --import my_method.py --explainers mine legrad --tests prompts
     python tools/faithfulness.py --page docs/faithfulness.md        also puts the tables into a text
     python tools/faithfulness.py --page docs/faithfulness.md --check    does the text agree with the results?

@@ -99,7 +99,7 @@ def with_options(sentence: str, options: Mapping[str, str]) -> str:
     """A sentence in which the names of settings are those of options.
 
     Replaced are NAME=VALUE; NAME where it has an underscore, so that it is no word of the language; and NAME at the
-    sentence's start, before 'must'.
+    sentence's start, before a verb that says what it takes.
 
     Args:
         sentence: what a setting is said in.
@@ -112,6 +112,6 @@ def with_options(sentence: str, options: Mapping[str, str]) -> str:
             partial(with_value, option),
             sentence,
         )
-        ends = r'\b(?![=.(])' if '_' in name else r'(?= must\b)'
+        ends = r'\b(?![=.(])' if '_' in name else r'(?= (?:must|counts)\b)'
         sentence = re.sub(inner + ends if '_' in name else f'^{inner}{ends}', option, sentence)
     return sentence

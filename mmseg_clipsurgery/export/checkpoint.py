@@ -44,7 +44,7 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
         ValueError, FileNotFoundError: another ending, or a mistake in the config, as the segmentor says it.
     """
     target = file_to_write(out, 'the checkpoint')
-    check_ending(target, ENDINGS, '; an ONNX file is written by --onnx (export_onnx)')
+    check_ending(target, 'a checkpoint', ENDINGS, '--onnx writes an ONNX file')
     model = built(config, options)
     dataset_meta, state = plain_meta(model.dataset_meta), model.state_dict()
     meta = {'dataset_meta': dataset_meta, 'mmseg_clipsurgery': __version__}
@@ -64,21 +64,21 @@ def export(config: str, out: str, options: Mapping[str, Any] | None = None) -> N
     print(f'{out}: {len(state)} tensors, {len(dataset_meta["classes"])} classes')
 
 
-def check_ending(path: Path, endings: Sequence[str], remedy: str = '') -> None:
+def check_ending(path: Path, kind: str, endings: Sequence[str], remedy: str) -> None:
     """Refuse a file whose ending says another form than what is written.
 
     Args:
         path: of the file.
+        kind: what is written.
         endings: those that say it.
-        remedy: what else to do, where that is known.
+        remedy: what writes the other form.
 
     Raises:
         ValueError: its ending is none of them.
     """
     if path.suffix.lower() not in endings:
         raise ValueError(
-            f'{path}: what is exported here is a file that ends in {" or ".join(endings)}, got the ending '
-            f'{path.suffix!r}{remedy}'
+            f'{path}: {kind} ends in {" or ".join(endings)}, got the ending {path.suffix!r}; {remedy}'
         )
 
 

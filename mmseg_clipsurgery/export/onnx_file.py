@@ -75,7 +75,7 @@ def export_onnx(
             that differ.
     """
     target = file_to_write(out, 'the ONNX file')
-    check_ending(target, ('.onnx',), '; without --onnx (export) it is a checkpoint')
+    check_ending(target, 'an ONNX file', ('.onnx',), 'without --onnx a checkpoint is written')
     check_extra()
     model = built(config, options)
     check_exportable(model)

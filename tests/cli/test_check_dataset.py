@@ -3,6 +3,7 @@
 import re
 
 import mini_datasets
+from mmseg_clipsurgery.cli import calibrate, faithfulness
 from mmseg_clipsurgery.cli.check_dataset import main
 from mmseg_clipsurgery.datasets import mask_encodings as encodings
 from mmseg_clipsurgery.datasets.mask_labels import judge
@@ -56,6 +57,18 @@ def test_an_image_without_a_mask(name, made, capsys):
             path.unlink()
     assert run(name, made, '--subset') == 1
     assert re.search(r'2 of 2 listed masks do not exist: .*; (make|take) .*', capsys.readouterr().err)
+
+
+def test_a_config_without_data_is_told_so(tmp_path, capsys):
+    path = tmp_path / 'model_alone.py'
+    path.write_text("model = dict(type='CLIPSurgerySegmentor')\n")
+    assert main([str(path)]) == 1
+    assert 'has no test_dataloader: it is not a config of a test run' in capsys.readouterr().err
+    with_split = ['--config', str(path), '--split', 'x.txt']
+    assert calibrate.main(with_split) == 1
+    assert 'has no test_dataloader: it is not a config of a test run' in capsys.readouterr().err
+    assert faithfulness.main(['--config', str(path)]) == 1
+    assert 'has no test_dataloader: it is not a config of a test run' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

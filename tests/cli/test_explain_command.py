@@ -18,6 +18,14 @@ def test_the_committed_texts_agree_with_the_committed_results():
     assert explain.main(arguments) == 0
 
 
+def test_why_every_run_failed_is_told(tmp_path, capsys):
+    given = ['--data-sets', 'voc', '--data-root', 'voc=/no/such', '--explainers', 'clip']
+    out = ['--out', str(tmp_path / 'out'), '--work-dir', str(tmp_path / 'logs')]
+    assert explain.main([*given, *out]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('failed: clip on voc: the data root /no/such of ')
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with one result and a page with a block for it; nothing is drawn."""

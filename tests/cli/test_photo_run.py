@@ -523,6 +523,36 @@ def test_mistakes_are_one_sentence(ask, folder, tmp_path, capsys, words, message
     assert not (tmp_path / 'out').exists()
 
 
+ABSENT = {
+    'segment': (['cat', 'dog'], 'it is labelled with the likeliest, '),
+    'segment with a background': (['background: sky', 'cat', 'dog'], 'all of it is background'),
+    'segment one word': (['cat'], 'all of it is background'),
+    'heatmaps': (['cat', 'dog'], 'the map is that of '),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('case', ABSENT)
+def test_a_photo_without_any_of_the_words_is_named(ask, folder, tmp_path, capsys, case):
+    (words, said), task = ABSENT[case], case.split()[0]
+    given = [task, folder / 'a.jpg', folder / 'b.png', '--words', *words, '--json']
+    assert ask(*given, '--min-presence', '1') == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if 'none of the words is present' in line]
+    assert [line.partition(': ')[0] for line in lines] == [str(folder / 'a.jpg'), str(folder / 'b.png')]
+    assert all(said in line for line in lines)
+    assert json.loads((tmp_path / 'out' / f'a_{task}.json').read_text())['none_present']
+    assert ask(*given, '--min-presence', '0', out='all') == 0
+    assert 'none of the words' not in capsys.readouterr().err
+    assert 'none_present' not in json.loads((tmp_path / 'all' / f'a_{task}.json').read_text())
+
+
+def test_a_shard_that_answers_nothing_leaves_no_note(ask, tmp_path):
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / 'a.jpg').write_text('no photo')
+    assert ask('heatmaps', tmp_path / 'bad', *TASKS['heatmaps'], '--shard', '0/2') == 3
+    assert not (tmp_path / 'out').exists()
+
+
 @pytest.mark.slow
 def test_synonyms_alone_are_told(ask, folder, capsys):
     assert ask('segment', folder / 'a.jpg', '--words', 'fish,car,water') == 0

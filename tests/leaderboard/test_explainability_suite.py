@@ -53,6 +53,36 @@ def test_a_data_set_of_ones_own_is_a_config_file(tmp_path):
     assert (loader.batch_size, loader.dataset.indices, loader.dataset.data_root) == (3, 2, 'elsewhere')
 
 
+WORDS = """
+words = ['cat', ['dog', 'puppy']]
+test_dataloader = dict(dataset=dict(type='BaseSegDataset', metainfo=dict(classes=['cat', 'dog']), data_root='mine'))
+"""
+
+
+def test_a_data_set_of_the_leaderboard_has_maps_too(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmseg_clipsurgery.protocols.settings.OWN_DATA_SETS', {})
+    path = tmp_path / 'my_words.py'
+    path.write_text(WORDS)
+    options = {'model.backbone.arch.name': 'scenes'}
+    (run,) = explainability.plan(['legrad'], [str(path)], ['my_words=elsewhere'], options)
+    model, shipped = run.cfg.model, explain_data_sets.config_of('voc').model
+    assert model.text_encoder.vocabulary == ['cat', ['dog', 'puppy']]
+    assert model.test_cfg.explainer == 'legrad'
+    for name in ('maps', 'mode', 'logit_scale'):
+        assert model.test_cfg[name] == shipped.test_cfg[name]
+    assert run.cfg.test_evaluator.type == 'ExplainabilityMetric'
+    assert run.cfg.test_dataloader.dataset.data_root == 'elsewhere'
+    assert model.backbone.arch.name == 'scenes'
+    assert model.data_preprocessor is None  # of any tower
+
+
+def test_a_config_without_data_is_told_so(tmp_path):
+    path = tmp_path / 'model_alone.py'
+    path.write_text("model = dict(type='CLIPSurgerySegmentor')\n")
+    with pytest.raises(ValueError, match=r'model_alone\.py has no test_dataloader'):
+        explainability.plan(['legrad'], [str(path)])
+
+
 @pytest.mark.parametrize(
     ('explainers', 'names', 'roots', 'message'),
     [
