@@ -77,14 +77,14 @@ def act(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError, FileNotFoundError, ImportError: a user's mistake, in one sentence.
     """
-    check_there(arguments.photos)  # before torch is imported
-    from ..inference.calibration_run import calibrate, check_on
-
-    import_files(arguments.imports)
     out = file_to_write(arguments.out, '--out')
     check_is_new(out, arguments.overwrite)
     if arguments.images is not None:
         check_count('--images', arguments.images, least=2)
+    check_there(arguments.photos)  # before torch is imported
+    from ..inference.calibration_run import calibrate, check_on
+
+    import_files(arguments.imports)
     counted = of_config(arguments) if arguments.config else of_folder(arguments)
     source = arguments.split or user_path(arguments.masks).name
     found = calibrate(counted.counts, counted.vocabulary, source, counted.surgery)

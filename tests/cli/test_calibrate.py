@@ -130,7 +130,7 @@ MISTAKES = {
         ['--config', 'scenes', '--split', 'none.txt'],
         'the split file none.txt of ScenesDataset does not exist',
     ),
-    'no mask': (['@', '--words', *WORDS, '--masks', 'nowhere'], 'has no mask nowhere/10.png; add it'),
+    'no mask': (['@', '--words', *WORDS, '--masks', 'nowhere'], '--masks nowhere is no folder'),
     'a label too many': (['@', '--words', *WORDS[:4]], 'holds the label'),
     'a class without a pixel': (
         ['@', '--words', *WORDS, 'anemone'],

@@ -34,7 +34,6 @@ MISTAKES = {
     'segment photo.png --words cat --batch 0': '--batch must',
     'segment photo.png --words cat --arch nothing': "unknown arch 'nothing'",
     'segment photo.png --words cat --arch scnes': 'did you mean scenes?',
-    'segment photo.png --words cat --arch ViT-B-16 --weights photo.png': 'photo.png holds no weights',
     'segment photo.png --words cat dog --prob-thd 0.5': '--prob-thd gives pixels to class 0',
     'segment photo.png --words background cat --area-thd 5': '--area-thd must lie between 0 and 1',
     'segment photo.png --words cat dog --logit-scale 0': '--logit-scale must be above 0',
@@ -67,7 +66,7 @@ MISTAKES = {
     'calibrate none.png --masks masks --words background cat': 'none.png does not exist',
     'calibrate photo.png --masks nowhere --words background cat': '--masks nowhere is no folder',
     'calibrate photo.png --masks below --words background cat': 'photo.png has no mask below/photo.png',
-    'calibrate photo.png --masks masks --words background cat dog': "the classes 'cat', 'dog' have no labelled pixel",
+    'calibrate photo.png --masks masks --words background cat dog bird': "the classes 'dog', 'bird' have no",
     'calibrate photo.png --masks masks --words background cat --out twice.txt': 'twice.txt is there already',
     'calibrate photo.png --masks masks --words background cat --surgery nothing': "unknown surgery 'nothing'",
     'calibrate photo.png --masks masks --words background cat --out photo.png/here': 'photo.png is no folder',
@@ -97,7 +96,7 @@ def _no_models(monkeypatch, tmp_path) -> None:
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'below').mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save('photo.png')
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save('masks/photo.png')
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save('masks/photo.png')
     (tmp_path / 'empty.txt').write_text('\n')
     (tmp_path / 'twice.txt').write_text('cat\ncat\n')
 

@@ -430,6 +430,10 @@ MISTAKES = {
         'opacity must lie between',
     ),
     'surgery': (lambda tmp: ['segment', '@', '--words', 'a', '--surgery', 'x'], "unknown surgery 'x'"),
+    'no weights': (
+        lambda tmp: [*SEGMENT, '--arch', 'ViT-B-16', '--weights', tmp / 'empty.txt'],
+        'empty.txt holds no weights; give a file such as .safetensors',
+    ),
     'no target': (lambda tmp: ['points', '@', '--word', '+'], 'give a word, or several joined by'),
     'no sentence': (lambda tmp: ['explain-text', '@', '--text', ' '], 'at least one word'),
     'surgeries of recognise': (

@@ -211,7 +211,9 @@ def test_a_file_that_was_changed_is_refused(changes, tmp_path):
 def test_a_class_without_a_labelled_pixel_is_named():
     counts = counted(2)
     counts.one_word[:, :, 1, 2] = 0
-    with pytest.raises(ValueError, match=r"class 'dog' has no labelled pixel in the 2 images; label one"):
+    with pytest.raises(
+        ValueError, match=r"class 'dog' has no labelled pixel in the 2 images; label images that show it"
+    ):
         calibrate(counts, WORDS, 'dev.txt', 'clip_surgery')
 
 

@@ -9,6 +9,7 @@ import explained
 from mmseg_clipsurgery.cli.explain import BASELINES, usual_explainers
 from mmseg_clipsurgery.explainers.table import EXPLAINERS, explainer_named
 from mmseg_clipsurgery.leaderboard import explain_data_sets, explainability
+from mmseg_clipsurgery.protocols.settings import OWN_DATA_SETS
 
 import pytest
 
@@ -60,7 +61,7 @@ test_dataloader = dict(dataset=dict(type='BaseSegDataset', metainfo=dict(classes
 
 
 def test_a_data_set_of_the_leaderboard_has_maps_too(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmseg_clipsurgery.protocols.settings.OWN_DATA_SETS', {})
+    monkeypatch.setitem(OWN_DATA_SETS, 'my_words', {})  # taken out again
     path = tmp_path / 'my_words.py'
     path.write_text(WORDS)
     options = {'model.backbone.arch.name': 'scenes'}
