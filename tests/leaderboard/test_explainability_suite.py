@@ -67,7 +67,10 @@ def test_a_data_set_of_the_leaderboard_has_maps_too(tmp_path, monkeypatch):
     options = {'model.backbone.arch.name': 'scenes'}
     (run,) = explainability.plan(['legrad'], [str(path)], ['my_words=elsewhere'], options)
     model, shipped = run.cfg.model, explain_data_sets.config_of('voc').model
-    assert model.text_encoder.vocabulary == ['cat', 'dog']  # the class names, as the paper's protocol has them
+    assert model.text_encoder.vocabulary == [
+        'cat',
+        'dog',
+    ]  # the class names, as the paper's protocol has them
     assert model.test_cfg.explainer == 'legrad'
     for name in ('maps', 'mode', 'logit_scale'):
         assert model.test_cfg[name] == shipped.test_cfg[name]
