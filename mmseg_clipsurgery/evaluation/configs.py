@@ -85,7 +85,7 @@ def config_of(path: str) -> Config:
         ValueError: it can't be read, or raises while it is read; the sentence names the error.
     """
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
     except FileNotFoundError:
         raise
     except (Exception, SystemExit) as error:  # MMEngine runs the file, so it may raise anything
@@ -95,6 +95,10 @@ def config_of(path: str) -> Config:
         if isinstance(error, TypeError) and 'in base config' in said:
             said = f'{said.partition(". You may")[0]}; {NAMES_AS_DICTS}'
         raise ValueError(f'the config {path} can not be read: {said}') from error
+    for part in ('model', 'test_dataloader'):
+        if not isinstance(cfg.get(part, {}), Mapping | None):
+            raise ValueError(f'the config {path} has {part} = {cfg[part]!r}; it must be a dict')
+    return cfg
 
 
 def names_to_dicts(cfg: Config) -> None:

@@ -73,6 +73,13 @@ def test_no_weights_as_an_option_is_refused():
         read_config('clipsurgery_voc', {'model.pretrained': None})
 
 
+@pytest.mark.parametrize('part', ['model', 'test_dataloader'])
+def test_a_part_that_is_no_dict_is_named(part, tmp_path):
+    (tmp_path / 'own.py').write_text(f'{part} = 5')
+    with pytest.raises(ValueError, match=rf'own\.py has {part} = 5; it must be a dict'):
+        read_config(tmp_path / 'own.py')
+
+
 OWN_BASES = {'surgery': "'clip'", 'arch': "'RN50'"}
 
 
