@@ -71,6 +71,7 @@ def explained(
         raise ValueError(f'got --explainer {" ".join(names)}; give each explainer once')
     for name in names:
         explainer_asked(name, arguments.form)
+    arguments.surgery = ['clip']  # fits every tower; explainers bring their own
 
     def bind(name: str, model: 'SurgeryModel') -> 'Callable[[Photos], Sequence[HeatMaps]]':
         model.encoders.check(explainer_named(name))

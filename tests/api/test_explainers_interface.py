@@ -107,8 +107,6 @@ class TestCommand:
             str(clip),
             '--templates',
             'bare',
-            '--surgery',
-            'clip',
             '--device',
             'cpu',
             '--out',

@@ -136,7 +136,7 @@ def test_layer_is_that_of_the_python_interface_and_another_question(ask, clip, f
     answer = model.segment(folder / 'a.jpg', ['cat', ['dog', 'puppy'], 'grass'])
     assert np.array_equal(Image.open(tmp_path / 'out' / 'a_labels.png'), answer.labels)
     assert ask(*words) == 1
-    assert 'holds results of a run with another layer; give' in capsys.readouterr().err
+    assert 'holds results of a run with another --layer; give' in capsys.readouterr().err
     assert ask(*words, '--layer', '7', out='other') == 1
     assert 'layer is the number of a block, 1 to 6 of ' in capsys.readouterr().err
 
