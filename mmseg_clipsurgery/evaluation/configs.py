@@ -53,9 +53,32 @@ def read_config(given: Config | str | Path, options: Mapping[str, Any] | None = 
             raise ValueError(f'the options {", ".join(options)} do not fit the config: {reason}') from error
         with fits(cfg):
             names_to_dicts(cfg)
+    check_strings(cfg._cfg_dict)
     with fits(cfg):
         read_calibration(cfg)
     return cfg
+
+
+def check_strings(value: Any, place: str = '') -> None:
+    """Refuse settings that can't be written as UTF-8, as MMEngine does with all of them.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            check_strings(inner, f'{place}.{key}' if place else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            check_strings(inner, place)
+    elif isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f'the setting {ascii(place)[1:-1]} is {value!a}, which can not be written as UTF-8; a file or folder '
+                'whose name is not UTF-8 needs another name'
+            ) from None
 
 
 def read_calibration(cfg: Config) -> None:

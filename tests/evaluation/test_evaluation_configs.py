@@ -155,3 +155,14 @@ def test_a_model_that_is_no_dict():
 def test_options_whose_brackets_do_not_close_are_refused():
     with pytest.raises(ValueError, match=r'--cfg-options a=.* can not be parsed .*: check its brackets'):
         parse_options(['a="[dict(type=\'Hook\',interval=0)]"'])
+
+
+def test_a_setting_that_is_no_text_is_refused_by_name():
+    """MMEngine writes every setting to its log and to the work folder."""
+    options = {'test_dataloader.dataset.data_root': 'photos \udcff'}
+    with pytest.raises(
+        ValueError, match=r"the setting test_dataloader.dataset.data_root is 'photos \\udcff', which"
+    ):
+        read_config('clipsurgery_scenes', options)
+    with pytest.raises(ValueError, match=r"the setting model.data_preprocessor is '\\ud800', which"):
+        read_config('clipsurgery_scenes', {'model.data_preprocessor': ['a', '\ud800']})
