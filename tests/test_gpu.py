@@ -248,21 +248,21 @@ def waits_of(model, sizes, metas) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('rules', [{}, RULES], ids=['no rules', 'rules'])
-def test_the_host_waits_once_for_a_batch_and_once_for_a_window_batch(rules):
-    """Whatever the number of images, windows, row chunks and queries."""
+def test_the_host_waits_twice_for_a_batch_and_once_for_a_window_batch(rules):
+    """Whatever the number of images, windows, row chunks and queries; both waits of a batch follow its last window."""
     big = dict(ori_shape=(90, 120))
     model = segmentors.word_segmentor(**SLIDE, **rules, window_batch=1000)
-    assert waits_of(model, [(24, 32)], [big]) == 2
-    assert waits_of(model, [(24, 32), (36, 48), (17, 30)], [big] * 3) == 2
+    assert waits_of(model, [(24, 32)], [big]) == 3
+    assert waits_of(model, [(24, 32), (36, 48), (17, 30)], [big] * 3) == 3
     words = ['background', *(f'word {k}' for k in range(60))]
     many = segmentors.word_segmentor(words, **SLIDE, **rules)
-    assert waits_of(many, [(24, 32)], [big]) == 2
+    assert waits_of(many, [(24, 32)], [big]) == 3
 
 
 @pytest.mark.slow
 def test_row_chunks_wait_once_an_image_for_the_area_rule():
     model = segmentors.word_segmentor(**RULES, chunk_memory=4000)
-    assert waits_of(model, [(24, 32)] * 3, [dict(ori_shape=(40, 60))] * 3) == 2 + 3
+    assert waits_of(model, [(24, 32)] * 3, [dict(ori_shape=(40, 60))] * 3) == 3 + 3
 
 
 @pytest.mark.slow
@@ -275,7 +275,7 @@ def test_the_metric_waits_now_and_then(monkeypatch):
         run(model, metric, 1)
         gpu.start()
         run(model, metric, 2 * 3)
-        assert len(gpu.waits) == 2 * 2 * 3 + 2  # two of each prediction
+        assert len(gpu.waits) == 3 * 2 * 3 + 2  # three of each prediction
 
 
 def test_a_label_that_is_no_class_is_named_in_the_end():

@@ -90,13 +90,15 @@ def window_logits_of_many(
     """
     windows = [windows_of(tuple(image.shape[1:]), crop, stride) for image in images]
     grids: list[list[list[list[Tensor]]]] = [[[[]] * len(w.columns) for _ in w.rows] for w in windows]
+    finite: list[Tensor] = []
     for batch in window_batches(windows, window_batch):
         pixels = torch.stack([cut(images[place.image], windows[place.image], place) for place in batch])
         found_of_batch = grids_of(padded(pixels, pad_to), [place.image for place in batch])
-        check_finite(found_of_batch)
+        finite += [torch.isfinite(grid).all() for grid in found_of_batch]
         by_window = zip(*found_of_batch, strict=True)
         for place, logits in zip(batch, by_window, strict=True):
             grids[place.image][place.row][place.column] = [one.permute(1, 2, 0) for one in logits]
+    check_finite(finite)
     found: list[list[TiledLogits]] = []
     weights: dict = {}  # of the pixels of one size over their grids, whatever the predictor
     for image, of_image, cells in zip(images, windows, grids, strict=True):
@@ -111,9 +113,16 @@ def window_logits_of_many(
     return found
 
 
-def check_finite(grids: Sequence[Tensor]) -> None:
-    """Refuse logits that no label follows from, with a ValueError."""
-    if not all(torch.isfinite(grid).all() for grid in grids):
+def check_finite(finite: Sequence[Tensor]) -> None:
+    """Refuse logits that no label follows from; the host waits once for all of them.
+
+    Args:
+        finite: of each window batch, whether its logits are, "" bool.
+
+    Raises:
+        ValueError: some are not.
+    """
+    if finite and not torch.stack(list(finite)).all():
         raise ValueError(
             'the logits of a window hold NaN or infinite values, from which no label follows; look at the method, or '
             'take full precision'
