@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import METRICS
 
 from ..datasets.base_datasets import dataset_configs
+from ..environment.numbers import check_count
 from ..environment.paths import folder_to_write, user_path
 from .configs import check_parts, set_data_root
 from .keywords import check_keywords
@@ -53,6 +54,7 @@ def prepare(
     if data_root is not None:
         set_data_root(cfg, user_path(data_root))
     check_keywords(cfg)
+    check_loader(cfg.test_dataloader)
     for source in dataset_configs(cfg.test_dataloader.dataset):
         check_pipeline(cfg.tta_pipeline if tta and cfg.get('tta_pipeline') else source.get('pipeline', []))
     if out is not None:
@@ -60,6 +62,13 @@ def prepare(
     if tta:
         augment(cfg)
     set_hooks(cfg, show_dir, window=dict(show=True, wait_time=wait_time) if show else None)
+
+
+def check_loader(loader: Mapping[str, Any]) -> None:
+    """Refuse numbers with which a loader gives no batches. Raises ValueError."""
+    if 'batch_size' in loader and not loader.get('batch_sampler'):
+        check_count('test_dataloader.batch_size', loader['batch_size'])
+    check_count('test_dataloader.num_workers', loader.get('num_workers', 0), least=0)
 
 
 def save_masks(cfg: Config, folder: str) -> None:

@@ -41,6 +41,11 @@ def share(value: Any) -> bool:
     return value is None or (real(value) and 0 <= value <= 1)
 
 
+def zero(value: Any) -> bool:
+    """A threshold is for one word alone, and several are asked for."""
+    return real(value) and value == 0
+
+
 def switch(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -65,11 +70,11 @@ def one_of(*names: str) -> Any:
 ANY = None  # a rule that is not stated
 PYTHON: dict[str, dict[str, Any]] = {
     'segment': {
-        'logit_scale': positive, 'prob_thd': share, 'area_thd': share, 'threshold': real, 'scores': switch,
+        'logit_scale': positive, 'prob_thd': share, 'area_thd': share, 'threshold': zero, 'scores': switch,
         'min_presence': share, 'pamr': ANY, 'feedback': ANY,
     },
     'load': {
-        'batch': count(most=65_536), 'max_pixels': count(), 'bit_depth': count_or(None, least=8, most=16),
+        'batch': count(most=65_536), 'max_pixels': count(10_000), 'bit_depth': count_or(None, least=8, most=16),
         'short_side': count_or(None, 'auto', most=8192), 'explain_side': count_or(None, 'auto', most=8192),
         'window': ANY, 'stride': ANY, 'arch': ANY,
         'quick_gelu': ANY, 'checksum': ANY, 'templates': ANY, 'surgery': ANY, 'guide': ANY, 'pretrained': ANY,

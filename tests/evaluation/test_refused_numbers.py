@@ -10,6 +10,7 @@ from mmseg_clipsurgery.evaluation.hooks.progress import ProgressHook
 from mmseg_clipsurgery.evaluation.metrics.explainability import ExplainabilityMetric
 from mmseg_clipsurgery.evaluation.metrics.recognition_map import RecognitionMAP
 from mmseg_clipsurgery.evaluation.metrics.segmentation import SegmentationMetric
+from mmseg_clipsurgery.evaluation.preparation import check_loader
 from mmseg_clipsurgery.guides.dino import read_sizes
 from mmseg_clipsurgery.inference.settings import InferenceSettings
 from mmseg_clipsurgery.models.head import SurgeryHead
@@ -46,6 +47,8 @@ def ask(task, *arguments, **settings):
 
 
 SETTINGS = {
+    'loader batch_size': lambda value: check_loader({'batch_size': value}),
+    'loader num_workers': lambda value: check_loader({'num_workers': value}),
     'metric ignore_index': of(SegmentationMetric, 'ignore_index'),
     'metric beta': of(SegmentationMetric, 'beta'),
     'metric nan_to_num': of(SegmentationMetric, 'nan_to_num'),
