@@ -109,6 +109,7 @@ def test_a_plan_cannot_bring_in_a_held_out_pair():
     assert ('fish', 'red') not in seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('maps', [textures.pattern_maps, textures.ground_maps])
 def test_pools_share_no_map(maps):
     names = spec.OBJECTS if maps is textures.pattern_maps else spec.GROUNDS
