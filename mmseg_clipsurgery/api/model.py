@@ -25,7 +25,7 @@ from .. import explain
 from ..environment.numbers import check_count
 from ..explainers.explainer import Explainer
 from ..explainers.table import explainer_asked
-from ..inference.calibration_files import Calibration
+from ..inference.calibration_files import DEFAULTS, Calibration
 from ..inference.settings import check_feedback_words, check_thresholds
 from ..recognition import Kept, classes_kept, recognition_scores
 from ..similarity import Similarity, SurgeryForm, class_maximum, grid_logits, normalize
@@ -45,8 +45,6 @@ from .results.base import maps_at
 from .text_maps import against_empty, text_maps
 from .word_lists import Words, check_others, chunks, texts_for, texts_of, told_from, words_for
 from .word_relevance import RelevanceMethod, embed_texts, word_relevance
-
-DEFAULTS = dict(logit_scale=40.0, prob_thd=None, area_thd=None, threshold=0.0)  # of `segment`
 
 
 class SurgeryModel:

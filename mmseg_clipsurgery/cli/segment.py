@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..inference.calibration_files import DEFAULTS, Calibration
 from ..vocabulary import Vocabulary
 from .label_formats import FORMATS, FORMATS_OF_RUN, check_formats, files_of_photo, write_run
 from .options import add_presence, add_words, read_words
@@ -14,7 +15,6 @@ from .task import Question, Task
 if TYPE_CHECKING:
     from ..api.results import Segmentation
 
-DEFAULTS = {'logit_scale': 40.0, 'prob_thd': None, 'area_thd': None, 'threshold': 0.0}
 PAMR = dict(iterations=10, dilations=(8, 16))  # the leaderboard's
 
 
@@ -115,7 +115,6 @@ def thresholds(arguments: argparse.Namespace, vocabulary: Vocabulary) -> dict[st
         raise ValueError(f'--calibration brings thresholds; leave --{own[0].replace("_", "-")} out')
     if len(arguments.surgery) > 1:
         raise ValueError('--calibration is of one surgery; give one --surgery')
-    from ..inference.calibration_files import Calibration
     from ..surgery import Surgery
 
     surgery = Surgery.read(arguments.surgery[0]).name

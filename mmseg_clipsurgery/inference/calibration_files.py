@@ -18,6 +18,9 @@ from ..environment.paths import user_path
 from ..surgery import Surgery
 from ..vocabulary import Vocabulary
 
+# Settings of `segment` that a calibration stands in place of, as they are without one.
+DEFAULTS: dict[str, Any] = {'logit_scale': 40.0, 'prob_thd': None, 'area_thd': None, 'threshold': 0.0}
+
 SETTINGS = {'background': {'logit_scale', 'area_thd', 'prob_thd'}, 'one_word': {'threshold'}}
 
 
