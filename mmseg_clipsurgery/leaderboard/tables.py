@@ -16,11 +16,12 @@ from typing import Any, TypeAlias
 from ..protocols.settings import entry, own_method, table
 from .completeness import figure_note
 from .published import USUAL_BACKBONE, Row, published_data_sets, published_rows, verdict
+from .rank_correlation import correlation_line
 from .words_used import words_line, words_of
 
 OURS = 'this project'
-SCENES = {'scenes': ('mIoU', 'mIoU_objects', 'mIoU_grounds'), 'scenes_heldout': ('mIoU',)}
-SCENES_HEADS = ('mIoU', 'objects', 'grounds', 'held-out pairs: mIoU')
+SCENES = dict.fromkeys(('scenes', 'scenes_heldout'), ('mIoU', 'mIoU_objects', 'mIoU_grounds'))
+SCENES_HEADS = ('mIoU', 'objects', 'grounds', 'held-out pairs: mIoU', 'objects', 'grounds')
 Pair: TypeAlias = 'tuple[float | None, float | None]'
 BLOCK = re.compile(r'(<!-- table: (\w+) -->\n)(.*?)(<!-- end table -->)', re.DOTALL)
 
@@ -160,7 +161,19 @@ def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
                 for metric in names
             ]
             lines.append([stated['title'], *values])
-    return markdown(['method'], SCENES_HEADS, lines)
+    line = correlation_line(whole_figures(cells))
+    return markdown(['method'], SCENES_HEADS, lines) + (f'\n{line}\n' if line else '')
+
+
+def whole_figures(cells: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Method -> mIoU on all validation scenes, by the embedded model."""
+    return {
+        result['cell']['method']: result['metrics']['mIoU']
+        for result in cells
+        if result['cell']['data_set'] == 'scenes'
+        and not result['cell']['backbone']
+        and not figure_note(result)
+    }
 
 
 def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:

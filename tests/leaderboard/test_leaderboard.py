@@ -313,9 +313,9 @@ def test_picture(tmp_path):
 def test_scenes_table_is_made_of_both_splits(board, tmp_path):
     assert board('--methods', 'clip', 'gem', '--data-sets', 'scenes', 'scenes_heldout') == 0
     lines = (tmp_path / 'results/scenes.md').read_text().splitlines()
-    assert lines[0] == '| method | mIoU | objects | grounds | held-out pairs: mIoU |'
+    assert lines[0] == '| method | mIoU | objects | grounds | held-out pairs: mIoU | objects | grounds |'
     assert [line.split(' | ')[0] for line in lines[2:]] == ['| CLIP', '| GEM']
-    assert all(line.count('|') == 6 for line in lines)
+    assert all(line.count('|') == 8 for line in lines)
     # Figures of the embedded model are not mixed with those of real data.
     assert 'scenes' not in (tmp_path / 'results/leaderboard.md').read_text()
 
