@@ -79,6 +79,12 @@ def published_data_sets() -> list[str]:
     return json.loads(PUBLISHED.read_text(encoding='utf-8'))['data_sets']
 
 
+def data_sets_of_methods() -> list[str]:
+    """Those of them on which a method that is a row here has a published figure."""
+    rows = [row for row in published_rows() if row.protocol]
+    return [name for name in published_data_sets() if any(name in row.mIoU for row in rows)]
+
+
 def verdict(row: Row, data_set: str) -> Verdict | None:
     """A figure of a row of ours beside the published one of its method, protocol and backbone.
 

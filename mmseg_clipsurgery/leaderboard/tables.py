@@ -15,7 +15,14 @@ from typing import Any, TypeAlias
 
 from ..protocols.settings import entry, own_method, table
 from .completeness import figure_note
-from .published import USUAL_BACKBONE, Row, published_data_sets, published_rows, verdict
+from .published import (
+    USUAL_BACKBONE,
+    Row,
+    data_sets_of_methods,
+    published_data_sets,
+    published_rows,
+    verdict,
+)
 from .rank_correlation import correlation_line
 from .words_used import words_line, words_of
 
@@ -125,7 +132,7 @@ def whose(row: Row) -> str:
 def methods_table() -> str:
     """Published figures of the methods that are rows here, and their mean where all data sets have one, as Markdown."""
     rows = [row for row in published_rows() if row.protocol]
-    data_sets = [name for name in published_data_sets() if any(name in row.mIoU for row in rows)]
+    data_sets = data_sets_of_methods()
     lines = [
         [
             row.title,
@@ -144,6 +151,7 @@ def methods_table() -> str:
 def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
     """The embedded benchmark as Markdown, a row for each method that was run with the embedded model."""
     found: dict[str, dict[str, Mapping[str, str]]] = {}
+    whole: dict[str, float] = {}  # on all validation scenes
     for result in cells:
         cell = result['cell']
         if cell['data_set'] in SCENES and not cell['backbone'] and cell['protocol'] == 'scenes':
@@ -152,6 +160,8 @@ def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
                 name: f'{value:.2f}' + (f' ({note})' if note else '')
                 for name, value in result['metrics'].items()
             }
+            if cell['data_set'] == 'scenes' and not note:
+                whole[cell['method']] = result['metrics']['mIoU']
     lines = []
     for method, stated in methods_of(found).items():
         if method in found:
@@ -161,19 +171,8 @@ def scenes_table(cells: Sequence[Mapping[str, Any]]) -> str:
                 for metric in names
             ]
             lines.append([stated['title'], *values])
-    line = correlation_line(whole_figures(cells))
+    line = correlation_line(whole)
     return markdown(['method'], SCENES_HEADS, lines) + (f'\n{line}\n' if line else '')
-
-
-def whole_figures(cells: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Method -> mIoU on all validation scenes, by the embedded model."""
-    return {
-        result['cell']['method']: result['metrics']['mIoU']
-        for result in cells
-        if result['cell']['data_set'] == 'scenes'
-        and not result['cell']['backbone']
-        and not figure_note(result)
-    }
 
 
 def csv_table(cells: Sequence[Mapping[str, Any]]) -> str:

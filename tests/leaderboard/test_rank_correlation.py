@@ -1,46 +1,61 @@
 """The rank correlation of figures on scenes with published ones."""
 
-from mmseg_clipsurgery.leaderboard.published import published_rows
-from mmseg_clipsurgery.leaderboard.rank_correlation import (
-    correlation_line,
-    data_sets,
-    published_means,
-    rank_correlation,
-    ranks,
-)
+from mmseg_clipsurgery.leaderboard import tables
+from mmseg_clipsurgery.leaderboard.published import Row, data_sets_of_methods, published_rows
+from mmseg_clipsurgery.leaderboard.rank_correlation import correlation_line, published_means
 
 import pytest
 
 
+def row(method, figure, **changes):
+    figures = dict.fromkeys(data_sets_of_methods(), figure)
+    return Row(
+        **{
+            **dict(method=method, title=method, protocol='sclip', backbone='ViT-B/16', origin='published'),
+            **dict(source='a paper', mIoU=figures),
+            **changes,
+        }
+    )
+
+
+def test_published_means_are_of_the_first_complete_row_without_helpers():
+    assert len(data_sets_of_methods()) == 8
+    rows = [
+        row('mine', 1.0, post_processing='PAMR'),
+        row('mine', 2.0, other_models='DINO'),
+        row('mine', 3.0, backbone='ViT-L/14'),
+        row('mine', 4.0, mIoU={'voc21': 4.0}),
+        row('mine', 5.0),
+        row('mine', 6.0),
+    ]
+    assert published_means(rows) == {'mine': 5.0}
+
+
 @pytest.mark.parametrize(
-    ('one', 'other', 'expected'),
-    [
-        pytest.param([1, 2, 3], [10, 20, 90], 1.0, id='the same order'),
-        pytest.param([1, 2, 3], [3, 2, 1], -1.0, id='the other way round'),
-        pytest.param([1, 2, 3, 4, 5], [2, 1, 4, 3, 5], 0.8, id='1 - 6 x 4 / (5 x 24)'),
-        pytest.param([1, 1, 2], [1, 2, 3], 3**0.5 / 2, id='a tie'),
-    ],
+    ('change', 'stated'),
+    [(lambda mean: mean, '1.00'), (lambda mean: -mean, '-1.00'), (lambda mean: 50.0, '0.00')],
+    ids=['the same order', 'the other way round', 'all alike'],
 )
-def test_spearmans(one, other, expected):
-    assert rank_correlation(one, other) == pytest.approx(expected)
-
-
-def test_equal_values_share_their_rank():
-    assert ranks([5, 1, 5, 0]).tolist() == [2.5, 1, 2.5, 0]
-
-
-def test_published_means_are_of_one_complete_row_without_helpers():
-    means = published_means(published_rows())
-    assert {'clip', 'clip_surgery', 'sclip', 'scclip', 'rfclip'} <= means.keys()
-    assert len(data_sets()) == 8
-    row = next(row for row in published_rows() if row.method == 'sclip')
-    assert means['sclip'] == pytest.approx(sum(row.mIoU[name] for name in data_sets()) / 8)
-    assert 'proxyclip' not in means  # reads a second tower
-
-
-def test_the_line_says_how_many_methods_it_is_of():
+def test_the_line_states_correlation_and_number_of_methods(change, stated):
     published = published_means(published_rows())
-    line = correlation_line({**published, 'mine': 3.0})
-    assert f'({len(published)} methods' in line
-    assert ': 1.00.' in line
-    assert not correlation_line({'clip': 1.0, 'sclip': 2.0})
+    line = correlation_line({**{name: change(mean) for name, mean in published.items()}, 'mine': 3.0})
+    assert f'{len(published)} methods' in line
+    assert f': {stated}. A fact' in line
+
+
+def test_two_methods_have_no_correlation():
+    assert not correlation_line({'clip': 1.0, 'sclip': 2.0, 'mine': 3.0})
+
+
+def test_parts_of_the_scenes_and_other_protocols_do_not_count():
+    def result(method, figure, protocol='scenes', images=200):
+        cell = dict(method=method, data_set='scenes', protocol=protocol, backbone='')
+        stated = dict(dataset='ScenesDataset', split='ImageSets/Segmentation/val.txt', images=images)
+        return {'cell': cell, 'metrics': {'mIoU': figure}, 'protocol': stated}
+
+    whole = [result(method, figure) for figure, method in enumerate(('clip', 'maskclip', 'sclip'))]
+    expected = correlation_line({'clip': 0, 'maskclip': 1, 'sclip': 2})
+    assert expected
+    more = [result('gem', 90.0, images=2), result('clip', 95.0, protocol='sclip')]
+    for cells in (whole, whole + more):
+        assert tables.scenes_table(cells).splitlines()[-1] == expected
