@@ -1,7 +1,6 @@
 """Sections in other processes: starts of Python, and whole evaluations with loader and metrics."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ SHIM = f'import runpy; runpy.run_path({torchvision_shim.__file__!r})["install"](
 BASE, OWN, HELP = 'import torch, open_clip', 'import mmseg_clipsurgery', 'python -m mmseg_clipsurgery --help'
 COMMANDS = {BASE: ['-c', BLOCKED + SHIM + BASE], OWN: ['-c', BLOCKED + OWN], HELP: HELP.split()[1:]}
 SHARING = ('clip_surgery', 'clip', 'maskclip', 'sclip', 'gem', 'scclip')  # the windows and words of voc21
-ALL, BEFORE = 'all in one pass', 'df26ba8'  # the last commit at which no cells shared a pass
+ALL = 'all in one pass'
 # Images in a batch of the loader, windows at once, images in all, images read window by window.
 AMOUNTS = {'cpu': (1, 16, 24, 12), 'cuda': (16, 96, 1449, 100), 'quick': (1, 4, 2, 1)}
 
@@ -39,9 +38,9 @@ def start(load: Workload) -> dict[str, Row]:
     return Measured(ways, load.few, CPU).rows(to=BASE)
 
 
-def python(words: Sequence[str], tree: Path = ROOT) -> None:
-    """A fresh Python in a checkout, which must end well; what it prints is not shown."""
-    how = dict(cwd=tree, env={**os.environ, 'PYTHONPATH': str(tree)}, capture_output=True, check=True)
+def python(words: Sequence[str]) -> None:
+    """A fresh Python in this checkout, which must end well; what it prints is not shown."""
+    how = dict(cwd=ROOT, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, check=True)
     subprocess.run([sys.executable, *words], **how)
 
 
@@ -66,20 +65,16 @@ def one_pass(load: Workload) -> dict[str, Row]:
 
 
 def scenes_board(load: Workload) -> dict[str, Row]:
-    """The leaderboard's command on the embedded scenes, one thread: of today, and of `BEFORE` where git knows it."""
+    """The leaderboard's command on the embedded scenes, one thread: cells in one pass, and each as a run of its own."""
     command = ['tools/leaderboard.py', '--data-sets', 'scenes', '--methods', *SEVEN]
     command += ['--cfg-options', 'test_dataloader.dataset.indices=4'] * load.quick
 
-    def run(tree: Path, *options: str) -> None:
+    def run(*options: str) -> None:
         with tempfile.TemporaryDirectory() as out, mock.patch.dict(os.environ, OMP_NUM_THREADS='1'):
-            python([*command, '--out', out, '--work-dir', f'{out}/logs', *options], tree)
+            python([*command, '--out', out, '--work-dir', f'{out}/logs', *options])
 
-    with tempfile.TemporaryDirectory() as old:
-        ways = {'one pass': lambda r: run(ROOT), 'one by one': lambda r: run(ROOT, '--one-by-one')}
-        if not subprocess.run(['git', 'archive', '-o', f'{old}/it.tar', BEFORE], cwd=ROOT).returncode:
-            shutil.unpack_archive(f'{old}/it.tar', old)
-            ways[f'one by one, at {BEFORE}'] = lambda r: run(Path(old))
-        return Measured(ways, load.few, CPU).rows(to='one pass')
+    ways = {'one pass': lambda r: run(), 'one by one': lambda r: run('--one-by-one')}
+    return Measured(ways, load.few, CPU).rows(to='one pass')
 
 
 def processes(load: Workload) -> dict[str, Row]:
