@@ -19,7 +19,7 @@ from ..environment.command_line import CommandParser
 from ..environment.extensions import import_files
 from ..environment.numbers import check_count
 from ..environment.stack import require_mmseg
-from ..protocols.settings import methods_of_any_tower
+from ..protocols.settings import surgeries_of_the_embedded_tower
 from .common import (
     MOST_PROCESSES,
     add_config_options,
@@ -46,8 +46,8 @@ BASELINES = (
 
 
 def usual_explainers() -> list[str]:
-    """Those that any ViT can be explained by: surgeries by cosine and by feature surgery, then the others."""
-    surgeries = methods_of_any_tower()
+    """Those that fit the embedded tower: surgeries by cosine and by feature surgery, then the others."""
+    surgeries = surgeries_of_the_embedded_tower()
     return [*(name + form for name in surgeries for form in ('', ':released')), *BASELINES]
 
 

@@ -54,7 +54,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar='METHOD[:PROTOCOL]',
         help=f'of {", ".join(table()["methods"])}, or your own; default: all, on the embedded model those that '
-        'any tower can be read by',
+        'need no second tower',
     )
     parser.add_argument(
         '--data-sets',

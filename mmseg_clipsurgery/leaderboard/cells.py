@@ -24,7 +24,7 @@ from ..evaluation.configs import read_config
 from ..evaluation.results import write_results
 from ..protocols.settings import OWN_DATA_SETS, entry, protocol_of, settings, table, usual_methods
 from ..resources import config_folder
-from .keys import Key
+from .keys import Key, refuse_earlier_scenes
 from .own_data_sets import base_config, keep_own_settings
 
 MACHINE = ('data root', 'checkpoint')  # of a run's protocol: paths of the machine it ran on
@@ -124,12 +124,15 @@ def run_config(cell: Cell, options: Mapping[str, Any] | None = None, data_root: 
 def set_backbone(model: Any, arch: str, pretrained: str) -> None:
     """Another CLIP for both towers; the preprocessor takes its mean and std from the tower.
 
+    Sink channels that the settings state belong to the tower that was there, and are left out.
+
     Raises:
         ValueError: an unknown arch, or an image tower of an unsupported kind.
     """
     model.backbone.update(type=tower_class(arch).__name__, arch=dict(name=arch), pretrained=pretrained)
     model.text_encoder.update(arch=dict(name=arch), pretrained=pretrained)
     model.data_preprocessor = None
+    model.backbone.surgery.get('constants', {}).pop('sinks', None)
 
 
 def is_done(cell: Cell, folder: Path, key: Key) -> bool:
@@ -173,7 +176,7 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     Those of the user's own come after those of the table, whether they are known to this process or not.
 
     Raises:
-        ValueError: a file is no result of a cell.
+        ValueError: a file is no result of a cell, or of scenes that are no longer drawn.
     """
     found = []
     for path in folder.glob('*/*.json'):
@@ -185,12 +188,14 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
                 for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
                 for place in rank(kind, result['cell'][name])
             ]
-            found.append((*order, path.stem, result))
+            found.append((path, *order, path.stem, result))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(
                 f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
             ) from None
-    return [result for *_, result in sorted(found, key=lambda entry: entry[:-1])]
+    for path, *_, result in found:
+        refuse_earlier_scenes(path, result['cell'])
+    return [result for *_, result in sorted(found, key=lambda entry: entry[1:-1])]
 
 
 def check_result(result: Mapping[str, Any]) -> None:

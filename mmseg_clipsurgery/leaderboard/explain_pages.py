@@ -7,6 +7,7 @@ from ..environment.files import decoding, read_json
 from ..vocabulary import read_text
 from . import charts
 from .explain_tables import Results, blocks, costs_and_figures, csv_table, panel_table, rank
+from .keys import refuse_earlier_scenes
 from .pages import write_text
 from .tables import with_blocks
 
@@ -68,10 +69,11 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """A kept result. Raises ValueError for a file that is none."""
+    """A kept result. Raises ValueError for a file that is none, or of scenes that are no longer drawn."""
     result = read_json(path)
     with decoding(path, 'result of an explainer', 'remove it, and it is run again'):
         assert {'explainer', 'data_set'} <= result['run'].keys(), 'it names no explainer'
         rank(result)
         panel_table([result])
+    refuse_earlier_scenes(path, result['run'])
     return result

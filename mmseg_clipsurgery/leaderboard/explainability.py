@@ -27,8 +27,10 @@ from ..environment.mistakes import sentence
 from ..evaluation.configs import set_data_root
 from ..evaluation.results import write_results
 from ..explainers.cost import cost
-from ..explainers.table import explainer_named
+from ..explainers.explainer import Explainer
+from ..explainers.table import explainer_named, of_surgery
 from ..protocols.settings import entries, method_settings
+from ..surgery import Surgery
 from .cells import shared_protocol
 from .completeness import images_note
 from .explain_data_sets import config_of, name_of
@@ -128,13 +130,29 @@ def run_config(explainer: str, data_set: str, cfg: Config) -> Config:
     Raises:
         ValueError: an unknown explainer.
     """
-    surgery, made = explainer_named(explainer).surgery, deepcopy(cfg)
-    made.model.backbone.surgery, made.model.decode_head.similarity = 'clip', 'cosine'
-    made.model.test_cfg.explainer = explainer
+    row, made = explainer_on(explainer, data_set), deepcopy(cfg)
+    if row.surgery == explainer_named(explainer).surgery:
+        made.model.backbone.surgery, made.model.decode_head.similarity = 'clip', 'cosine'
+        made.model.test_cfg.explainer = explainer
+    else:  # the same maps: similarity under the backbone's own surgery
+        made.model.backbone.surgery, made.model.decode_head.similarity = row.surgery.as_dict(), row.similarity
     method = explainer.partition(':')[0]
-    if surgery is not None and reads_guide(surgery) and method in entries('methods'):
+    if row.surgery is not None and reads_guide(row.surgery) and method in entries('methods'):
         made.model.guide = method_settings(method, data_set)['guide']
     return made
+
+
+def explainer_on(name: str, data_set: str) -> Explainer:
+    """The row of a name; of a surgery with sink channels, those that its settings state for a data set's own tower.
+
+    Raises:
+        ValueError: an unknown explainer.
+    """
+    row, method = explainer_named(name), name.partition(':')[0]
+    own = method_settings(method, data_set)['surgery'] if method in entries('methods') else {}
+    if row.surgery is None or 'sinks' not in own.get('constants', {}):
+        return row
+    return of_surgery(method, Surgery.read(own), row.similarity)
 
 
 def run_suite(
@@ -171,7 +189,7 @@ def run_suite(
                     if isinstance(found, Exception):
                         raise found
                     tower = tower or MODELS.build(runs[name].cfg.model.backbone)
-                    runs[name].keep(out, found, cost_on(tower, runs[name].explainer))
+                    runs[name].keep(out, found, cost_on(tower, explainer_on(runs[name].explainer, data_set)))
                 except Exception as error:  # as in `outcomes`: the others go on
                     if debug:
                         raise
@@ -179,9 +197,8 @@ def run_suite(
     return failed
 
 
-def cost_on(tower: Any, name: str) -> float | None:
+def cost_on(tower: Any, explainer: Explainer) -> float | None:
     """What an explainer costs on a tower; None where it reads a second tower."""
-    explainer = explainer_named(name)
     if explainer.surgery is not None and reads_guide(explainer.surgery):
         return None
     return round(cost(explainer, tower), 3)

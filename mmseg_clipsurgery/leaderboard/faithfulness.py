@@ -28,7 +28,7 @@ from ..faithfulness.run import TESTS, check, run_test
 from ..faithfulness.subjects import JudgedCLIP, Settings, Subject, draw_subjects
 from ..vocabulary import Vocabulary
 from .faithfulness_tables import tables_of
-from .keys import key_of
+from .keys import key_of, refuse_earlier_scenes
 
 RESULTS = 'results.json'  # in a folder of its config's name
 
@@ -115,7 +115,8 @@ def record_of(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
     """The result that is there, if it is whole and of these settings; else a new one."""
     try:
         record = read_result(path) if path.is_file() else {}
-    except ValueError:  # a damaged one is run again
+    except ValueError as error:  # a damaged one, or one of earlier scenes, is run again
+        print(error, flush=True)
         record = {}
     if record.get('run') == stated:
         return record
@@ -155,4 +156,5 @@ def read_result(path: Path) -> dict[str, Any]:
     with decoding(path, 'result of faithfulness', 'remove it, and it is run again'):
         assert {'config', 'seed', 'images'} <= result['run'].keys(), 'it does not say what was run'
         tables_of(result)
+    refuse_earlier_scenes(path, result['run'])
     return result

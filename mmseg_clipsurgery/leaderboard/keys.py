@@ -3,7 +3,7 @@
 `settings` is a SHA-256 of model, words, protocol, data set but for its place, the surgery's fields, the source of own
 surgeries and affinities, and the embedded weights. `data` says how many images there are, with a SHA-256 of the names
 and sizes of all images and masks of the split: another place of the same files is the same data; a part of them, or
-other masks, is not. Data that is not there can't be compared; the drawn scenes need not be: settings hold a version.
+other masks, is not. Data that is not there can't be compared; of the drawn scenes it says their version.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from ..vocabulary import Vocabulary
 
 PARTS = ('model', 'test_pipeline', 'test_evaluator')  # of a config, that decide figures
 SCENES_WEIGHTS = RESOURCES / 'scenes'
+DRAWN = ('scenes', 'scenes_heldout')  # data sets
 NO_WEIGHTS = ('card.json',)  # the record of its training decides no figure
 
 
@@ -36,7 +37,8 @@ class Key:
 
     Attributes:
         settings: a SHA-256.
-        data: 'images' and 'files', their number and a SHA-256; None: there is nothing to compare.
+        data: 'images' and 'files', their number and a SHA-256, or 'scenes', their version; None: there is nothing to
+            compare.
     """
 
     settings: str
@@ -103,16 +105,44 @@ def without_roots(source: Any) -> Any:
     return [without_roots(inner) for inner in source] if isinstance(source, list | tuple) else source
 
 
+def refuse_earlier_scenes(path: 'str | os.PathLike', stated: Mapping[str, Any]) -> None:
+    """Name a result of scenes that are no longer drawn, so that its figures stand beside no others.
+
+    Args:
+        path: of the result.
+        stated: what it says of its cell or run.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if (version := earlier_scenes(stated)) is not None:
+        raise ValueError(
+            f'{path} is of scenes of version {version}, not {scenes.VERSION}: remove it, and it is run again'
+        )
+
+
+def earlier_scenes(stated: Mapping[str, Any]) -> int | None:
+    """The version of the scenes that a result is of; None: today's, or it is of other data.
+
+    Args:
+        stated: what it says of its cell or run; version 2 did not say so.
+    """
+    if (stated.get('data_set') or stated.get('config')) not in DRAWN:
+        return None
+    version = (stated.get('data') or {'scenes': 2}).get('scenes', scenes.VERSION)
+    return None if version == scenes.VERSION else version
+
+
 def data_of(cfg: Config) -> dict[str, Any] | None:
     """Number of images of a run's data set, and a SHA-256 of its files' names and sizes.
 
     Returns:
-        None: it is not there, or can't be built (its run says why), or it is the drawn scenes.
+        Of the drawn scenes their version. None: the data is not there, or can't be built (its run says why).
     """
     source = cfg.test_dataloader.dataset
     leaves = list(dataset_configs(source))
     if any(leaf.get('type') == 'ScenesDataset' and leaf.get('data_root') is None for leaf in leaves):
-        return None
+        return {'scenes': scenes.VERSION}
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         for leaf in leaves:

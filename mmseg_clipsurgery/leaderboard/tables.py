@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ..protocols.settings import entry, own_method, table
 from .completeness import figure_note
+from .keys import DRAWN
 from .published import (
     USUAL_BACKBONE,
     Row,
@@ -27,7 +28,7 @@ from .rank_correlation import correlation_line
 from .words_used import words_line, words_of
 
 OURS = 'this project'
-SCENES = dict.fromkeys(('scenes', 'scenes_heldout'), ('mIoU', 'mIoU_objects', 'mIoU_grounds'))
+SCENES = dict.fromkeys(DRAWN, ('mIoU', 'mIoU_objects', 'mIoU_grounds'))
 SCENES_HEADS = ('mIoU', 'objects', 'grounds', 'held-out pairs: mIoU', 'objects', 'grounds')
 Pair: TypeAlias = 'tuple[float | None, float | None]'
 BLOCK = re.compile(r'(<!-- table: (\w+) -->\n)(.*?)(<!-- end table -->)', re.DOTALL)

@@ -69,20 +69,27 @@ def entries(kind: str) -> dict[str, Mapping[str, Any]]:
     return {**table()[kind], **own}
 
 
-def methods_of_any_tower() -> list[str]:
-    """The table's methods that every tower can be read by."""
-    return [name for name, stated in table()['methods'].items() if 'towers' not in stated]
+def methods_of_the_embedded_tower() -> list[str]:
+    """The table's methods that need no other tower beside the one they read."""
+    return [name for name in table()['methods'] if 'guide' not in method_settings(name, 'scenes')]
+
+
+def surgeries_of_the_embedded_tower() -> list[str]:
+    """The surgeries of those methods, each once."""
+    return list(
+        dict.fromkeys(str(table()['methods'][name]['surgery']) for name in methods_of_the_embedded_tower())
+    )
 
 
 def usual_methods(data_set: str, backbone: str = '') -> list[str]:
     """The table's methods that are run where none is named.
 
     Args:
-        data_set: one whose shipped config has a tower of its own, the embedded one, is run by those of any tower.
+        data_set: one whose shipped config has a tower of its own, the embedded one, is run by those that fit it.
         backbone: another than the shipped config's; '': that one.
     """
     own = 'tower' in entry('data_sets', data_set) and not backbone
-    return methods_of_any_tower() if own else list(table()['methods'])
+    return methods_of_the_embedded_tower() if own else list(table()['methods'])
 
 
 def own_method(name: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from mmseg_clipsurgery.cli.explain import BASELINES, usual_explainers
 from mmseg_clipsurgery.explainers.table import EXPLAINERS, explainer_named
 from mmseg_clipsurgery.leaderboard import explain_data_sets, explainability
 from mmseg_clipsurgery.protocols.settings import OWN_DATA_SETS
+from mmseg_clipsurgery.surgery import SURGERIES
 
 import pytest
 
@@ -29,6 +30,21 @@ def test_a_run_has_the_maps_of_its_explainer(name):
 def test_a_surgery_that_reads_a_second_tower_has_one():
     assert explainability.run_config('proxyclip', 'scenes', SCENES).model.guide.type == 'DINOViT'
     assert 'guide' not in explainability.run_config('legrad', 'scenes', SCENES).model
+
+
+@pytest.mark.parametrize('similarity', ['cosine', 'released'])
+def test_sink_channels_are_those_that_the_settings_state_for_the_tower(similarity, monkeypatch):
+    sinks = (1, 5, 9, 14, 20, 23, 27, 30)
+    stated = {'surgery': dict(name='rfclip', constants=dict(sinks=sinks))}
+    monkeypatch.setattr(explainability, 'method_settings', lambda *_: stated)
+    name = 'rfclip' if similarity == 'cosine' else f'rfclip:{similarity}'
+    model = explainability.run_config(name, 'scenes', SCENES).model
+    assert model.backbone.surgery.constants.sinks == sinks
+    assert model.backbone.surgery.constants.moved == SURGERIES['rfclip'].constants['moved']
+    assert model.decode_head.similarity == similarity
+    assert 'explainer' not in model.test_cfg
+    monkeypatch.undo()
+    assert explainability.run_config('clip_surgery', 'scenes', SCENES).model.backbone.surgery == 'clip'
 
 
 def test_the_tool_runs_every_explainer_that_is_no_surgery():
@@ -181,7 +197,7 @@ def test_a_run_whose_masks_all_fill_their_images_is_kept(pretended, capsys):
 
 
 def test_a_second_tower_has_no_cost():
-    assert explainability.cost_on(None, 'proxyclip') is None
+    assert explainability.cost_on(None, explainer_named('proxyclip')) is None
 
 
 def test_words_lie_in_the_folder_of_the_data(tmp_path):

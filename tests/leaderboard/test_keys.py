@@ -4,11 +4,12 @@ import json
 import shutil
 
 import mini_datasets
+from mmseg_clipsurgery import scenes
 from mmseg_clipsurgery.cli import convert
 from mmseg_clipsurgery.evaluation.configs import read_config, set_data_root
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
-from mmseg_clipsurgery.leaderboard.keys import Key, data_of, key_of
+from mmseg_clipsurgery.leaderboard.keys import Key, data_of, earlier_scenes, key_of, refuse_earlier_scenes
 from mmseg_clipsurgery.resources import config_folder
 
 import pytest
@@ -98,7 +99,7 @@ def test_another_truth_is_other_data_and_other_words_other_settings(points, name
 
 def test_data_that_is_not_there_is_none(tmp_path):
     assert data_in(tmp_path / 'missing') is None
-    assert data_of(run_config(Cell('clip', 'scenes', 'scenes'))) is None  # drawn
+    assert data_of(run_config(Cell('clip', 'scenes', 'scenes'))) == {'scenes': scenes.VERSION}  # drawn
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,35 @@ def test_what_is_kept_is_done(tmp_path):
     grid.keep(CELL, tmp_path, Key('s', DATA), {'metrics': {}, 'protocol': {}})
     assert grid.is_done(CELL, tmp_path, Key('s', DATA))
     assert not grid.is_done(CELL, tmp_path, Key('s', {**DATA, 'files': 'abd'}))
+
+
+@pytest.mark.parametrize(
+    ('stated', 'version'),
+    [
+        pytest.param({'data_set': 'scenes', 'settings': 's'}, 2, id='before versions were stated'),
+        pytest.param({'data_set': 'scenes_heldout', 'data': {'scenes': 2}}, 2, id='another version'),
+        pytest.param({'config': 'scenes'}, 2, id='of faithfulness'),
+        pytest.param({'data_set': 'scenes', 'data': {'scenes': scenes.VERSION}}, None, id="today's"),
+        pytest.param({'data_set': 'scenes', 'data': DATA}, None, id='a folder of files'),
+        pytest.param({'data_set': 'voc21', 'settings': 's'}, None, id='other data'),
+    ],
+)
+def test_results_of_earlier_scenes_are_known(stated, version):
+    assert earlier_scenes(stated) == version
+    if version is None:
+        refuse_earlier_scenes('a.json', stated)
+    else:
+        with pytest.raises(
+            ValueError, match=f'a.json is of scenes of version {version}, not {scenes.VERSION}: remove'
+        ):
+            refuse_earlier_scenes('a.json', stated)
+
+
+def test_tables_name_a_result_of_earlier_scenes(tmp_path):
+    cell = Cell('clip', 'scenes', 'scenes')
+    results = {'metrics': {'mIoU': 1.0}, 'protocol': {}}
+    grid.keep(cell, tmp_path, key_of(run_config(cell)), results)
+    assert len(grid.read_cells(tmp_path)) == 1
+    grid.keep(cell, tmp_path, Key('s'), results)
+    with pytest.raises(ValueError, match=r'scenes.clip\.json is of scenes of version 2'):
+        grid.read_cells(tmp_path)

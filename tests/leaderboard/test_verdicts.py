@@ -58,7 +58,7 @@ def test_verdict(given, said):
         (dict(dataset='ScenesDataset', images=200, split='ImageSets/Segmentation/val.txt'), None),
         (
             dict(dataset='ScenesDataset', images=2, split='ImageSets/Segmentation/heldout.txt'),
-            '2 of 100 images',
+            '2 of 200 images',
         ),
         (dict(dataset='MyDataset', images=2), None),
         ({}, None),

@@ -366,8 +366,4 @@ def test_figures_in_config_headers_are_the_published_ones(data_set):
 )
 def test_methods_where_none_is_named(data_set, backbone, every):
     found = usual_methods(data_set, backbone)
-    assert found == (
-        METHODS if every else [name for name in METHODS if 'towers' not in entry('methods', name)]
-    )
-    embedded = ['clip', 'maskclip', 'clip_surgery', 'sclip', 'clearclip', 'naclip', 'gem']
-    assert every or found == embedded
+    assert found == (METHODS if every else [name for name in METHODS if name != 'proxyclip'])
