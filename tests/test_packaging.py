@@ -123,7 +123,7 @@ BY_SENTENCE = {'mmcv', 'scipy'}  # asked for with the command that installs it, 
 
 def third_parties() -> set[str]:
     """What the package and its tools import, in functions too."""
-    own = {'mmseg_clipsurgery', 'benchmarks', 'scenes_training'}
+    own = {'mmseg_clipsurgery', 'benchmarks', 'scenes_clip'}
     names = set()
     for folder in ('mmseg_clipsurgery', 'tools'):
         for path in (ROOT / folder).rglob('*.py'):

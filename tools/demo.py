@@ -3,10 +3,10 @@
 
     make demo          python tools/demo.py [--work-dir DIR]
 
-Two methods on 200 validation scenes and on 100 scenes whose colour-object pairs no training shows. It says nothing
-about real photos. Masks of each run are kept in the work folder. Where MMSegmentation is installed a run is an
-evaluation of `configs/clipsurgery_scenes.py`, with all that it writes; elsewhere the Python interface labels the same
-scenes, and the figures are the same to the digit.
+Two methods on 200 validation scenes, and on 200 that show objects in a tint or on a ground in which no training scene
+does. It says nothing about real photos. Masks of each run are kept in the work folder. Where MMSegmentation is
+installed a run is an evaluation of `configs/clipsurgery_scenes.py`, with all that it writes; elsewhere the Python
+interface labels the same scenes, and the figures are the same to the digit.
 """
 
 import sys

@@ -14,10 +14,11 @@ from ..scenes.voc import MASK_COLOURS
 
 @DATASETS.register_module()
 class ScenesDataset(BaseSegDataset):
-    """The embedded benchmark: 8 objects, then 6 grounds; images of 96 x 96 pixels.
+    """The embedded benchmark: 8 objects, then 6 grounds; images of 96 x 96, 96 x 128 or 128 x 96 pixels.
 
     Args:
-        ann_file: 'ImageSets/Segmentation/val.txt', or 'heldout.txt' there, whose colour-object pairs no training shows.
+        ann_file: 'ImageSets/Segmentation/val.txt', or 'heldout.txt' there, whose pairs of an object with its tint or
+            ground no training scene shows ('heldout_tints.txt' and 'heldout_grounds.txt' are the two kinds).
         data_root: a folder of scenes; None draws them, once, into the package's cache.
         data_prefix, img_suffix, **kwargs: as MMSeg's data sets.
     """
@@ -45,4 +46,4 @@ class ScenesDataset(BaseSegDataset):
 
 def splits_of(ann_file: str) -> list[str]:
     """The split that a list of names is of; none for a list of the user's own."""
-    return [split for split in SCENES if split == PurePath(ann_file).stem]
+    return [split for split in SCENES if split == PurePath(ann_file).stem.partition('_')[0]]

@@ -8,6 +8,8 @@ from functools import cache
 
 import numpy as np
 
+from . import spec
+
 TABLE = 128  # cells a side
 
 # ('ellipse', x, y, radius_x, radius_y) or ('polygon', (x, y), ...)
@@ -65,6 +67,26 @@ def silhouette(name: str) -> np.ndarray:
     for kind, *numbers in SILHOUETTES[name]:
         inside |= _ellipse(x, y, *numbers) if kind == 'ellipse' else _polygon(x, y, numbers)
     return inside
+
+
+@cache
+def core(name: str) -> np.ndarray:
+    """The inside without the rim: bool "TABLE TABLE"; cells further than the rim's width from the outside."""
+    width = round(spec.RIM * TABLE)
+    inside = np.pad(silhouette(name), width)
+    for _ in range(width):
+        inside = (
+            inside
+            & _shifted(inside, 1, 0)
+            & _shifted(inside, -1, 0)
+            & _shifted(inside, 0, 1)
+            & _shifted(inside, 0, -1)
+        )
+    return inside[width:-width, width:-width]
+
+
+def _shifted(cells, down: int, right: int):
+    return np.roll(cells, (down, right), (0, 1))
 
 
 def _ellipse(x, y, centre_x, centre_y, radius_x, radius_y):

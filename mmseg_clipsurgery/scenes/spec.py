@@ -1,48 +1,56 @@
-"""The scenes benchmark, version 2, as data: everything that decides what a scene may hold.
+"""The scenes benchmark, version 3, as data: everything that decides what a scene may hold.
 
-Written down before the training run of the shipped model. A change of any value here, or of a formula in `textures`,
-`shapes` or `draw`, is a new VERSION with new checksums. Version 1 had inks that were nearly alike (house and sock,
-ladybird and zebra, fish and car); a training run on it was given up after 1,300 of 4,000 steps, because it still mixed
-up these pairs, on training scenes too.
+Written down before the first training run on it. A change of any value here, or of a formula in `textures`, `shapes` or
+`draw`, is a new VERSION with new checksums. `docs/scenes.md` says what versions 1 and 2 taught.
 
-A scene is an RGB image of 96 x 96 pixels with a label for every pixel: one or two textured grounds with one to three
-objects on them. The body of an object shows two tones: a tint, which is free, and an ink, which belongs to its class,
-mixed by a pattern that also belongs to its class and covers the whole body. So the evidence for a class covers its
-body; silhouettes alone, or parts, would not teach a contrastive model where the object is.
+A scene is an RGB image with a label for every pixel: one or two textured grounds with one to three objects on them. The
+body of an object shows two tones: a tint, which is free, and the tint moved by the step of its class, mixed by a
+pattern that also belongs to its class and covers the whole body. So the evidence for a class covers its body and is the
+same in every tint; silhouettes alone, or parts, would not teach a contrastive model where the object is. A dark rim
+says where it ends.
 
 Pools: every ground texture and body pattern comes from a numbered map, and each pool has maps of its own, with their
 own seeds and settings. `train` scenes use the train pool, `dev` the dev pool, `val` and `heldout` the val pool.
 
-Held-out pairs: these colour-object pairs appear in split `heldout` only, where every object wears its held-out tint.
+Held-out pairs, of an object and its tint or of an object and a ground of its scene, appear in split `heldout` only.
+Scenes of even index show objects in their held-out tint, those of odd index objects on their held-out ground.
 """
 
-VERSION = 2
+VERSION = 3
 
-SIZE = 96  # pixels, height and width
+SIZES = {(96, 96): 0.5, (96, 128): 0.25, (128, 96): 0.25}  # (height, width) in pixels -> share of the scenes
+TRAINING_SIZE = (96, 96)  # of all training scenes
+SHORT_SIDE = 96  # what lengths of objects are shares of
 
 OBJECTS = ('fish', 'house', 'ladybird', 'tree', 'zebra', 'hive', 'sock', 'car')
 GROUNDS = ('grass', 'sand', 'water', 'snow', 'gravel', 'wood')
 CLASSES = OBJECTS + GROUNDS  # the label of a pixel is its place in this list
 
-# RGB, 0..255
+# RGB, 0..255, 30 from grey at most. Every channel leaves room for every step.
 TINTS = {
-    'red': (205, 40, 40),
-    'yellow': (240, 210, 50),
-    'green': (60, 175, 75),
-    'blue': (55, 105, 220),
-    'purple': (130, 60, 175),
-    'pink': (245, 145, 190),
+    'red': (162, 104, 104),
+    'orange': (162, 132, 102),
+    'yellow': (160, 160, 102),
+    'green': (102, 160, 106),
+    'teal': (102, 156, 156),
+    'blue': (104, 118, 162),
+    'purple': (134, 102, 162),
+    'pink': (162, 106, 148),
 }
+TINT_JITTER = 6
 
-INKS = {
-    'fish': (15, 30, 95),
-    'house': (140, 138, 134),
-    'ladybird': (15, 12, 12),
-    'tree': (15, 80, 35),
-    'zebra': (248, 248, 250),
-    'hive': (115, 62, 15),
-    'sock': (50, 205, 205),
-    'car': (250, 135, 30),
+# What a class adds to its tint where its pattern shows. Twice a tint's distance from grey and more, so that the step is
+# what stands out; all of them are hues, of which no ground has as much, and none is a change of brightness alone, since
+# a dark rim, snow and gravel look like that.
+STEPS = {
+    'fish': (-88, -88, 88),
+    'house': (0, -88, 88),
+    'ladybird': (88, -88, 0),
+    'tree': (-88, 88, -88),
+    'zebra': (88, 88, -88),
+    'hive': (88, -88, -88),
+    'sock': (-88, 88, 88),
+    'car': (88, -88, 88),
 }
 
 PATTERNS = {
@@ -66,32 +74,37 @@ GROUND_COLOURS = {
     'wood': ((95, 58, 30), (175, 125, 80)),
 }
 
-HELD_OUT = {
+# Each tint is held out from one object, so that each is seen with seven.
+HELD_OUT_TINT = {
     'fish': 'red',
     'house': 'blue',
     'ladybird': 'green',
     'tree': 'purple',
-    'zebra': 'yellow',
+    'zebra': 'orange',
     'hive': 'pink',
-    'sock': 'green',
-    'car': 'yellow',
+    'sock': 'yellow',
+    'car': 'teal',
+}
+HELD_OUT_GROUND = {
+    'fish': 'grass',
+    'house': 'water',
+    'ladybird': 'snow',
+    'tree': 'gravel',
+    'zebra': 'wood',
+    'hive': 'sand',
+    'sock': 'grass',
+    'car': 'water',
 }
 
 TWO_GROUNDS = 0.4  # share of scenes with two grounds
-OBJECT_COUNTS = {
-    1: 0.35,
-    2: 0.4,
-    3: 0.25,
-}  # share of scenes with so many objects, before a crowded one is dropped
-LONG_SIDE = {
-    1: (0.44, 0.66),
-    2: (0.40, 0.60),
-    3: (0.34, 0.48),
-}  # of an object, by their number, as a share of SIZE
+# number of objects -> share of scenes, before a crowded one is dropped; and their long side, as a share of SHORT_SIDE
+OBJECT_COUNTS = {1: 0.35, 2: 0.4, 3: 0.25}
+LONG_SIDE = {1: (0.56, 0.80), 2: (0.44, 0.62), 3: (0.36, 0.50)}
+RIM = 0.05  # width of the dark rim, as a share of the object's long side
 
 SPLITS = ('train', 'dev', 'val', 'heldout')
 POOL_OF_SPLIT = {'train': 'train', 'dev': 'dev', 'val': 'val', 'heldout': 'val'}
 POOLS = {'train': 32, 'dev': 4, 'val': 4}  # maps of each class in each pool
 MAP_SIZE = 160  # pixels
 
-SCENES = {'dev': 200, 'val': 200, 'heldout': 100}  # written to disk; training scenes are drawn on the fly
+SCENES = {'dev': 200, 'val': 200, 'heldout': 200}  # written to disk; training scenes are drawn on the fly

@@ -2,7 +2,8 @@
 
     FOLDER/JPEGImages/val_000.png            RGB (lossless, so PNG in spite of the folder's name)
     FOLDER/SegmentationClass/val_000.png     one label a pixel, with a palette
-    FOLDER/ImageSets/Segmentation/val.txt    names, one a line; also heldout.txt and dev.txt
+    FOLDER/ImageSets/Segmentation/val.txt    names, one a line; also heldout.txt and dev.txt, and of the held-out scenes
+                                             heldout_tints.txt and heldout_grounds.txt
 
 Pixels and masks of each split have a recorded SHA-256: figures measured on another machine are about the same images,
 or the folder isn't written; and those of files that have changed since are refused. A folder appears complete or not at
@@ -22,28 +23,33 @@ from PIL import Image
 from ..environment.stack import CACHE_VARIABLE, cache_folder
 from ..visualization.palette import label_colours
 from . import spec
-from .draw import Scene, draw_scene
+from .draw import Rule, Scene, draw_scene
 
 CHECKSUMS = {
-    'dev': 'ffc7847376851b5247d974b5ff30f72c5defe1176cd1c7489cf1239afdba9736',
-    'val': '7026fffa71cf0f1393c9e6315298112ff9d4a711a86406e486da8bce0c31ea12',
-    'heldout': '2fd7c8c1eba5301ce4d1570115bf6033261262f9c046180af6e7ec02b7edc627',
+    'dev': '56a24d883046b66cff484d24fbfe91bfc8eae04388713ab396935d9c3b9bbfce',
+    'val': '1bd059d5cf2ab141b282f3b0f537f994747830c6d22baa4d1daaafb0f7a8122b',
+    'heldout': 'b6b11e02c9d1fa807cd804802691c395850ad1d78afc997961d631c7fbf14d35',
 }
 
 # RGB of each class, for viewers of the masks
 MASK_COLOURS = dict(zip(spec.CLASSES, label_colours(len(spec.CLASSES)), strict=True))
 
+# Of earlier versions, by which their folders are recognised and named.
+EARLIER = {
+    'ffc7847376851b5247d974b5ff30f72c5defe1176cd1c7489cf1239afdba9736': 2,
+    '7026fffa71cf0f1393c9e6315298112ff9d4a711a86406e486da8bce0c31ea12': 2,
+    '2fd7c8c1eba5301ce4d1570115bf6033261262f9c046180af6e7ec02b7edc627': 2,
+}
 
-_sound: dict[
-    tuple[Path, str], tuple
-] = {}  # (folder, split) that this process has checked -> state of its files
+# (folder, split) that this process has checked -> state of its files
+_sound: dict[tuple[Path, str], tuple] = {}
 
 
 def ensure(root: str | os.PathLike | None = None, splits: Iterable[str] = tuple(spec.SCENES)) -> Path:
     """The folder of scenes, drawn (in a few seconds) when it is missing.
 
     Args:
-        root: the folder itself; None: `scenes-v2` in the package's cache folder (see `environment.stack.cache_folder`).
+        root: the folder itself; None: `scenes-v3` in the package's cache folder (see `environment.stack.cache_folder`).
         splits: whose files are looked at, see `check_split`.
 
     Raises:
@@ -71,20 +77,21 @@ def check_split(folder: Path, split: str) -> None:
     Raises:
         ValueError: one does not.
     """
-    names = [f'{split}_{index:03d}' for index in range(spec.SCENES[split])]
-    files = [place / f'{name}.png' for name in names for place in places(folder)]
-    listed = _list_file(folder, split)
-    remedy = f'remove {folder}, and it is drawn anew'
+    listed, remedy = _list_file(folder, split), f'remove {folder}, and it is drawn anew'
     try:
+        names = listed.read_text().split()
+        files = [place / f'{name}.png' for name in names for place in places(folder)]
         states = [os.stat(file) for file in (*files, listed)]
         stamps = tuple((state.st_mtime_ns, state.st_ctime_ns, state.st_size) for state in states)
         if _sound.get((folder, split)) == stamps:
             return
         found = [np.asarray(Image.open(file)) for file in files]
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'a file of the {split} scenes is missing or damaged ({error}); {remedy}') from error
     digest = hashlib.sha256(b''.join(pixels.tobytes() for pixels in found)).hexdigest()
-    if digest != CHECKSUMS[split] or listed.read_text().split() != names:
+    if digest in EARLIER:
+        raise ValueError(f'{folder} holds scenes of version {EARLIER[digest]}, not {spec.VERSION}; {remedy}')
+    if digest != CHECKSUMS[split] or names != _names(split):
         raise ValueError(f'{folder} holds other {split} scenes than were drawn; {remedy}')
     _sound[folder, split] = stamps
 
@@ -145,7 +152,7 @@ def _write_split(folder: Path, split: str) -> None:
             f'The {split} scenes drawn here have SHA-256 {checksum(scenes)}, not {CHECKSUMS[split]}, so figures would '
             'not compare: please report your numpy version and processor.'
         )
-    names = [f'{split}_{index:03d}' for index in range(len(scenes))]
+    names = _names(split)
     for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
         (folder / part).mkdir(parents=True, exist_ok=True)
     palette = [value for name in spec.CLASSES for value in MASK_COLOURS[name]]
@@ -154,7 +161,17 @@ def _write_split(folder: Path, split: str) -> None:
         mask = Image.fromarray(scene.mask).convert('P')
         mask.putpalette(palette)
         mask.save(folder / 'SegmentationClass' / f'{name}.png')
-    _list_file(folder, split).write_text(''.join(f'{name}\n' for name in names))
+    lists = {split: names}
+    if split == 'heldout':
+        rules = [Rule.of(split, index) for index in range(len(names))]
+        for rule, part in ((Rule.TINTS, 'heldout_tints'), (Rule.GROUNDS, 'heldout_grounds')):
+            lists[part] = [name for name, its in zip(names, rules, strict=True) if its is rule]
+    for part, listed in lists.items():
+        _list_file(folder, part).write_text(''.join(f'{name}\n' for name in listed))
+
+
+def _names(split: str) -> list[str]:
+    return [f'{split}_{index:03d}' for index in range(spec.SCENES[split])]
 
 
 def _list_file(folder: Path, split: str) -> Path:

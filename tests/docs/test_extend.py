@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
         for file in sorted((shipped / kind).glob('val_*.png'))[:8]:
             shutil.copy(file, place / 'my_scenes' / own)
     (place / 'configs').symlink_to(doc_blocks.ROOT / 'configs')  # the page's reader has a clone
-    shutil.copy(next((place / 'my_scenes' / 'images').iterdir()), place / 'photo.png')
+    shutil.copy(shipped / 'JPEGImages' / 'val_029.png', place / 'photo.png')
     return place
 
 

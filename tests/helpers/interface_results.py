@@ -8,8 +8,8 @@ def arrays() -> dict[str, np.ndarray]:
     from mmseg_clipsurgery import load
     from mmseg_clipsurgery.scenes.draw import draw_scene
 
-    model, photo = load('scenes', text_cache=False), draw_scene('val', 3).image
-    words = ['fish', 'car', 'water', 'grass']
+    model, photo = load('scenes', text_cache=False), draw_scene('val', 29).image
+    words = ['fish', 'car', 'gravel', 'snow']
     results = {
         'segment': model.segment(photo, words, scores=True, min_presence=0.2),
         'segment, one word': model.segment(photo, ['fish']),
@@ -17,7 +17,7 @@ def arrays() -> dict[str, np.ndarray]:
         'heatmaps': model.heatmaps(photo, words),
         'points': model.points(photo, 'fish', among=words),
         'recognise': model.recognise(photo, words),
-        'explain_text': model.explain_text(photo, 'a red fish in the water'),
+        'explain_text': model.explain_text(photo, 'a purple fish on gravel'),
         'attention': model.attention(photo, (10, 20)),
         'another surgery': model.with_surgery('sclip').heatmaps(photo, words),
     }

@@ -1,6 +1,8 @@
 """The scenes benchmark: the generator, its folder on disk, its words, and its curriculum."""
 
+import hashlib
 import itertools
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,8 +23,13 @@ def same_scene(one, other):
     )
 
 
-def pairs_of(split, count, plan=draw.Plan()):  # noqa: B008  (a frozen value)
-    return {pair for index in range(count) for pair in draw_scene(split, index, plan).objects}
+def pairs_of(split, indices, plan=draw.Plan()):  # noqa: B008  (a frozen value)
+    """(object, tint) and (object, ground of its scene) of some scenes."""
+    scenes = [draw_scene(split, index, plan) for index in indices]
+    tints = {pair for scene in scenes for pair in scene.objects}
+    return tints, {
+        (name, ground) for scene in scenes for name, _ in scene.objects for ground in scene.grounds
+    }
 
 
 def folder_in_new_process(folder):
@@ -41,14 +48,27 @@ def test_the_classes_are_eight_objects_and_six_grounds():
     assert (len(spec.OBJECTS), len(spec.GROUNDS), len(set(spec.CLASSES))) == (8, 6, 14)
     assert spec.CLASSES == spec.OBJECTS + spec.GROUNDS
     assert (
-        set(spec.INKS)
+        set(spec.STEPS)
         == set(spec.PATTERNS)
-        == set(spec.HELD_OUT)
+        == set(spec.HELD_OUT_TINT)
+        == set(spec.HELD_OUT_GROUND)
         == set(shapes.SILHOUETTES)
         == set(spec.OBJECTS)
     )
-    assert set(spec.GROUND_COLOURS) == set(spec.GROUNDS)
+    assert set(spec.GROUND_COLOURS) == set(spec.GROUNDS) >= set(spec.HELD_OUT_GROUND.values())
+    # each tint is seen with all objects but one
+    assert sorted(spec.HELD_OUT_TINT.values()) == sorted(spec.TINTS)
     assert len(set(spec.PATTERNS.values())) == 8
+
+
+def test_a_step_of_colour_is_the_same_in_every_tint():
+    """No channel is cut off by more than 1 of 255; and no two classes are nearer than a tint is wide."""
+    for tint, step in itertools.product(spec.TINTS.values(), spec.STEPS.values()):
+        moved = np.add(tint, step)
+        assert moved.min() >= spec.TINT_JITTER
+        assert moved.max() <= 256 - spec.TINT_JITTER
+    for one, other in itertools.combinations(spec.STEPS.values(), 2):
+        assert np.abs(np.subtract(one, other)).max() > max(np.ptp(tint) for tint in spec.TINTS.values())
 
 
 @pytest.mark.slow
@@ -56,8 +76,8 @@ def test_the_classes_are_eight_objects_and_six_grounds():
 def test_a_scene_is_complete_and_its_contents_are_what_the_mask_shows(split):
     for index in range(20):
         scene = draw_scene(split, index)
-        assert scene.image.shape == (96, 96, 3)
-        assert scene.mask.shape == (96, 96)
+        assert scene.image.shape == (*scene.mask.shape, 3)
+        assert scene.mask.shape in spec.SIZES
         assert scene.image.dtype == scene.mask.dtype == np.uint8
         shown = {spec.CLASSES[label] for label in np.unique(scene.mask)}
         assert shown == {name for name, _ in scene.objects} | set(scene.grounds)
@@ -69,7 +89,7 @@ def test_a_scene_is_complete_and_its_contents_are_what_the_mask_shows(split):
 def test_a_scene_depends_on_split_and_index_alone():
     first = draw_scene('val', 7)
     np.random.seed(1)  # noqa: NPY002  (a global state that must not matter)
-    draw_scene('train', 3, draw.Plan(most_objects=1))
+    draw_scene('train', 3, draw.Plan(object_counts={1: 1.0}))
     textures.pattern_maps.cache_clear()
     textures.ground_maps.cache_clear()
     assert same_scene(first, draw_scene('val', 7))
@@ -89,24 +109,42 @@ def test_pixels_are_those_of_this_version():
 
 
 @pytest.mark.slow
+def test_scenes_have_every_size():
+    found = Counter(draw_scene('val', index).mask.shape for index in range(200))
+    assert found.keys() == spec.SIZES.keys()
+    for size, share in spec.SIZES.items():
+        assert found[size] == pytest.approx(200 * share, abs=25)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('split', ['train', 'dev', 'val'])
 def test_held_out_pairs_are_nowhere_else(split):
-    seen = pairs_of(split, 200)
-    assert not seen & set(spec.HELD_OUT.items())
-    assert len(seen) > 35  # of the 40 others
+    tints, grounds = pairs_of(split, range(300))
+    assert not tints & set(spec.HELD_OUT_TINT.items())
+    assert not grounds & set(spec.HELD_OUT_GROUND.items())
+    assert len(tints) > 50  # of the 56 others
+    assert len(grounds) == 40  # all others
 
 
 @pytest.mark.slow
 def test_held_out_scenes_show_held_out_pairs_only():
-    assert pairs_of('heldout', 100) == set(spec.HELD_OUT.items())
+    tints, _ = pairs_of('heldout', range(0, 200, 2))
+    assert tints == set(spec.HELD_OUT_TINT.items())
+    for index in range(1, 200, 2):
+        scene = draw_scene('heldout', index)
+        for pair in scene.objects:
+            assert pair[1] != spec.HELD_OUT_TINT[pair[0]]
+            assert spec.HELD_OUT_GROUND[pair[0]] in scene.grounds
 
 
 @pytest.mark.slow
 def test_a_plan_cannot_bring_in_a_held_out_pair():
-    plan = draw.Plan(tints=('red',))
-    seen = pairs_of('train', 60, plan)
-    assert {tint for _, tint in seen} == {'red'}
-    assert ('fish', 'red') not in seen
+    tints, _ = pairs_of('train', range(60), draw.Plan(tints=('red',)))
+    assert {tint for _, tint in tints} == {'red'}
+    assert ('fish', 'red') not in tints
+    _, grounds = pairs_of('train', range(60), draw.Plan(grounds=('grass',)))
+    assert {ground for _, ground in grounds} == {'grass'}
+    assert not {('fish', 'grass'), ('sock', 'grass')} & grounds
 
 
 @pytest.mark.slow
@@ -207,7 +245,29 @@ def in_list(text):
     return lambda folder: (folder / 'ImageSets/Segmentation/val.txt').write_text(text)
 
 
+def scenes_of_version_2(folder, count=3):
+    """As if this content had been that of an earlier version."""
+    change_a_pixel(folder)
+    files = [
+        folder / place / f'val_00{k}.png'
+        for k in range(count)
+        for place in ('JPEGImages', 'SegmentationClass')
+    ]
+    digest = hashlib.sha256(b''.join(np.asarray(Image.open(file)).tobytes() for file in files)).hexdigest()
+    voc.EARLIER[digest] = 2
+
+
+def fewer_scenes_of_version_2(folder):
+    scenes_of_version_2(folder, count=2)
+    in_list('val_000\nval_001\n')(folder)
+
+
 CHANGES = {
+    'fewer scenes of another version': (
+        fewer_scenes_of_version_2,
+        f'holds scenes of version 2, not {spec.VERSION}',
+    ),
+    'scenes of another version': (scenes_of_version_2, f'holds scenes of version 2, not {spec.VERSION}'),
     'exchanged masks': (exchange_masks, 'holds other val scenes'),
     'a pixel': (change_a_pixel, 'holds other val scenes'),
     'a list that repeats one': (in_list('val_000\nval_000\nval_002\n'), 'holds other val scenes'),
@@ -224,8 +284,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(('change', 'message'), CHANGES.values(), ids=CHANGES.keys())
-def test_files_that_have_changed_are_refused(change, message, tmp_path, few_scenes):
+def test_files_that_have_changed_are_refused(change, message, tmp_path, few_scenes, monkeypatch):
     folder = voc.ensure(tmp_path / 'scenes')
+    monkeypatch.setattr(voc, 'EARLIER', dict(voc.EARLIER))
     voc.ensure(folder)  # checked once
     change(folder)
     with pytest.raises(ValueError, match=f'{message}.*; remove .*scenes, and it is drawn anew'):
@@ -311,7 +372,7 @@ def test_the_tokenizer_makes_one_token_of_each_word_and_gives_words_back(tokeniz
 
 
 def test_the_longest_caption_fits(tokenizer):
-    text = 'a photo of a red fish and a blue car and a pink sock on grass and gravel'
+    text = 'a photo of an orange ladybird and a purple zebra and a yellow house on gravel and water'
     assert len(tokenizer.encode(text)) + 2 <= words.CONTEXT_LENGTH
 
 
@@ -338,15 +399,39 @@ def test_the_first_scenes_show_one_object_on_one_ground():
     assert max(late) > 3
 
 
-def test_hard_batches_share_what_they_should():
-    plans = [curriculum.choose_plan(np.random.RandomState(seed), 0.9) for seed in range(300)]
-    hard = [(plan, naming) for plan, naming in plans if len(plan.grounds) == 1]
-    assert 0.3 < len(hard) / len(plans) < 0.5
-    for plan, naming in hard:
-        shared_objects = len(plan.objects) == 2
-        assert len(plan.tints) == 3 if shared_objects else len(plan.tints) in (1, 2)
-        assert naming == 1.0 or not shared_objects
-    assert {len(plan.objects) for plan, _ in hard} == {2, 8}
+def test_groups_share_what_they_should():
+    late = curriculum.PHASES[-1]
+    groups = [curriculum.choose_plan(np.random.RandomState(seed), late) for seed in range(300)]
+    kinds = Counter((len(plan.objects), len(plan.grounds), tints_differ) for plan, tints_differ in groups)
+    assert kinds.keys() == {(4, 2, False), (2, 1, True), (8, 6, False)}
+    assert kinds[4, 2, False] / 300 == pytest.approx(late.shared_tints, abs=0.08)
+    assert kinds[2, 1, True] / 300 == pytest.approx(late.shared_objects, abs=0.08)
+    for plan, tints_differ in groups:
+        assert len(plan.tints) in ((3,) if tints_differ else (1, 2, 8))
+        if len(plan.objects) < 8:  # no object is held out from what its group stands on
+            assert not {spec.HELD_OUT_GROUND[name] for name in plan.objects} & set(plan.grounds)
+
+
+@pytest.mark.slow
+def test_scenes_of_a_group_share_its_plan_and_the_groups_differ():
+    batch = curriculum.training_batch(0, 90, 100, 64)
+    grounds = [
+        {part for text in batch.captions[k : k + 8] for part in curriculum.contents(text)} & set(spec.GROUNDS)
+        for k in range(0, 64, 8)
+    ]
+    assert sum(len(found) <= 2 for found in grounds) >= 4
+    assert len(set.union(*grounds)) > 3
+
+
+def test_no_training_scene_is_drawn_twice(monkeypatch):
+    drawn = []
+    real = curriculum.draw_scene
+    monkeypatch.setattr(
+        curriculum, 'draw_scene', lambda split, index, plan: drawn.append(index) or real('dev', 0)
+    )
+    for seed, step in itertools.product(range(2), range(4)):
+        curriculum.training_batch(seed, step, 4, 12)
+    assert sorted(drawn) == list(range(2 * 4 * 12))
 
 
 def test_a_cache_that_cannot_be_written_ends_in_a_sentence(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """The embedded scenes: the 200 images of the validation set, 8 objects and 6 grounds; drawn on first use.
 
-Held-out colour-object pairs (100 images): ann_file='ImageSets/Segmentation/heldout.txt'.
+Held-out pairs (200 images): ann_file='ImageSets/Segmentation/heldout.txt'.
 """
 
 test_dataloader = dict(

@@ -1,4 +1,4 @@
-"""CLIP Surgery over the embedded tiny CLIP (ViT, patch 8, 6 blocks, trained on scenes of 96 x 96 pixels)."""
+"""CLIP Surgery over the embedded tiny CLIP (ViT, patch 8, 12 blocks, trained on scenes of 96 x 96 pixels)."""
 
 model = dict(
     type='CLIPSurgerySegmentor',
