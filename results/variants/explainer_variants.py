@@ -38,9 +38,10 @@ def normalised_along_tokens(walk: Walk, text: Tensor) -> Tensor:
 
 
 def balanced_legrad(walk: Walk, text: Tensor) -> Tensor:
-    """LeGrad over all blocks, each block's map divided by its mean before the sum, "b t h w"."""
+    """LeGrad over all blocks, each block's map divided by its mean (a map of zeros stays) before the sum, "b t h w"."""
     layers = legrad_layers(walk, text)
-    return torch.stack([layer / layer.mean(dim=(2, 3), keepdim=True) for layer in layers]).sum(dim=0)
+    means = [layer.mean(dim=(2, 3), keepdim=True) for layer in layers]
+    return sum(layer / mean.where(mean > 0, 1) for layer, mean in zip(layers, means, strict=True))
 
 
 def by_gradients(title: str, maps, **settings) -> Explainer:
