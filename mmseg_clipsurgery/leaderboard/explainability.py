@@ -131,13 +131,14 @@ def run_config(explainer: str, data_set: str, cfg: Config) -> Config:
         ValueError: an unknown explainer.
     """
     row, made = explainer_on(explainer, data_set), deepcopy(cfg)
-    if row.surgery == explainer_named(explainer).surgery:
+    surgery = row.surgery
+    if surgery is None or surgery == explainer_named(explainer).surgery:
         made.model.backbone.surgery, made.model.decode_head.similarity = 'clip', 'cosine'
         made.model.test_cfg.explainer = explainer
     else:  # the same maps: similarity under the backbone's own surgery
-        made.model.backbone.surgery, made.model.decode_head.similarity = row.surgery.as_dict(), row.similarity
+        made.model.backbone.surgery, made.model.decode_head.similarity = surgery.as_dict(), row.similarity
     method = explainer.partition(':')[0]
-    if row.surgery is not None and reads_guide(row.surgery) and method in entries('methods'):
+    if surgery is not None and reads_guide(surgery) and method in entries('methods'):
         made.model.guide = method_settings(method, data_set)['guide']
     return made
 
@@ -150,7 +151,7 @@ def explainer_on(name: str, data_set: str) -> Explainer:
     """
     row, method = explainer_named(name), name.partition(':')[0]
     own = method_settings(method, data_set)['surgery'] if method in entries('methods') else {}
-    if row.surgery is None or 'sinks' not in own.get('constants', {}):
+    if row.similarity is None or 'sinks' not in own.get('constants', {}):
         return row
     return of_surgery(method, Surgery.read(own), row.similarity)
 
