@@ -33,18 +33,18 @@ def exact(scenes):
 
 
 def read(model, data: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Labels "b 1 H W" and patch tokens "b c h w" of the scenes."""
+    """Labels of all pixels of the scenes, and all patch tokens "n c"."""
     labels, tokens = [], []
     for start in range(0, len(data), 50):
         part = data[start : start + 50]
         samples = [deepcopy(one['data_samples']) for one in part]
         batch = model.data_preprocessor({'inputs': [one['inputs'] for one in part], 'data_samples': samples})
-        labels += [sample.pred_sem_seg.data for sample in model.predict(**batch)]
+        labels += [sample.pred_sem_seg.data.flatten() for sample in model.predict(**batch)]
         with torch.inference_mode():
-            tokens.append(
-                model.tower_runner(model.backbone, torch.stack(batch['inputs']), False).patch_tokens.float()
-            )
-    return torch.stack(labels), torch.cat(tokens)
+            for image in batch['inputs']:
+                grid = model.tower_runner(model.backbone, image[None], False).patch_tokens
+                tokens.append(grid[0].flatten(1).T.float())
+    return torch.cat(labels), torch.cat(tokens)
 
 
 @pytest.mark.parametrize(
