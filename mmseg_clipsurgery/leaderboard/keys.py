@@ -113,8 +113,12 @@ def refuse_earlier_scenes(path: 'str | os.PathLike', stated: Mapping[str, Any]) 
         stated: what it says of its cell or run.
 
     Raises:
-        ValueError: it is one.
+        ValueError: it is one, or what it says of its data names nothing.
     """
+    if not isinstance(stated.get('data'), Mapping | None):
+        raise ValueError(
+            f'{path}: data must hold names and values, got {stated["data"]!r}: remove it, and it is run again'
+        )
     if (version := earlier_scenes(stated)) is not None:
         raise ValueError(
             f'{path} is of scenes of version {version}, not {scenes.VERSION}: remove it, and it is run again'

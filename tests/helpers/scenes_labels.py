@@ -17,7 +17,7 @@ from mmseg_clipsurgery.scenes import draw_scene, spec
 
 import numpy as np
 
-RECORD = Path(__file__).parents[1] / 'golden' / 'scenes_labels.npz'
+RECORD = Path(__file__).parents[1] / 'scenes' / 'labels.npz'
 COUNT = 20  # scenes of `val`
 TIE = 1e-4  # difference of scores, which are 40 times a cosine
 

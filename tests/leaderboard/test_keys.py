@@ -147,6 +147,12 @@ def test_results_of_earlier_scenes_are_known(stated, version):
             refuse_earlier_scenes('a.json', stated)
 
 
+@pytest.mark.parametrize('data', ['abc', ['scenes'], 3], ids=repr)
+def test_a_result_whose_data_names_nothing_is_named(data):
+    with pytest.raises(ValueError, match=r'a\.json: data must hold names and values, got .*: remove it'):
+        refuse_earlier_scenes('a.json', {'data_set': 'scenes', 'data': data})
+
+
 def test_tables_name_a_result_of_earlier_scenes(tmp_path):
     cell = Cell('clip', 'scenes', 'scenes')
     results = {'metrics': {'mIoU': 1.0}, 'protocol': {}}
