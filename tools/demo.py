@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 METHODS = {'clip': 'raw CLIP', 'clip_surgery': 'CLIP Surgery'}
-SPLITS = {'val': 'validation', 'heldout': 'held-out pairs'}
+SPLITS = {'val': 'validation scenes', 'heldout': 'scenes of held-out pairs'}
 COLUMNS = {'mIoU': 'mIoU', 'mIoU_objects': 'objects', 'mIoU_grounds': 'grounds'}
 SHOWN = 4  # scenes in the picture: the first ones
-BATCH = 16  # scenes, as in the config
+BATCH = 50  # scenes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,23 +49,24 @@ def demo(folder: Path, scenes: int | None = None) -> None:
     """Evaluate, print the table, draw the picture."""
     start = time.perf_counter()
     run = evaluate_in_mmseg if mmseg_installed() else evaluate_alone
-    metrics, runs = {}, [(method, split) for method in METHODS for split in SPLITS]
-    for number, (method, split) in enumerate(runs, start=1):
+    metrics: dict[tuple[str, str], dict[str, float]] = {}
+    for number, (split, title) in enumerate(SPLITS.items(), start=1):
         begun = time.perf_counter()
-        print(f'{number}/{len(runs)} {METHODS[method]}, {SPLITS[split]} scenes ...', flush=True)
-        metrics[method, split] = run(method, split, folder / f'{method}_{split}', scenes)
+        print(f'{number}/{len(SPLITS)} {" and ".join(METHODS.values())}, {title} ...', flush=True)
+        for method, found in run(split, folder / split, scenes).items():
+            metrics[method, split] = found
         print(f'    {time.perf_counter() - begun:.1f} s', flush=True)
     print(f'\n{table(metrics)}\n')
     print(f'picture: {draw(folder, scenes)}')
-    print(f'results: {folder}/*/results.json ({time.perf_counter() - start:.0f} s in all)')
+    print(f'results: {folder}/*/*/results.json ({time.perf_counter() - start:.0f} s in all)')
 
 
-def evaluate_in_mmseg(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
-    """Metrics of one method on one split, by an evaluation in MMSeg; its masks are in `folder / 'masks'`."""
+def evaluate_in_mmseg(split: str, folder: Path, scenes: int | None = None) -> dict[str, dict[str, float]]:
+    """Metrics of each method on one split, by one evaluation in MMSeg; masks are in `folder / 'masks' / method`."""
     from mmseg_clipsurgery.evaluation import evaluate
 
     options: dict[str, Any] = {
-        'model.backbone.surgery': method,
+        'model.backbone.surgery': list(METHODS),
         'test_dataloader.dataset.ann_file': f'ImageSets/Segmentation/{split}.txt',
         'test_dataloader.batch_size': BATCH,
     }
@@ -75,10 +76,10 @@ def evaluate_in_mmseg(method: str, split: str, folder: Path, scenes: int | None 
         'clipsurgery_scenes', options=options, work_dir=folder, out=folder / 'masks', quiet=True
     )
     assert results is not None
-    return results['metrics']
+    return {method: results[method]['metrics'] for method in METHODS}
 
 
-def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = None) -> dict[str, float]:
+def evaluate_alone(split: str, folder: Path, scenes: int | None = None) -> dict[str, dict[str, float]]:
     """As `evaluate_in_mmseg`, by the Python interface."""
     from mmseg_clipsurgery.environment.files import write_json
     from mmseg_clipsurgery.environment.progress import Progress
@@ -90,22 +91,23 @@ def evaluate_alone(method: str, split: str, folder: Path, scenes: int | None = N
     import torch
 
     names, images, masks = read_scenes(split, scenes)
-    counts = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
-    model, words, progress = (
-        embedded_clip().with_surgery(method),
-        Vocabulary.read('scenes'),
-        Progress(len(names)),
-    )
-    for start in range(0, len(names), BATCH):
-        part = slice(start, start + BATCH)
-        found = model.segment(images[part], words)
-        for name, truth, result in zip(names[part], masks[part], found, strict=True):
-            counts += confusion_counts(torch.tensor(truth), torch.tensor(result.labels), len(CLASSES), 255)
-            write_labels(folder / 'masks' / f'{name}.png', result.labels, len(CLASSES))
-            progress.step()
-    groups = {'objects': OBJECTS, 'grounds': GROUNDS}
-    metrics = {'mIoU': mean_iou(counts), **group_means(counts, CLASSES, groups)}
-    write_json(folder / 'results.json', {'metrics': metrics, 'images': len(names)})
+    words, progress = Vocabulary.read('scenes'), Progress(len(METHODS) * len(names))
+    metrics = {}
+    for method in METHODS:
+        counts = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
+        model = embedded_clip().with_surgery(method)
+        for start in range(0, len(names), BATCH):
+            part = slice(start, start + BATCH)
+            found = model.segment(images[part], words)
+            for name, truth, result in zip(names[part], masks[part], found, strict=True):
+                counts += confusion_counts(
+                    torch.tensor(truth), torch.tensor(result.labels), len(CLASSES), 255
+                )
+                write_labels(folder / 'masks' / method / f'{name}.png', result.labels, len(CLASSES))
+                progress.step()
+        groups = {'objects': OBJECTS, 'grounds': GROUNDS}
+        metrics[method] = {'mIoU': mean_iou(counts), **group_means(counts, CLASSES, groups)}
+        write_json(folder / method / 'results.json', {'metrics': metrics[method], 'images': len(names)})
     return metrics
 
 
@@ -159,7 +161,7 @@ def draw(folder: Path, scenes: int | None = None) -> Path:
     colours = [MASK_COLOURS[name] for name in CLASSES]
     rows = []
     for name, image, truth in zip(*read_scenes('val', min(SHOWN, scenes or SHOWN)), strict=True):
-        paths = [folder / f'{method}_val' / 'masks' / f'{name}.png' for method in METHODS]
+        paths = [folder / 'val' / 'masks' / method / f'{name}.png' for method in METHODS]
         label_maps = [truth, *(np.asarray(Image.open(path)) for path in paths)]
         rows.append((image, label_maps))
     path = folder / 'demo.png'

@@ -157,10 +157,10 @@ def _write_split(folder: Path, split: str) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     palette = [value for name in spec.CLASSES for value in MASK_COLOURS[name]]
     for name, scene in zip(names, scenes, strict=True):
-        Image.fromarray(scene.image).save(folder / 'JPEGImages' / f'{name}.png')
+        Image.fromarray(scene.image).save(folder / 'JPEGImages' / f'{name}.png', compress_level=1)
         mask = Image.fromarray(scene.mask).convert('P')
         mask.putpalette(palette)
-        mask.save(folder / 'SegmentationClass' / f'{name}.png')
+        mask.save(folder / 'SegmentationClass' / f'{name}.png', compress_level=1)
     lists = {split: names}
     if split == 'heldout':
         rules = [Rule.of(split, index) for index in range(len(names))]

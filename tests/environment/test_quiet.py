@@ -46,7 +46,7 @@ def python(*command: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_prints_its_own_lines_alone(tmp_path):
     done = python('tools/demo.py', '--scenes', '1', '--work-dir', str(tmp_path))
     assert done.stderr == ''
-    own = ('raw CLIP', 'CLIP Surgery', ' ', 'picture: ', 'results: ', *(f'{run}/4 ' for run in (1, 2, 3, 4)))
+    own = ('raw CLIP', 'CLIP Surgery', ' ', 'picture: ', 'results: ', '1/2 ', '2/2 ')
     assert [line for line in done.stdout.splitlines() if line and not line.startswith(own)] == []
 
 

@@ -65,8 +65,11 @@ def test_half_precision_keeps_the_labels(scenes, exact, name, test_cfg, dtype):
     labels, tokens = read(model.to(dtype) if dtype else model, data)
     same = float((labels == exact[0]).float().mean())
     cosine = torch.nn.functional.cosine_similarity(tokens, exact[1], dim=1)
+    low = cosine.quantile(0.001)
     print(
-        f'{name}: {100 * same:.2f} % of labels equal; cosine mean {cosine.mean():.5f}, least {cosine.min():.5f}'
+        f'{name}: {100 * same:.2f} % of labels equal; '
+        f'cosine mean {cosine.mean():.5f}, above {low:.5f} in 99.9 %, least {cosine.min():.5f}'
     )
-    assert same >= 0.98
-    assert cosine.min() >= 0.99
+    assert same >= 0.995
+    assert low >= 0.99
+    assert cosine.min() >= 0.95

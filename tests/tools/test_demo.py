@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from itertools import product
 from pathlib import Path
 
 from mmseg_clipsurgery.clip import model_folders
@@ -61,26 +62,26 @@ def test_demo(demo, model, tmp_path, capsys, monkeypatch, mmseg):
         assert len(row.removeprefix(title).split()) == 6
     (path,) = [line.removeprefix('picture: ') for line in lines if line.startswith('picture: ')]
     assert Image.open(path).size[0] > 4 * 192
-    for run in ('clip_val', 'clip_heldout', 'clip_surgery_val', 'clip_surgery_heldout'):
-        results = json.loads((tmp_path / 'out' / run / 'results.json').read_text())
-        assert results['images'] == len([*(tmp_path / 'out' / run / 'masks').iterdir()]) == 2
+    for split, method in product(('val', 'heldout'), ('clip', 'clip_surgery')):
+        folder = tmp_path / 'out' / split
+        results = json.loads((folder / method / 'results.json').read_text())
+        assert results['images'] == len([*(folder / 'masks' / method).iterdir()]) == 2
         assert set(results['metrics']) >= {'mIoU', 'mIoU_objects', 'mIoU_grounds'}
         if mmseg:
-            assert results['protocol']['surgery']['name'] == run.rpartition('_')[0]
-            assert run.rpartition('_')[2] in results['protocol']['split']
+            assert results['protocol']['surgery']['name'] == method
+            assert split in results['protocol']['split']
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    'method', [pytest.param(name, marks=NEEDS_MMSEG) for name in ('clip', 'clip_surgery')]
-)
-def test_figures_and_masks_are_the_same_without_mmseg(demo, tmp_path, method):
+@pytest.mark.parametrize('split', [pytest.param(name, marks=NEEDS_MMSEG) for name in ('val', 'heldout')])
+def test_figures_and_masks_are_the_same_without_mmseg(demo, tmp_path, split):
     folders = tmp_path / 'in', tmp_path / 'alone'
-    there = demo.evaluate_in_mmseg(method, 'val', folders[0], 5)
-    alone = demo.evaluate_alone(method, 'val', folders[1], 5)
-    assert alone == {name: there[name] for name in demo.COLUMNS}
-    for path in (folders[0] / 'masks').iterdir():
-        assert path.read_bytes() == (folders[1] / 'masks' / path.name).read_bytes()
+    there = demo.evaluate_in_mmseg(split, folders[0], 5)
+    alone = demo.evaluate_alone(split, folders[1], 5)
+    for method in demo.METHODS:
+        assert alone[method] == {name: there[method][name] for name in demo.COLUMNS}
+        for path in (folders[0] / 'masks' / method).iterdir():
+            assert path.read_bytes() == (folders[1] / 'masks' / method / path.name).read_bytes()
 
 
 def test_table(demo):
