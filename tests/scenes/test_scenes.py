@@ -127,6 +127,25 @@ def test_held_out_pairs_are_nowhere_else(split):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_training_shows_every_object_in_its_tints_and_on_its_grounds_evenly():
+    tints, grounds = Counter(), Counter()
+    for index in range(1500):
+        scene = draw_scene('train', index)
+        tints.update(scene.objects)
+        grounds.update(itertools.product((name for name, _ in scene.objects), scene.grounds))
+    for name in spec.OBJECTS:
+        for counted, choices, held_out in (
+            (tints, spec.TINTS, spec.HELD_OUT_TINT),
+            (grounds, spec.GROUNDS, spec.HELD_OUT_GROUND),
+        ):
+            seen = np.array([counted[name, choice] for choice in choices if choice != held_out[name]])
+            assert (
+                (seen - seen.mean()) ** 2 / seen.mean()
+            ).sum() < 25  # chi-square, at most 6 degrees: p 3e-4
+            assert seen.mean() > 30
+
+
 def test_held_out_scenes_show_held_out_pairs_only():
     tints, _ = pairs_of('heldout', range(0, 200, 2))
     assert tints == set(spec.HELD_OUT_TINT.items())

@@ -143,9 +143,9 @@ def picture(page, name: str, before: str | None = None) -> str:
 
 
 def test_segment_and_files(page, answers):
-    assert 'zebra' in press(page, 'segment-run', 'segment-message')
+    assert 'ladybird' in press(page, 'segment-run', 'segment-message')
     picture(page, 'segment-picture')
-    page.fill('#words textarea', 'zebra, water, gravel')
+    page.fill('#words textarea', 'ladybird, water, gravel')
     assert 'house' not in press(page, 'segment-run', 'segment-message')
     assert press(page, 'segment-make', 'segment-message') == '5 files.'
     with page.expect_download() as download:
@@ -154,7 +154,7 @@ def test_segment_and_files(page, answers):
 
 
 def test_methods_side_by_side(page):
-    page.fill('#words textarea', 'zebra, water, house')
+    page.fill('#words textarea', 'ladybird, gravel, house')
     press(page, 'segment-run', 'segment-message')
     narrow = size(page, picture(page, 'segment-picture'))
     page.click('#methods input')
@@ -175,7 +175,7 @@ def size(page, address: str) -> int:
 
 def test_opacity_of_heat_maps_is_live(page):
     tab(page, 'Heat maps')
-    page.fill('#words textarea', 'zebra, water')
+    page.fill('#words textarea', 'ladybird, gravel')
     assert press(page, 'heat-run', 'heat-message') == '2 words.'
     before = picture(page, 'heat-picture')
     page.locator('#heat-opacity input[type=range]').fill('0.1')
@@ -191,7 +191,7 @@ def test_points_by_word_and_by_clicks(page):
     before = page.inner_text('#points-message')
     page.click('#points-picture img', position={'x': 90, 'y': 60})
     assert said(page, 'points-message', before) == '1 positive, 1 negative points'
-    page.fill('#target textarea', 'zebra')
+    page.fill('#target textarea', 'ladybird')
     found = press(page, 'points-run', 'points-message')
     assert int(found.split()[0]) > 1
     assert 'mask of 100%' in press(page, 'points-mask', 'points-message')
@@ -212,7 +212,7 @@ def test_recognise_and_explain(page):
     assert press(page, 'recognise-run', 'recognise-message').startswith('Is it there?')
     picture(page, 'recognise-picture')
     tab(page, 'Explain a sentence')
-    page.fill('#sentence textarea', 'a zebra on water')
+    page.fill('#sentence textarea', 'a ladybird on gravel')
     assert press(page, 'explain-run', 'explain-message').startswith('Match (cosine)')
     picture(page, 'explain-picture')
 
@@ -226,6 +226,7 @@ def test_patch_attention_by_a_click(page):
 
 def test_photos_are_chosen_and_bad_ones_get_a_sentence(page, tmp_path):
     tab(page, 'Segment')
+    page.fill('#words textarea', 'ladybird, wood')
     press(page, 'segment-run', 'segment-message')
     picture(page, 'segment-picture')
     page.locator('#scenes button').nth(2).click()
@@ -245,7 +246,7 @@ def test_photos_are_chosen_and_bad_ones_get_a_sentence(page, tmp_path):
         before = said(page, 'photo-message', before)
         assert sentence in before
     tab(page, 'Segment')
-    page.fill('#words textarea', 'zebra, water')
+    page.fill('#words textarea', 'ladybird, gravel')
     assert 'clip_surgery: ' in press(page, 'segment-run', 'segment-message')
 
 
@@ -254,22 +255,22 @@ def test_bad_words_get_a_sentence_and_the_page_lives_on(page):
     for words, sentence in (('', 'got no words'), ('w, ' * 1000, 'got 1,000 words')):
         page.fill('#words textarea', words)
         assert sentence in press(page, 'segment-run', 'segment-message')
-    page.fill('#words textarea', 'zebra, <img src=x onerror=alert(1)>')
+    page.fill('#words textarea', 'ladybird, <img src=x onerror=alert(1)>')
     assert '<img src=x' in press(page, 'segment-run', 'segment-message')
 
 
 def test_two_tabs_with_other_words_do_not_meet(browser, url):
     with visit(browser, url) as first_visitor, visit(browser, url) as second_visitor:
         one, two = first_visitor.page, second_visitor.page
-        one.fill('#words textarea', 'zebra, water')
-        two.fill('#words textarea', 'house, gravel')
+        one.fill('#words textarea', 'ladybird, gravel')
+        two.fill('#words textarea', 'house, grass')
         two.locator('#scenes button').nth(4).click()
         said(two, 'photo-message')
         one.click('#segment-run')
         two.click('#segment-run')
         first, second = said(one, 'segment-message'), said(two, 'segment-message')
-        assert ('zebra' in first, 'gravel' in first) == (True, False)
-        assert ('zebra' in second, 'gravel' in second) == (False, True)
+        assert ('gravel' in first, 'grass' in first) == (True, False)
+        assert ('gravel' in second, 'grass' in second) == (False, True)
         assert one.inner_text('#photo-message') == ''
 
 
