@@ -17,16 +17,18 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery.environment.command_line import CommandParser
+from mmseg_clipsurgery.environment.mistakes import guarded
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Choose with these arguments (default: the command line's)."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Choose with these arguments (default: the command line's); the exit code."""
     parser = CommandParser(description=(__doc__ or '').partition('\n\n')[0])
     parser.add_argument('folders', nargs='+', type=Path, help='models, one a seed')
     parser.add_argument('--out', required=True, type=Path, help='folder for the chosen one')
     parser.add_argument('--scenes', type=int, metavar='N', help='only the first N of each split')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     arguments = parser.parse_args(argv)
-    choose(arguments)
+    return guarded(lambda: choose(arguments), arguments.debug)
 
 
 def choose(arguments: argparse.Namespace) -> None:
@@ -66,4 +68,4 @@ def choose(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

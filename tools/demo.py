@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 METHODS = {'clip': 'raw CLIP', 'clip_surgery': 'CLIP Surgery'}
 SPLITS = {'val': 'validation scenes', 'heldout': 'scenes of held-out pairs'}
 COLUMNS = {'mIoU': 'mIoU', 'mIoU_objects': 'objects', 'mIoU_grounds': 'grounds'}
-SHOWN = 4  # scenes in the picture: the first ones
+SHOWN = 2  # scenes of each split in the picture: the first ones
 BATCH = 50  # scenes
 
 
@@ -149,7 +149,7 @@ def table(metrics: dict[tuple[str, str], dict[str, float]]) -> str:
 
 
 def draw(folder: Path, scenes: int | None = None) -> Path:
-    """A picture of the first validation scenes: image, truth and what both methods say."""
+    """A picture of the first scenes of each split: image, truth and what both methods say."""
     from mmseg_clipsurgery.scenes import CLASSES
     from mmseg_clipsurgery.scenes.voc import MASK_COLOURS
     from mmseg_clipsurgery.visualization.figures import save_picture
@@ -160,13 +160,14 @@ def draw(folder: Path, scenes: int | None = None) -> Path:
 
     colours = [MASK_COLOURS[name] for name in CLASSES]
     rows = []
-    for name, image, truth in zip(*read_scenes('val', min(SHOWN, scenes or SHOWN)), strict=True):
-        paths = [folder / 'val' / 'masks' / method / f'{name}.png' for method in METHODS]
-        label_maps = [truth, *(np.asarray(Image.open(path)) for path in paths)]
-        rows.append((image, label_maps))
+    for split in SPLITS:
+        for name, image, truth in zip(*read_scenes(split, min(SHOWN, scenes or SHOWN)), strict=True):
+            paths = [folder / split / 'masks' / method / f'{name}.png' for method in METHODS]
+            label_maps = [truth, *(np.asarray(Image.open(path)) for path in paths)]
+            rows.append((image, label_maps))
     path = folder / 'demo.png'
     titles = ['image', 'truth', *METHODS.values()]
-    save_picture(path, label_figure(rows, titles, CLASSES, colours, opacity=0.8))
+    save_picture(path, label_figure(rows, titles, CLASSES, colours, opacity=1))
     return path
 
 

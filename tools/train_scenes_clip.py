@@ -16,15 +16,16 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from mmseg_clipsurgery.environment.command_line import CommandParser
+from mmseg_clipsurgery.environment.mistakes import guarded
 from mmseg_clipsurgery.scenes import spec
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Train with these arguments (default: the command line's)."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train with these arguments (default: the command line's); the exit code."""
     arguments = parse_arguments(argv)
     from scenes_clip.training import train
 
-    train(arguments)
+    return guarded(lambda: train(arguments), arguments.debug)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -44,8 +45,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--evaluate-every', type=int, default=300)
     parser.add_argument('--save-every', type=int, default=100)
     parser.add_argument('--dev-scenes', type=int, default=spec.SCENES['dev'])
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -6,8 +6,10 @@
 A folder with both configs is of open_clip's form.
 """
 
+import logging
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import open_clip
@@ -15,8 +17,11 @@ import open_clip
 from ..environment.files import read_json, reason
 from ..environment.paths import user_path
 from ..resources import RESOURCES
+from ..scenes.spec import VERSION
 from . import hugging_face
 from .remote_code import refuse_code, refuse_code_in
+
+logger = logging.getLogger('mmseg_clipsurgery')
 
 SCENES = RESOURCES / 'scenes'
 WEIGHT_SUFFIXES = ('.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.json')
@@ -126,9 +131,27 @@ def read_folder(folder: Path) -> tuple[dict, Path, dict]:
     refuse_code(content, path)
     refuse_code_in(folder)
     check_parts(content['model_cfg'], path)
+    name_earlier_scenes(folder)
     if 'vision_cfg' not in content['model_cfg']:
         raise ValueError(f'{path}: its model_cfg has no vision_cfg')
     return content['model_cfg'], folder, statistics_of(content.get('preprocess_cfg') or {}, path)
+
+
+@cache
+def name_earlier_scenes(folder: Path) -> None:
+    """Log, once, that a folder's model was trained on scenes that are no longer drawn, as its card says."""
+    try:
+        version = read_json(folder / 'card.json').get('scenes_version')
+    except (OSError, ValueError):
+        return  # no card of ours
+    if version not in (None, VERSION):
+        logger.warning(
+            '%s is a model of scenes of version %s, and those of today are of version %s: its figures on them stand '
+            'beside none of the tables',
+            folder,
+            version,
+            VERSION,
+        )
 
 
 def read_hugging_face_folder(folder: Path) -> tuple[dict, Path, dict]:

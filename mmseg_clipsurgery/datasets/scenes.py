@@ -1,7 +1,7 @@
 """The embedded scenes as a data set of MMSeg."""
 
 from os import PathLike, fspath
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 
 from .. import scenes
 from ..scenes.spec import SCENES
-from ..scenes.voc import MASK_COLOURS
+from ..scenes.voc import MASK_COLOURS, refuse_earlier
 
 
 @DATASETS.register_module()
@@ -21,6 +21,10 @@ class ScenesDataset(BaseSegDataset):
             ground no training scene shows ('heldout_tints.txt' and 'heldout_grounds.txt' are the two kinds).
         data_root: a folder of scenes; None draws them, once, into the package's cache.
         data_prefix, img_suffix, **kwargs: as MMSeg's data sets.
+
+    Raises:
+        FileNotFoundError: `ann_file` is no list of the folder's.
+        ValueError: the folder holds scenes of an earlier version; or as `scenes.ensure`.
     """
 
     METAINFO: ClassVar[dict[str, Any]] = dict(
@@ -35,9 +39,16 @@ class ScenesDataset(BaseSegDataset):
         img_suffix: str = '.png',
         **kwargs: Any,
     ) -> None:
+        splits = splits_of(ann_file)
+        if data_root is None:
+            data_root = scenes.ensure(splits=splits)
+            kwargs['metainfo'] = {'version': scenes.VERSION, **(kwargs.get('metainfo') or {})}
+        else:
+            refuse_earlier(data_root, splits)
+        refuse_missing_list(ann_file, data_root)
         super().__init__(
             ann_file=ann_file,
-            data_root=fspath(scenes.ensure(splits=splits_of(ann_file)) if data_root is None else data_root),
+            data_root=fspath(data_root),
             data_prefix=data_prefix or dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
             img_suffix=img_suffix,
             **kwargs,
@@ -47,3 +58,15 @@ class ScenesDataset(BaseSegDataset):
 def splits_of(ann_file: str) -> list[str]:
     """The split that a list of names is of; none for a list of the user's own."""
     return [split for split in SCENES if split == PurePath(ann_file).stem.partition('_')[0]]
+
+
+def refuse_missing_list(ann_file: str, data_root: 'str | PathLike[str]') -> None:
+    """Raises FileNotFoundError, with what there is, for a list of names that is not there."""
+    if ann_file and Path(data_root).is_dir() and not Path(data_root, ann_file).is_file():
+        there = sorted(
+            path.relative_to(data_root).as_posix() for path in Path(data_root).glob('ImageSets/*/*.txt')
+        )
+        raise FileNotFoundError(
+            f'the split file {ann_file} does not exist in {data_root}: '
+            f'{"give one of " + ", ".join(there) if there else "is that a folder of scenes?"}'
+        )

@@ -41,8 +41,10 @@ def build_split(cfg: Config, split: str) -> Any:
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         return DATASETS.build(source)
-    except (FileNotFoundError, AssertionError):  # MMSeg asserts that its file of names is there
-        raise FileNotFoundError(f'the split file {split} of {source["type"]} does not exist') from None
+    except (FileNotFoundError, AssertionError) as error:  # MMSeg asserts that its file of names is there
+        raise FileNotFoundError(
+            f'the split file {split} of {source["type"]} does not exist ({error})'
+        ) from None
 
 
 def build_own_split(cfg: Config) -> Any:

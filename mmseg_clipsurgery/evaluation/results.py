@@ -57,7 +57,8 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
     vocabulary = getattr(segmentor, 'vocabulary', None)
     return {
         'dataset': type(dataset).__name__,
-        'data root': source.get('data_root'),
+        **({'version': dataset.metainfo['version']} if 'version' in dataset.metainfo else {}),
+        'data root': source.get('data_root') or getattr(dataset, 'data_root', None),
         'split': source.get('ann_file'),
         'images': len(dataset),
         'classes': len(dataset.metainfo['classes']),
@@ -85,6 +86,7 @@ def protocol(cfg: Config, dataset: Any, model: torch.nn.Module, variant: str | N
         'pretrained': _named(settings.get('pretrained') or backbone.get('pretrained')),
         'dtype': str(parameter.dtype).removeprefix('torch.'),
         'precision': inference.get('precision'),
+        **getattr(segmentor, 'own_protocol', dict)(),
         'device': device_name(parameter.device),
         'processes': get_world_size(),
     }

@@ -11,7 +11,7 @@ config is not given.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -178,24 +178,53 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: a file is no result of a cell, or of scenes that are no longer drawn.
     """
-    found = []
-    for path in folder.glob('*/*.json'):
+    found = [(path, read_cell(path)) for path in folder.glob('*/*.json')]
+    return [result for path, result in sorted(found, key=lambda entry: order(*entry))]
+
+
+def read_cell(path: Path) -> dict[str, Any]:
+    """A kept result.
+
+    Raises:
+        ValueError: the file is none, or of scenes that are no longer drawn.
+    """
+    try:
+        result = json.loads(path.read_text(encoding='utf-8'))
+        check_result(result)
+        order(path, result)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(
+            f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
+        ) from None
+    refuse_earlier_scenes(path, result['cell'])
+    return result
+
+
+def order(path: Path, result: Mapping[str, Any]) -> tuple:
+    """Where a result stands in the tables: data sets, then methods, in the order of protocols.json; then by file."""
+    return (
+        *rank('data_sets', result['cell']['data_set']),
+        *rank('methods', result['cell']['method']),
+        path.stem,
+    )
+
+
+def check_kept(folder: Path, cells: Iterable[Cell]) -> None:
+    """Before anything is run: whether tables can be made of what is kept beside these cells.
+
+    One of them whose result is none, or of scenes that are no longer drawn, is named; it is run again.
+
+    Raises:
+        ValueError: as `read_cells`, of a result of another cell.
+    """
+    ours = {cell.path(folder) for cell in cells}
+    for path in sorted(folder.glob('*/*.json')):
         try:
-            result = json.loads(path.read_text(encoding='utf-8'))
-            check_result(result)
-            order = [
-                place
-                for kind, name in (('data_sets', 'data_set'), ('methods', 'method'))
-                for place in rank(kind, result['cell'][name])
-            ]
-            found.append((path, *order, path.stem, result))
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            raise ValueError(
-                f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
-            ) from None
-    for path, *_, result in found:
-        refuse_earlier_scenes(path, result['cell'])
-    return [result for *_, result in sorted(found, key=lambda entry: entry[1:-1])]
+            read_cell(path)
+        except ValueError as error:
+            if path not in ours:
+                raise
+            print(error, flush=True)
 
 
 def check_result(result: Mapping[str, Any]) -> None:

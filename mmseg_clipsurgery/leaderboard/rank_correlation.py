@@ -8,16 +8,18 @@ import torch
 from ..faithfulness.agreement import spearman
 from .published import USUAL_BACKBONE, Row, data_sets_of_methods, published_rows
 
+LEAST = 6  # methods: the correlation of fewer says nothing
+
 
 def correlation_line(figures: Mapping[str, float]) -> str:
-    """A sentence on the rank correlation with published means; '' with fewer than three methods.
+    """A sentence on the rank correlation with published means; '' with fewer than `LEAST` methods.
 
     Args:
         figures: method -> mIoU on scenes, in percent.
     """
     means = published_means(published_rows())
     both = [method for method in figures if method in means]
-    if len(both) < 3:
+    if len(both) < LEAST:
         return ''
     ours, published = (torch.tensor([of[method] for method in both]).double() for of in (figures, means))
     found = spearman(ours, published)

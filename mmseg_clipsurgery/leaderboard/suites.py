@@ -17,7 +17,7 @@ from mmengine.config import Config
 from ..environment.mistakes import sentence
 from ..environment.paths import user_path
 from ..protocols.settings import entry
-from .cells import Cell, cells, is_done, keep, run_config
+from .cells import Cell, cells, check_kept, is_done, keep, run_config
 from .completeness import figure_note
 from .keys import Key, data_of, settings_key
 from .own_data_sets import read_data_sets
@@ -109,7 +109,11 @@ def run_suite(
         imports: own files, for processes that are started.
         debug: let the error of a run through.
         one_by_one: a run for each cell, none of which share a pass.
+
+    Raises:
+        ValueError: a result of another cell is damaged, or of scenes that are no longer drawn.
     """
+    check_kept(out, [run.cell for run in planned])
     missing: dict[str, dict[str, PlannedRun]] = {}
     for run in planned:
         if not again and is_done(run.cell, out, run.key):
@@ -158,9 +162,10 @@ class Suite:
             if isinstance(found, Exception):
                 self._fail(group[name], sentence(found) or type(found).__name__)
             else:
-                self._keep(group[name], found, time.perf_counter() - start)
+                seconds = f'{time.perf_counter() - start:.0f} s'
+                self._keep(group[name], found, f'{seconds}, all of the pass' if len(group) > 1 else seconds)
 
-    def _keep(self, run: PlannedRun, results: Mapping[str, Any], seconds: float) -> None:
+    def _keep(self, run: PlannedRun, results: Mapping[str, Any], seconds: str) -> None:
         """Write the result of a run, and print its figure."""
         if 'mIoU' not in results['metrics']:
             given = ', '.join(results['metrics']) or 'nothing'
@@ -172,7 +177,7 @@ class Suite:
         keep(run.cell, self.out, run.key, results)
         self.done += 1
         said = figure_line(run.cell, results)
-        print(f'[{self.done}/{self.count}] {run.cell}: {said} ({seconds:.0f} s)', flush=True)
+        print(f'[{self.done}/{self.count}] {run.cell}: {said} ({seconds})', flush=True)
 
     def _fail(self, run: PlannedRun, reason: str) -> None:
         self.done += 1

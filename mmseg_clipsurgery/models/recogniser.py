@@ -44,6 +44,10 @@ class CLIPSurgeryRecogniser(CLIPSurgerySegmentor):
             own_logit_scale(self.text_encoder.source.weights) if logit_scale is None else logit_scale
         )
 
+    def own_protocol(self) -> dict[str, Any]:
+        """What decides scores of classes beside the segmentor's settings, for the protocol of a run."""
+        return {'form of feature surgery': self.form, 'logit scale of classes': self.logit_scale}
+
     @torch.no_grad()
     def predict(self, inputs, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """The samples with `class_scores` "k" in [0, 1]; arguments as the segmentor's."""

@@ -1,7 +1,7 @@
 """The scenes benchmark, version 3, as data: everything that decides what a scene may hold.
 
-Written down before the first training run on it. A change of any value here, or of a formula in `textures`, `shapes` or
-`draw`, is a new VERSION with new checksums. `docs/scenes.md` says what versions 1 and 2 taught.
+Fixed before the training runs whose best is shipped. A change of any value here, or of a formula in `textures`,
+`shapes` or `draw`, is a new VERSION with new checksums. `docs/scenes.md` says what versions 1 and 2 taught.
 
 A scene is an RGB image with a label for every pixel: one or two textured grounds with one to three objects on them. The
 body of an object shows two tones: a tint, which is free, and the tint moved by the step of its class, mixed by a

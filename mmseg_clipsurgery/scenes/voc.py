@@ -77,23 +77,58 @@ def check_split(folder: Path, split: str) -> None:
     Raises:
         ValueError: one does not.
     """
-    listed, remedy = _list_file(folder, split), f'remove {folder}, and it is drawn anew'
+    remedy = f'remove {folder}, and it is drawn anew'
     try:
-        names = listed.read_text().split()
-        files = [place / f'{name}.png' for name in names for place in places(folder)]
-        states = [os.stat(file) for file in (*files, listed)]
+        names, files = _listed(folder, split)
+        states = [os.stat(file) for file in (*files, _list_file(folder, split))]
         stamps = tuple((state.st_mtime_ns, state.st_ctime_ns, state.st_size) for state in states)
         if _sound.get((folder, split)) == stamps:
             return
-        found = [np.asarray(Image.open(file)) for file in files]
+        digest = _digest(files)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'a file of the {split} scenes is missing or damaged ({error}); {remedy}') from error
-    digest = hashlib.sha256(b''.join(pixels.tobytes() for pixels in found)).hexdigest()
     if digest in EARLIER:
         raise ValueError(f'{folder} holds scenes of version {EARLIER[digest]}, not {spec.VERSION}; {remedy}')
     if digest != CHECKSUMS[split] or names != _names(split):
         raise ValueError(f'{folder} holds other {split} scenes than were drawn; {remedy}')
     _sound[folder, split] = stamps
+
+
+def refuse_earlier(root: str | os.PathLike, splits: Iterable[str]) -> None:
+    """Name a folder of scenes that are no longer drawn, so that no figure is taken for one of today's.
+
+    Args:
+        root: the folder; one with scenes of the user's own passes, and so does one whose files can't be read, which
+            the preflight names.
+        splits: whose files are looked at.
+
+    Raises:
+        ValueError: they are scenes of an earlier version.
+    """
+    for split in splits:
+        try:
+            digest = _digest(_listed(Path(root), split)[1])
+        except (OSError, UnicodeDecodeError):
+            continue
+        if digest in EARLIER:
+            raise ValueError(
+                f'{root} holds scenes of version {EARLIER[digest]}, not {spec.VERSION}: leave data_root out, and '
+                "today's are drawn"
+            )
+
+
+def _listed(folder: Path, split: str) -> tuple[list[str], list[Path]]:
+    """Names of a split's scenes, and their files: image and mask of each in turn."""
+    names = _list_file(folder, split).read_text().split()
+    return names, [place / f'{name}.png' for name in names for place in places(folder)]
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """SHA-256 over the pixels of files, in order."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(np.asarray(Image.open(file)).tobytes())
+    return digest.hexdigest()
 
 
 def places(folder: Path) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import golden
 import tiny
 from archives import save_archive
+from mmseg_clipsurgery import scenes
 from mmseg_clipsurgery.clip import model_folders, sources
 from mmseg_clipsurgery.clip import tokenizer as tokenizer_module
 from mmseg_clipsurgery.clip.building import build_image_tower, build_text_tower
@@ -595,3 +596,19 @@ def test_the_home_of_nobody_is_named(place):
     given = {'arch': PLAIN, 'pretrained': None} | {place: '~nobody-there/model'}
     with pytest.raises(ValueError, match='names the home of a user who is not known'):
         resolve(**given)
+
+
+def test_a_model_of_earlier_scenes_is_named_once(tmp_path, caplog):
+    shutil.copytree(model_folders.SCENES, tmp_path / 'model')
+    card = tmp_path / 'model' / 'card.json'
+    for version, warned in ((scenes.VERSION, 0), (2, 1)):
+        model_folders.name_earlier_scenes.cache_clear()
+        card.write_text(json.dumps({'scenes_version': version}))
+        for _ in range(2):
+            model_folders.read_folder(tmp_path / 'model')
+        assert caplog.text.count(f'is a model of scenes of version {version}, and') == warned
+    for content in ('[]', 'no card', '{}'):
+        model_folders.name_earlier_scenes.cache_clear()
+        card.write_text(content)
+        model_folders.read_folder(tmp_path / 'model')
+    assert caplog.text.count('is a model of scenes') == 1

@@ -1,10 +1,15 @@
 """The scenes as a data set of MMSeg: names, colours, folders."""
 
+import hashlib
+
 from loaded_masks import build, truths, write
 from mmseg_clipsurgery import scenes
 from mmseg_clipsurgery.datasets.scenes import ScenesDataset
+from mmseg_clipsurgery.scenes import voc
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.mmseg
 
@@ -36,3 +41,26 @@ def test_scenes_come_from_a_folder_or_are_drawn(scenes_folder, monkeypatch, sett
     assert truths(build('ScenesDataset', data_root=str(scenes_folder), **settings)) == expected
     monkeypatch.setattr(scenes, 'ensure', lambda splits: scenes_folder)
     assert truths(build('ScenesDataset', **settings)) == expected
+
+
+def test_a_folder_of_earlier_scenes_is_named_whoever_gives_it(scenes_folder, monkeypatch):
+    files = (scenes_folder / place / 'val_0.png' for place in ('JPEGImages', 'SegmentationClass'))
+    pixels = b''.join(np.asarray(Image.open(file)).tobytes() for file in files)
+    monkeypatch.setitem(voc.EARLIER, hashlib.sha256(pixels).hexdigest(), 2)
+    with pytest.raises(
+        ValueError, match=rf'holds scenes of version 2, not {scenes.VERSION}: leave data_root out'
+    ):
+        build('ScenesDataset', data_root=str(scenes_folder))
+    build('ScenesDataset', data_root=str(scenes_folder), ann_file='ImageSets/Segmentation/heldout.txt')
+
+
+def test_a_missing_list_is_named_with_those_that_are_there(scenes_folder):
+    there = r'give one of ImageSets/Segmentation/heldout\.txt, ImageSets/Segmentation/val\.txt'
+    with pytest.raises(FileNotFoundError, match=f'the split file test does not exist in .*: {there}'):
+        build('ScenesDataset', data_root=str(scenes_folder), ann_file='test')
+
+
+def test_drawn_scenes_state_their_version_and_others_none(scenes_folder, monkeypatch):
+    assert 'version' not in build('ScenesDataset', data_root=str(scenes_folder)).metainfo
+    monkeypatch.setattr(scenes, 'ensure', lambda splits: scenes_folder)
+    assert build('ScenesDataset').metainfo['version'] == scenes.VERSION

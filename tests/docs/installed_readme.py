@@ -116,7 +116,7 @@ def folder(tmp_path_factory) -> Path:
     for name in OF_A_CLONE:
         (place / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / 'README.md', place)
-    Image.open(shipped / 'JPEGImages/val_029.png').save(place / 'photo.jpg', quality=95)
+    Image.open(shipped / 'JPEGImages/val_029.png').save(place / 'photo.png')
     mini_voc.make(place / 'data/VOCdevkit/VOC2012')
     photos.folder(place / 'clip', mini_voc.TINY_CLIP)
     config = {'model_cfg': mini_voc.TINY_CLIP}  # pixel statistics are OpenAI's where none are stated

@@ -72,6 +72,8 @@ def test_configs_of_explanation_and_recognition_run(kind, name, figure, expected
     results = evaluate(cfg, work_dir=tmp_path, quiet=True)
     assert results['images'] == 2
     assert results['metrics'][figure] in expected
+    form = 'released' if kind == 'recognise' else None
+    assert results['protocol'].get('form of feature surgery') == form
 
 
 def expected_classes(data_set: str) -> set[str]:

@@ -10,6 +10,7 @@ from mmseg_clipsurgery.evaluation.configs import read_config, set_data_root
 from mmseg_clipsurgery.leaderboard import cells as grid
 from mmseg_clipsurgery.leaderboard.cells import Cell, run_config
 from mmseg_clipsurgery.leaderboard.keys import Key, data_of, earlier_scenes, key_of, refuse_earlier_scenes
+from mmseg_clipsurgery.leaderboard.suites import PlannedRun, run_suite
 from mmseg_clipsurgery.resources import config_folder
 
 import pytest
@@ -161,3 +162,12 @@ def test_tables_name_a_result_of_earlier_scenes(tmp_path):
     grid.keep(cell, tmp_path, Key('s'), results)
     with pytest.raises(ValueError, match=r'scenes.clip\.json is of scenes of version 2'):
         grid.read_cells(tmp_path)
+
+
+def test_a_result_of_earlier_scenes_is_named_before_anything_is_run(tmp_path, capsys):
+    cell, other = (Cell(method, 'scenes', 'scenes') for method in ('clip', 'sclip'))
+    grid.keep(cell, tmp_path, Key('s'), {'metrics': {'mIoU': 1.0}, 'protocol': {}})
+    grid.check_kept(tmp_path, [cell])  # is run again
+    assert 'clip.json is of scenes of version 2' in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r'clip\.json is of scenes of version 2'):
+        run_suite([PlannedRun(other, None, Key('s'))], tmp_path, tmp_path)

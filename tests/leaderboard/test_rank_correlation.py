@@ -43,8 +43,12 @@ def test_the_line_states_correlation_and_number_of_methods(change, stated):
     assert f': {stated}. A fact' in line
 
 
-def test_two_methods_have_no_correlation():
-    assert not correlation_line({'clip': 1.0, 'sclip': 2.0, 'mine': 3.0})
+METHODS = ('clip', 'maskclip', 'sclip', 'clearclip', 'naclip', 'gem')
+
+
+def test_few_methods_have_no_correlation():
+    assert not correlation_line({**dict.fromkeys(METHODS[1:], 1.0), 'mine': 3.0})
+    assert correlation_line(dict.fromkeys(METHODS, 1.0))
 
 
 def test_parts_of_the_scenes_and_other_protocols_do_not_count():
@@ -53,9 +57,9 @@ def test_parts_of_the_scenes_and_other_protocols_do_not_count():
         stated = dict(dataset='ScenesDataset', split='ImageSets/Segmentation/val.txt', images=images)
         return {'cell': cell, 'metrics': {'mIoU': figure}, 'protocol': stated}
 
-    whole = [result(method, figure) for figure, method in enumerate(('clip', 'maskclip', 'sclip'))]
-    expected = correlation_line({'clip': 0, 'maskclip': 1, 'sclip': 2})
+    whole = [result(method, figure) for figure, method in enumerate(METHODS)]
+    expected = correlation_line({method: figure for figure, method in enumerate(METHODS)})
     assert expected
-    more = [result('gem', 90.0, images=2), result('clip', 95.0, protocol='sclip')]
+    more = [result('scclip', 90.0, images=2), result('clip', 95.0, protocol='sclip')]
     for cells in (whole, whole + more):
         assert tables.scenes_table(cells).splitlines()[-1] == expected

@@ -48,7 +48,7 @@ def start(tools, tiny, tmp_path, monkeypatch):
             '--steps 4 --batch-size 4 --dev-scenes 4 --evaluate-every 2 --save-every 1 --precision float32'
         )
         places = ['--work-dir', str(tmp_path / name), '--out', str(tmp_path / name / 'out')]
-        main([*places, *settings.split(), '--device', 'cpu', *arguments])
+        main([*places, *settings.split(), '--device', 'cpu', '--debug', *arguments])
         return tmp_path / name / 'out'
 
     return run
@@ -87,7 +87,7 @@ def choose(tools, tmp_path):
 
     def run(*folders):
         main = tools('choose_scenes_clip').main
-        main([*map(str, folders), '--out', str(tmp_path / 'chosen'), '--scenes', '12'])
+        main([*map(str, folders), '--out', str(tmp_path / 'chosen'), '--scenes', '12', '--debug'])
         return tmp_path / 'chosen'
 
     return run
