@@ -6,6 +6,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from ..environment import mmseg_ready  # noqa: F401 - before mmseg
@@ -22,6 +23,7 @@ LISTS = {
     'NUSWideDataset': 'make it with python -m mmseg_clipsurgery convert nus-wide',
     'OpenImagesPointsDataset': 'make it with python -m mmseg_clipsurgery convert openimages',
 }  # data sets whose split file is made by a converter
+MOST_NAMED = 10  # split files in a message
 
 
 def check_folders(source: Mapping[str, Any]) -> None:
@@ -42,12 +44,18 @@ def check_folders(source: Mapping[str, Any]) -> None:
             raise FileNotFoundError(
                 f'the folder {os.path.join(root, folder)} ({name}) does not exist: is {root} the right --data-root?'
             )
-    split = source.get('ann_file')
-    if split and not os.path.exists(os.path.join(root, split)):
-        made = f'{LISTS[str(source.get("type"))]}, or ' if source.get('type') in LISTS else ''
-        raise FileNotFoundError(
-            f'the split file {os.path.join(root, split)} does not exist: {made}is {root} the right --data-root?'
-        )
+    made = f'{LISTS[str(source.get("type"))]}, or ' if source.get('type') in LISTS else ''
+    check_split_file(root, source.get('ann_file'), f'{made}is {root} the right --data-root?')
+
+
+def check_split_file(root: str | os.PathLike, split: str | None, remedy: str) -> None:
+    """Raises FileNotFoundError, with those beside it, for a split file below `root` that is not there."""
+    if not split or os.path.exists(path := os.path.join(root, split)):
+        return
+    listed = sorted(beside.name for beside in Path(path).parent.glob(f'*{Path(path).suffix or ".txt"}'))
+    there = ', '.join(listed[:MOST_NAMED]) + (', ...' if len(listed) > MOST_NAMED else '')
+    said = f'; beside it are {there}' if there else ''
+    raise FileNotFoundError(f'the split file {path} does not exist{said}: {remedy}')
 
 
 def build_dataset(source: Mapping[str, Any]) -> Any:

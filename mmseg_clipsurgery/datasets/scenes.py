@@ -1,7 +1,7 @@
 """The embedded scenes as a data set of MMSeg."""
 
 from os import PathLike, fspath
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from mmseg.datasets import BaseSegDataset
@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 from .. import scenes
 from ..scenes.spec import SCENES
 from ..scenes.voc import MASK_COLOURS, refuse_earlier
+from .on_disk import check_split_file
 
 
 @DATASETS.register_module()
@@ -23,7 +24,7 @@ class ScenesDataset(BaseSegDataset):
         data_prefix, img_suffix, **kwargs: as MMSeg's data sets.
 
     Raises:
-        FileNotFoundError: `ann_file` is no list of the folder's.
+        FileNotFoundError: `ann_file` is no list of the drawn scenes.
         ValueError: the folder holds scenes of an earlier version; or as `scenes.ensure`.
     """
 
@@ -42,10 +43,10 @@ class ScenesDataset(BaseSegDataset):
         splits = splits_of(ann_file)
         if data_root is None:
             data_root = scenes.ensure(splits=splits)
+            check_split_file(data_root, ann_file, 'name one in ImageSets/Segmentation')
             kwargs['metainfo'] = {'version': scenes.VERSION, **(kwargs.get('metainfo') or {})}
         else:
             refuse_earlier(data_root, splits)
-        refuse_missing_list(ann_file, data_root)
         super().__init__(
             ann_file=ann_file,
             data_root=fspath(data_root),
@@ -58,15 +59,3 @@ class ScenesDataset(BaseSegDataset):
 def splits_of(ann_file: str) -> list[str]:
     """The split that a list of names is of; none for a list of the user's own."""
     return [split for split in SCENES if split == PurePath(ann_file).stem.partition('_')[0]]
-
-
-def refuse_missing_list(ann_file: str, data_root: 'str | PathLike[str]') -> None:
-    """Raises FileNotFoundError, with what there is, for a list of names that is not there."""
-    if ann_file and Path(data_root).is_dir() and not Path(data_root, ann_file).is_file():
-        there = sorted(
-            path.relative_to(data_root).as_posix() for path in Path(data_root).glob('ImageSets/*/*.txt')
-        )
-        raise FileNotFoundError(
-            f'the split file {ann_file} does not exist in {data_root}: '
-            f'{"give one of " + ", ".join(there) if there else "is that a folder of scenes?"}'
-        )

@@ -89,7 +89,7 @@ def check_split(folder: Path, split: str) -> None:
         raise ValueError(f'a file of the {split} scenes is missing or damaged ({error}); {remedy}') from error
     if digest in EARLIER:
         raise ValueError(f'{folder} holds scenes of version {EARLIER[digest]}, not {spec.VERSION}; {remedy}')
-    if digest != CHECKSUMS[split] or names != _names(split):
+    if digest != CHECKSUMS[split] or names != _names(split, spec.SCENES[split]):
         raise ValueError(f'{folder} holds other {split} scenes than were drawn; {remedy}')
     _sound[folder, split] = stamps
 
@@ -98,8 +98,8 @@ def refuse_earlier(root: str | os.PathLike, splits: Iterable[str]) -> None:
     """Name a folder of scenes that are no longer drawn, so that no figure is taken for one of today's.
 
     Args:
-        root: the folder; one with scenes of the user's own passes, and so does one whose files can't be read, which
-            the preflight names.
+        root: the folder; one with names of the user's own passes unread, and so does one whose files can't be read,
+            which the preflight names.
         splits: whose files are looked at.
 
     Raises:
@@ -107,8 +107,16 @@ def refuse_earlier(root: str | os.PathLike, splits: Iterable[str]) -> None:
     """
     for split in splits:
         try:
-            digest = _digest(_listed(Path(root), split)[1])
-        except (OSError, UnicodeDecodeError):
+            names, files = _listed(Path(root), split)
+            if names != _names(split, len(names)):
+                continue
+            digest = _digest(files)
+        except (
+            OSError,
+            UnicodeDecodeError,
+            SyntaxError,
+            Image.DecompressionBombError,
+        ):  # of Pillow's readers, too
             continue
         if digest in EARLIER:
             raise ValueError(
@@ -187,7 +195,7 @@ def _write_split(folder: Path, split: str) -> None:
             f'The {split} scenes drawn here have SHA-256 {checksum(scenes)}, not {CHECKSUMS[split]}, so figures would '
             'not compare: please report your numpy version and processor.'
         )
-    names = _names(split)
+    names = _names(split, len(scenes))
     for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
         (folder / part).mkdir(parents=True, exist_ok=True)
     palette = [value for name in spec.CLASSES for value in MASK_COLOURS[name]]
@@ -205,8 +213,8 @@ def _write_split(folder: Path, split: str) -> None:
         _list_file(folder, part).write_text(''.join(f'{name}\n' for name in listed))
 
 
-def _names(split: str) -> list[str]:
-    return [f'{split}_{index:03d}' for index in range(spec.SCENES[split])]
+def _names(split: str, count: int) -> list[str]:
+    return [f'{split}_{index:03d}' for index in range(count)]
 
 
 def _list_file(folder: Path, split: str) -> Path:

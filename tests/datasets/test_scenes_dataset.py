@@ -23,9 +23,9 @@ def test_each_class_has_a_name_and_a_colour_of_its_own():
 @pytest.fixture
 def scenes_folder(tmp_path):
     for split, label in (('val', 0), ('heldout', 13)):
-        write(tmp_path, f'JPEGImages/{split}_0.png', f'SegmentationClass/{split}_0.png', [label, label])
+        write(tmp_path, f'JPEGImages/{split}_000.png', f'SegmentationClass/{split}_000.png', [label, label])
         (tmp_path / 'ImageSets' / 'Segmentation').mkdir(parents=True, exist_ok=True)
-        (tmp_path / 'ImageSets' / 'Segmentation' / f'{split}.txt').write_text(f'{split}_0\n')
+        (tmp_path / 'ImageSets' / 'Segmentation' / f'{split}.txt').write_text(f'{split}_000\n')
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def test_scenes_come_from_a_folder_or_are_drawn(scenes_folder, monkeypatch, sett
 
 
 def test_a_folder_of_earlier_scenes_is_named_whoever_gives_it(scenes_folder, monkeypatch):
-    files = (scenes_folder / place / 'val_0.png' for place in ('JPEGImages', 'SegmentationClass'))
+    files = (scenes_folder / place / 'val_000.png' for place in ('JPEGImages', 'SegmentationClass'))
     pixels = b''.join(np.asarray(Image.open(file)).tobytes() for file in files)
     monkeypatch.setitem(voc.EARLIER, hashlib.sha256(pixels).hexdigest(), 2)
     with pytest.raises(
@@ -54,10 +54,11 @@ def test_a_folder_of_earlier_scenes_is_named_whoever_gives_it(scenes_folder, mon
     build('ScenesDataset', data_root=str(scenes_folder), ann_file='ImageSets/Segmentation/heldout.txt')
 
 
-def test_a_missing_list_is_named_with_those_that_are_there(scenes_folder):
-    there = r'give one of ImageSets/Segmentation/heldout\.txt, ImageSets/Segmentation/val\.txt'
-    with pytest.raises(FileNotFoundError, match=f'the split file test does not exist in .*: {there}'):
-        build('ScenesDataset', data_root=str(scenes_folder), ann_file='test')
+def test_a_list_that_no_scenes_have_is_named_with_those_that_are_there(scenes_folder, monkeypatch):
+    monkeypatch.setattr(scenes, 'ensure', lambda splits: scenes_folder)
+    there = r'the split file .*test\.txt does not exist; beside it are heldout\.txt, val\.txt: name one'
+    with pytest.raises(FileNotFoundError, match=there):
+        build('ScenesDataset', ann_file='ImageSets/Segmentation/test.txt')
 
 
 def test_drawn_scenes_state_their_version_and_others_none(scenes_folder, monkeypatch):

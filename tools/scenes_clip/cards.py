@@ -16,7 +16,7 @@ import torch
 
 WHAT = 'a tiny CLIP for the scenes benchmark; it says nothing about real photos'
 COMMAND = 'python tools/train_scenes_clip.py'
-NO_SETTINGS = ('work_dir', 'out', 'workers')  # change nothing in the weights
+NO_SETTINGS = ('work_dir', 'out', 'workers', 'debug')  # change nothing in the weights
 SPLITS = ('val', 'heldout')
 
 

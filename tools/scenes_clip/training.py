@@ -153,9 +153,7 @@ class Run:
             return
         state = torch.load(path, map_location=self.args.device, weights_only=True)
         if (found := state.pop('recipe')) != self.recipe():
-            raise ValueError(
-                f'{path} is of a run with {found}, not {self.recipe()}: name another --work-dir.'
-            )
+            raise ValueError(f'{path} is of a run with {found}, not {self.recipe()}: name another --work-dir')
         self.model.load_state_dict(state.pop('model'))
         self.optimiser.load_state_dict(state.pop('optimiser'))
         self.__dict__.update(state)
