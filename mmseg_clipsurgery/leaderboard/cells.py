@@ -192,7 +192,7 @@ def read_cell(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text(encoding='utf-8'))
         check_result(result)
         order(path, result)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise ValueError(
             f'{path} is no result of a cell ({error!r}): remove it, and it is run again'
         ) from None

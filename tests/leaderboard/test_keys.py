@@ -171,3 +171,16 @@ def test_a_result_of_earlier_scenes_is_named_before_anything_is_run(tmp_path, ca
     assert 'clip.json is of scenes of version 2' in capsys.readouterr().out
     with pytest.raises(ValueError, match=r'clip\.json is of scenes of version 2'):
         run_suite([PlannedRun(other, None, Key('s'))], tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    'content', ['{}', 'no JSON', '[' * 100_000, '{"cell": []}'], ids=lambda text: text[:9]
+)
+def test_a_damaged_result_is_run_again_if_it_is_ours_and_named_before_a_run_if_not(content, tmp_path, capsys):
+    CELL.path(tmp_path).parent.mkdir()
+    CELL.path(tmp_path).write_text(content)
+    assert not grid.is_done(CELL, tmp_path, Key('s'))
+    grid.check_kept(tmp_path, [CELL])
+    assert f'{CELL.path(tmp_path)} is no result of a cell' in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r'is no result of a cell .*: remove it, and it is run again'):
+        grid.check_kept(tmp_path, [])
