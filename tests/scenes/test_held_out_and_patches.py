@@ -1,6 +1,6 @@
 """Figures of docs/scenes.md that no other command gives: what held-out pairs cost, and what patches of 8 pixels cost.
 
-python -m pytest tests/scenes/test_figures.py -s        prints them
+python -m pytest tests/scenes/test_held_out_and_patches.py -s        prints them
 """
 
 from collections import Counter
